@@ -1,0 +1,59 @@
+# Everything a person runs. `make help` explains itself; CI runs `make check test` and nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := pyproject.toml CMakeLists.txt $(wildcard native/*)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+.DEFAULT_GOAL := help
+.PHONY: help run demo setup check test attack bench fix docs clean
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 10
+
+run: demo ## set everything up and run the main job on pictures the project draws itself
+
+demo: .venv/.installed ## the main job on drawn pictures: scan, verdicts, HTML report in ./demo
+	@$(BIN)/leadline demo --out demo
+
+setup: .venv/.tools ## .venv with Leadline, its compiled kernel and the tools of check and test
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "leadline: Python 3.11 or newer is needed ($(PYTHON)): name one with 'make PYTHON=python3.12 ...'"; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+.venv/.installed: $(SOURCES) | .venv/bin/python
+	@echo "setting up .venv (compiles the kernel; about a minute)"
+	@$(PIP) --editable .
+	@touch $@
+
+.venv/.tools: $(SOURCES) | .venv/bin/python
+	@echo "setting up .venv with the test tools (compiles the kernel; about two minutes)"
+	@$(PIP) --editable '.[test,oracle,ray]'
+	@touch .venv/.installed $@
+
+.venv-bench/.ready: $(SOURCES)
+	@$(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check '.[oracle,bench]'
+	@touch $@
+
+check: .venv/.tools ## types, lint, import rules
+	@$(BIN)/ruff check src tests bench
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+test: .venv/.tools ## every behaviour once (<= 15 minutes on two cores)
+	@$(BIN)/python -m pytest -q
+
+attack: .venv/.tools ## fuzzers, hundreds of kills, memory at size; writes bench/ATTACK.md
+	@$(BIN)/python -m bench.attack
+
+bench: .venv-bench/.ready ## figures, ours and the peers' in one run; writes bench/RESULTS.md
+	@.venv-bench/bin/python -m bench.run
+
+fix: .venv/.tools ## let ruff mend what it can
+	@$(BIN)/ruff check --fix src tests bench
+
+docs: .venv/.tools ## regenerate docs/cli.md from the help texts
+	@$(BIN)/python -m leadline.cli.reference > docs/cli.md
+
+clean: ## remove what the above made
+	rm -rf .venv .venv-bench build demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,98 @@
+"""Every error Leadline raises, in one tree; a message never holds evidence, only where and how to mend.
+
+LeadlineError                       what, where, how to mend; `exit_code`, `code` and `permanent` for machines
+├── InputError                      fix the input (a file, a line, a hash)
+│   ├── HashFormatError             a hash that is not one
+│   ├── ListFormatError             a list that cannot be read
+│   └── UntrustedMediaError         hostile or broken bytes: refused, truncated, too large, undecodable
+├── ConfigError                     fix the configuration (an option, a folder, a plug-in)
+│   └── SandboxUnavailable          the kernel cannot isolate decoders: Leadline fails closed
+├── BankError                       a bank folder
+│   ├── BankNotFound                fix the path
+│   ├── BankCorrupt                 restore it; call someone
+│   └── BankLocked                  retry: another writer is at work
+├── ScanError                       a scan as a whole
+│   └── WorkerLost                  retry: a worker process or node died
+└── Interrupted                     stopped by a person; can be resumed
+"""
+
+from __future__ import annotations
+
+
+class LeadlineError(Exception):
+    """One fault. `what` happened, `where` (a path, field or id; never evidence), `mend` (what to do)."""
+
+    code = "error"
+    exit_code = 1
+    permanent = True
+
+    def __init__(self, what: str, *, where: str = "", mend: str = "", code: str | None = None) -> None:
+        super().__init__(what)
+        self.what, self.where, self.mend = what, where, mend
+        if code is not None:
+            self.code = code
+
+    def __str__(self) -> str:
+        where = f" ({self.where})" if self.where else ""
+        mend = f": {self.mend}" if self.mend else ""
+        return f"{self.what}{where}{mend}"
+
+
+class InputError(LeadlineError):
+    code = "input"
+
+
+class HashFormatError(InputError):
+    code = "hash-format"
+
+
+class ListFormatError(InputError):
+    code = "list-format"
+
+
+class UntrustedMediaError(InputError):
+    """Bytes that could not be turned into pixels or parts. `code` is one of media.wire.Status, in kebab case."""
+
+    code = "undecodable"
+
+
+class ConfigError(LeadlineError):
+    code = "config"
+    exit_code = 2
+
+
+class SandboxUnavailable(ConfigError):
+    code = "sandbox-unavailable"
+    exit_code = 1
+
+
+class BankError(LeadlineError):
+    code = "bank"
+
+
+class BankNotFound(BankError):
+    code = "bank-not-found"
+
+
+class BankCorrupt(BankError):
+    code = "bank-corrupt"
+
+
+class BankLocked(BankError):
+    code = "bank-locked"
+    permanent = False
+
+
+class ScanError(LeadlineError):
+    code = "scan"
+
+
+class WorkerLost(ScanError):
+    code = "worker-lost"
+    permanent = False
+
+
+class Interrupted(LeadlineError):
+    code = "interrupted"
+    exit_code = 130
+    permanent = False

@@ -1,0 +1,36 @@
+"""Fixtures for every room. Sockets other than loopback are refused for the whole suite."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of published test data; absent means skipped here and failed in CI."""
+    named = os.environ.get("LEADLINE_DATA", "")
+    if named and Path(named).is_dir():
+        return Path(named)
+    if os.environ.get("CI") == "true":
+        pytest.fail("LEADLINE_DATA is not set: a golden test must not be skipped in CI")
+    pytest.skip("LEADLINE_DATA is not set: published test data absent")
+
+
+@pytest.fixture(autouse=True)
+def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    real_connect = socket.socket.connect
+
+    def connect(self: socket.socket, address: object) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            host = address[0] if isinstance(address, tuple) else ""
+            if host not in ("127.0.0.1", "::1", "localhost"):
+                raise AssertionError(f"a test tried to reach {host}")
+        real_connect(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    yield
