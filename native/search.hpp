@@ -5,7 +5,7 @@
 // neighbouring bits; see `permute`), are sorted, and stored once however often they occur.
 //
 // Layouts
-//   scan    four planes of 64-bit words; a query reads the first two (the prefix) and the rest only where they fit
+//   scan    eight planes of 32-bit words; a query reads the first three (the prefix) and the rest only where they fit
 //   mih16   16 chunks of 16 bits; per chunk a table of buckets: offsets, the *next* chunk's 16 bits of every member
 //           inline, and the members' rows. Bytes per hash: 32 + 16*2 + 15*idw + idw (idw = 3 below 2^24 rows, else 4)
 //   mih-r2  10 chunks of 23-24 bits and one of 20, for sets so large that buckets of 16 bits grow long
@@ -76,7 +76,7 @@ class HammingIndex {
     Layout layout_ = Layout::scan;
     uint32_t id_bytes_ = 4;
     bool grouped_ = false;
-    const uint64_t* rows_ = nullptr;    // mih: distinct x 4; scan: 4 planes of padded() words
+    const uint64_t* rows_ = nullptr;    // mih: distinct x 4; scan: 8 planes of 32-bit words
     const uint32_t* first_ = nullptr;   // distinct + 1, only when grouped
     const uint8_t* origin_ = nullptr;   // count x id_bytes
     const uint32_t* offsets_[kMaxChunks] = {};

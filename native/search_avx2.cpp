@@ -42,23 +42,24 @@ static size_t scan_rows(const uint64_t* rows, size_t first_row, size_t count, co
     return found;
 }
 
-static size_t scan_planes(const uint64_t* planes, size_t stride, size_t first_row, size_t count, const uint64_t* query,
+static size_t scan_planes(const uint32_t* planes, size_t stride, size_t first_row, size_t count, const uint64_t* query,
                           unsigned radius, uint32_t query_number, Hit* hits) {
-    const __m256i q0 = _mm256_set1_epi64x(static_cast<long long>(query[0]));
-    const __m256i q1 = _mm256_set1_epi64x(static_cast<long long>(query[1]));
-    const __m256i bound = _mm256_set1_epi64x(radius);
+    __m256i wanted[3];
+    for (size_t k = 0; k < 3; k++) wanted[k] = _mm256_set1_epi32(static_cast<int>(half_word(query, k)));
+    const __m256i bound = _mm256_set1_epi32(static_cast<int>(radius)), ones8 = _mm256_set1_epi8(1), ones16 = _mm256_set1_epi16(1);
     size_t found = 0;
-    for (size_t i = first_row; i < first_row + count; i += 4) {
-        const __m256i x0 = _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(planes + i)), q0);
-        const __m256i x1 = _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(planes + stride + i)), q1);
-        const __m256i sum = _mm256_sad_epu8(_mm256_add_epi8(count_bytes(x0), count_bytes(x1)), _mm256_setzero_si256());
-        unsigned mask = 15u & ~static_cast<unsigned>(_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpgt_epi64(sum, bound))));
-        while (mask) {
+    for (size_t i = first_row; i < first_row + count; i += 8) {
+        __m256i sum = _mm256_setzero_si256();
+        for (size_t k = 0; k < 3; k++) {
+            const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(planes + k * stride + i));
+            sum = _mm256_add_epi8(sum, count_bytes(_mm256_xor_si256(words, wanted[k])));
+        }
+        const __m256i prefix = _mm256_madd_epi16(_mm256_maddubs_epi16(sum, ones8), ones16);
+        unsigned mask = 255u & ~static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(prefix, bound))));
+        while (__builtin_expect(mask != 0, 0)) {
             const size_t row = i + static_cast<size_t>(__builtin_ctz(mask));
             mask &= mask - 1;
-            unsigned distance = 0;
-            for (size_t k = 0; k < 4; k++)
-                distance += static_cast<unsigned>(__builtin_popcountll(planes[k * stride + row] ^ query[k]));
+            const unsigned distance = plane_distance(planes, stride, row, query);
             if (distance <= radius) hits[found++] = Hit{query_number, static_cast<uint32_t>(row), distance};
         }
     }

@@ -49,22 +49,25 @@ static size_t scan_rows(const uint64_t* rows, size_t first_row, size_t count, co
     return found;
 }
 
-static size_t scan_planes(const uint64_t* planes, size_t stride, size_t first_row, size_t count, const uint64_t* query,
+static size_t scan_planes(const uint32_t* planes, size_t stride, size_t first_row, size_t count, const uint64_t* query,
                           unsigned radius, uint32_t query_number, Hit* hits) {
-    const __m512i q0 = _mm512_set1_epi64(static_cast<long long>(query[0]));
-    const __m512i q1 = _mm512_set1_epi64(static_cast<long long>(query[1]));
-    const __m512i bound = _mm512_set1_epi64(radius);
+    const __m512i w0 = _mm512_set1_epi32(static_cast<int>(half_word(query, 0)));
+    const __m512i w1 = _mm512_set1_epi32(static_cast<int>(half_word(query, 1)));
+    const __m512i w2 = _mm512_set1_epi32(static_cast<int>(half_word(query, 2)));
+    const __m512i bound = _mm512_set1_epi32(static_cast<int>(radius));
+    auto near = [&](size_t i) -> uint32_t {
+        const __m512i a = _mm512_popcnt_epi32(_mm512_xor_si512(_mm512_loadu_si512(planes + i), w0));
+        const __m512i b = _mm512_popcnt_epi32(_mm512_xor_si512(_mm512_loadu_si512(planes + stride + i), w1));
+        const __m512i c = _mm512_popcnt_epi32(_mm512_xor_si512(_mm512_loadu_si512(planes + 2 * stride + i), w2));
+        return _mm512_cmple_epi32_mask(_mm512_add_epi32(_mm512_add_epi32(a, b), c), bound);
+    };
     size_t found = 0;
-    for (size_t i = first_row; i < first_row + count; i += 8) {
-        const __m512i sum = _mm512_add_epi64(_mm512_popcnt_epi64(_mm512_xor_si512(_mm512_loadu_si512(planes + i), q0)),
-                                             _mm512_popcnt_epi64(_mm512_xor_si512(_mm512_loadu_si512(planes + stride + i), q1)));
-        unsigned mask = _mm512_cmple_epu64_mask(sum, bound);
+    for (size_t i = first_row; i < first_row + count; i += 32) {
+        uint32_t mask = near(i) | near(i + 16) << 16;
         while (__builtin_expect(mask != 0, 0)) {
             const size_t row = i + static_cast<size_t>(__builtin_ctz(mask));
             mask &= mask - 1;
-            unsigned distance = 0;
-            for (size_t k = 0; k < 4; k++)
-                distance += static_cast<unsigned>(__builtin_popcountll(planes[k * stride + row] ^ query[k]));
+            const unsigned distance = plane_distance(planes, stride, row, query);
             if (distance <= radius) hits[found++] = Hit{query_number, static_cast<uint32_t>(row), distance};
         }
     }

@@ -272,6 +272,8 @@ void fill_chunk(const Row* rows, size_t distinct, uint32_t offset, uint32_t bits
     }
 }
 
+size_t plane_stride(size_t distinct) { return (distinct + 31) / 32 * 32; }
+
 size_t aligned(size_t n) { return (n + kAlign - 1) / kAlign * kAlign; }
 
 Header plan(Layout layout, size_t count, size_t distinct, bool grouped) {
@@ -290,7 +292,7 @@ Header plan(Layout layout, size_t count, size_t distinct, bool grouped) {
         s = Section{at, size};
         at += aligned(size);
     };
-    place(h.rows, layout == Layout::scan ? (distinct + 7) / 8 * 8 * 32 : distinct * 32);
+    place(h.rows, layout == Layout::scan ? plane_stride(distinct) * 32 : distinct * 32);
     if (grouped) place(h.first, (distinct + 1) * 4);
     place(h.origin, count * h.id_bytes);
     for (size_t i = 0; i < c.count; i++) {
@@ -349,10 +351,11 @@ Block build_index(const uint8_t* hashes, size_t count, int threads, int wanted_l
     Block out = allocate_block(h.total);
     std::memcpy(out.data, &h, sizeof h);
     if (layout == Layout::scan) {
-        auto* planes = reinterpret_cast<uint64_t*>(out.data + h.rows.offset);
-        const size_t stride = (distinct + 7) / 8 * 8;
+        auto* planes = reinterpret_cast<uint32_t*>(out.data + h.rows.offset);
+        const size_t stride = plane_stride(distinct);
         for (size_t i = 0; i < distinct; i++)
-            for (size_t k = 0; k < 4; k++) planes[k * stride + i] = sorted_rows[i].w[k];
+            for (size_t k = 0; k < 8; k++)
+                planes[k * stride + i] = static_cast<uint32_t>(sorted_rows[i].w[k >> 1] >> (k & 1 ? 0 : 32));
     } else {
         std::memcpy(out.data + h.rows.offset, sorted_rows, distinct * sizeof(Row));
     }
@@ -549,15 +552,16 @@ struct Searcher {
 
     // ---- every row against the queries named
     void scan(const std::vector<uint32_t>& numbers) {
-        const bool planes = ix.layout_ == Layout::scan;
-        const size_t rows = planes ? (ix.distinct_ + 7) / 8 * 8 : ix.distinct_;
+        const bool by_planes = ix.layout_ == Layout::scan;
+        const auto* planes = reinterpret_cast<const uint32_t*>(ix.rows_);
+        const size_t rows = by_planes ? plane_stride(ix.distinct_) : ix.distinct_;
         if (s.page.size() < kScanTile) s.page.resize(kScanTile);
         for (size_t from = 0; from < rows && !numbers.empty(); from += kScanTile) {
             const size_t n = std::min(kScanTile, rows - from);
             for (const uint32_t q : numbers) {
                 const uint64_t* query = block + size_t{q} * 4;
-                const size_t found = planes ? k.scan_planes(ix.rows_, rows, from, n, query, radius, q, s.page.data())
-                                            : k.scan_rows(ix.rows_, from, n, query, radius, q, s.page.data());
+                const size_t found = by_planes ? k.scan_planes(planes, rows, from, n, query, radius, q, s.page.data())
+                                               : k.scan_rows(ix.rows_, from, n, query, radius, q, s.page.data());
                 for (size_t i = 0; i < found; i++)
                     if (s.page[i].row < ix.distinct_) s.hits.push_back(s.page[i]);  // planes end in zero rows
             }

@@ -47,8 +47,9 @@ struct Kernels {
     // rows[0..count) of 4 words against one query; writes row + distance of those within the radius.
     size_t (*scan_rows)(const uint64_t* rows, size_t first_row, size_t count, const uint64_t* query, unsigned radius,
                         uint32_t query_number, Hit* hits);
-    // The same over planes: word k of row i is planes[k * stride + i]; count is a multiple of 8.
-    size_t (*scan_planes)(const uint64_t* planes, size_t stride, size_t first_row, size_t count, const uint64_t* query,
+    // The same over planes: 32-bit word k of row i is planes[k * stride + i]; first_row and count are multiples of 32.
+    // The first three planes are the prefix: few rows that are no match have 96 bits within the radius.
+    size_t (*scan_planes)(const uint32_t* planes, size_t stride, size_t first_row, size_t count, const uint64_t* query,
                           unsigned radius, uint32_t query_number, Hit* hits);
 };
 

@@ -14,6 +14,15 @@ static inline unsigned row_distance(const uint64_t* a, const uint64_t* b) {
                                  __builtin_popcountll(a[2] ^ b[2]) + __builtin_popcountll(a[3] ^ b[3]));
 }
 
+// 32-bit word k of a row of 64-bit words.
+static inline uint32_t half_word(const uint64_t* row, size_t k) { return static_cast<uint32_t>(row[k >> 1] >> (k & 1 ? 0 : 32)); }
+
+static inline unsigned plane_distance(const uint32_t* planes, size_t stride, size_t row, const uint64_t* query) {
+    unsigned distance = 0;
+    for (size_t k = 0; k < 8; k++) distance += static_cast<unsigned>(__builtin_popcount(planes[k * stride + row] ^ half_word(query, k)));
+    return distance;
+}
+
 static inline void keep(SurvivorBuffer& out, uint64_t tag, uint32_t base, uint32_t mask, int64_t& budget) {
     if (out.used + 32 > out.capacity) out.flush(out.context);
     budget -= __builtin_popcount(mask);

@@ -29,16 +29,15 @@ static size_t scan_rows(const uint64_t* rows, size_t first_row, size_t count, co
     return found;
 }
 
-static size_t scan_planes(const uint64_t* planes, size_t stride, size_t first_row, size_t count, const uint64_t* query,
+static size_t scan_planes(const uint32_t* planes, size_t stride, size_t first_row, size_t count, const uint64_t* query,
                           unsigned radius, uint32_t query_number, Hit* hits) {
     size_t found = 0;
-    for (size_t i = first_row; i < first_row + count; i++) {
-        unsigned distance = static_cast<unsigned>(__builtin_popcountll(planes[i] ^ query[0]) +
-                                                  __builtin_popcountll(planes[stride + i] ^ query[1]));
-        if (distance > radius) continue;
-        distance += static_cast<unsigned>(__builtin_popcountll(planes[2 * stride + i] ^ query[2]) +
-                                          __builtin_popcountll(planes[3 * stride + i] ^ query[3]));
-        if (distance <= radius) hits[found++] = Hit{query_number, static_cast<uint32_t>(i), distance};
+    for (size_t row = first_row; row < first_row + count; row++) {
+        int prefix = 0;
+        for (size_t k = 0; k < 3; k++) prefix += __builtin_popcount(planes[k * stride + row] ^ half_word(query, k));
+        if (prefix > static_cast<int>(radius)) continue;
+        const unsigned distance = plane_distance(planes, stride, row, query);
+        if (distance <= radius) hits[found++] = Hit{query_number, static_cast<uint32_t>(row), distance};
     }
     return found;
 }

@@ -1,0 +1,66 @@
+"""All commands under one name. Holds no behaviour of its own."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from leadline import __version__
+from leadline.cli import bank, compare, demo, doctor, hash, match, rematch, scan
+from leadline.cli.config import load_settings
+from leadline.cli.output import say
+from leadline.cli.run import ReaderGone
+from leadline.errors import Interrupted
+
+EXIT_CODES = """Exit codes of every command: 0 all done; 1 nothing done; 2 wrong use or configuration; 3 done, with some
+inputs refused or unreadable; 4 checked and found wrong (doctor, verify); 130 stopped by you, can resume.
+Faults stand on standard error as `leadline: WHAT (WHERE): HOW TO MEND`."""
+
+
+class Commands(TyperGroup):
+    """Lets a stop by the person and a closed pipe reach `run` before typer makes its own of them."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted("stopped by you", mend="run the same command again") from None
+        except BrokenPipeError:
+            raise ReaderGone from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Recognise known files: hash, match and scan against banks of fingerprints.",
+    epilog=EXIT_CODES,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        say(f"leadline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and stop.")
+    ] = False,
+) -> None:
+    load_settings()  # so that every command refuses settings it does not know
+
+
+app.command("hash")(hash.hash_command)
+app.add_typer(bank.app, name="bank")
+app.command("match")(match.match_command)
+app.command("compare")(compare.compare_command)
+app.command("scan")(scan.scan_command)
+app.command("rematch")(rematch.rematch_command)
+app.command("doctor")(doctor.doctor_command)
+app.command("demo")(demo.demo_command)

@@ -1,0 +1,293 @@
+"""`leadline bank`: look into a bank, change it, check it, take it elsewhere. The folder is the only truth."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+
+import typer
+
+from leadline.cli import bank_fill
+from leadline.cli.files import path_fields
+from leadline.cli.options import Json
+from leadline.cli.output import (
+    EXIT_DONE,
+    EXIT_NOTHING,
+    EXIT_PARTLY,
+    EXIT_WRONG,
+    Faults,
+    complain,
+    emit,
+    encode_line,
+    one_line,
+    say,
+    table,
+    write,
+)
+from leadline.domain import Entry
+from leadline.errors import BankCorrupt, ConfigError, InputError
+from leadline.exchange import csv_list, text_list, vics
+from leadline.exchange.detect import ListFormat
+
+if TYPE_CHECKING:
+    from leadline.match.bank import Bank
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    help="Build, inspect and change banks: folders of fingerprints with what they mean.",
+)
+app.command("build")(bank_fill.build_command)
+app.command("add")(bank_fill.add_command)
+
+_LISTED_AT_ONCE = 500
+BankPath = Annotated[str, typer.Argument(metavar="BANK", help="Folder of the bank.")]
+
+
+def _open(path: str) -> Bank:
+    from leadline.match.bank import Bank
+
+    return Bank.open(Path(path))
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple | set | frozenset) else value
+
+
+@app.command("info")
+def info_command(bank: BankPath, json: Json = False) -> int:
+    """Show what a bank holds: its name and kind, entries by kind and fingerprint, bytes of records and of index.
+
+    \b
+    Examples:
+      leadline bank info known
+
+    Exit codes: 0 shown, 1 no bank there or damaged.
+    """
+    record = {name: _plain(value) for name, value in dataclasses.asdict(_open(bank).info()).items()}
+    if json:
+        emit(record)
+    else:
+        say(*table((name.replace("_", " "), _told(value)) for name, value in record.items()))
+    return EXIT_DONE
+
+
+def _told(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_told(inner)}" for name, inner in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(_told, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@app.command("list")
+def list_command(
+    bank: BankPath,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="At most so many entries; 0 for all.")] = 0,
+    json: Json = False,
+) -> int:
+    """List the entries of a bank, one a line.
+
+    \b
+    Examples:
+      leadline bank list known --limit 20
+      leadline bank list known --json > entries.jsonl
+
+    Exit codes: 0 listed, 1 no bank there or damaged.
+    """
+    entries = islice(_open(bank).entries(), limit or None)
+    show = _encode_entry if json else _show_entry
+    while lines := b"".join(map(show, islice(entries, _LISTED_AT_ONCE))):
+        write(lines)
+    return EXIT_DONE
+
+
+def _encode_entry(entry: Entry) -> bytes:
+    return encode_line(entry_record(entry))
+
+
+def _show_entry(entry: Entry) -> bytes:
+    prints = " ".join(f"{name}:{value.hex()}" for name, value in entry.fingerprints.items())
+    label = one_line(f"{entry.scheme} {entry.label}") or "-"
+    return f"{entry.id}\t{entry.kind}\t{label}\t{prints}\n".encode()
+
+
+def entry_record(entry: Entry) -> dict[str, object]:
+    """An entry as one JSON object; fields without a value are left out."""
+    fields = {
+        spec.name: getattr(entry, spec.name)
+        for spec in dataclasses.fields(Entry)
+        if spec.name not in ("fingerprints", "id", "kind") and getattr(entry, spec.name) not in ("", 0, None)
+    }
+    if entry.quality == 0:
+        fields["quality"] = 0
+    return {
+        "id": entry.id,
+        "kind": str(entry.kind),
+        "fingerprints": {name: value.hex() for name, value in entry.fingerprints.items()},
+        **fields,
+    }
+
+
+@app.command("remove")
+def remove_command(
+    bank: BankPath,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Numbers of entries.")] = None,
+    from_: Annotated[
+        str, typer.Option("--from", metavar="FILE", help="A file with one number a line; - for standard input.")
+    ] = "",
+    json: Json = False,
+) -> int:
+    """Remove entries; they match no more at once, in every process that has the bank open.
+
+    \b
+    Examples:
+      leadline bank remove known 17 18
+      leadline bank remove known --from withdrawn.txt
+
+    Exit codes: 0 all removed, 1 none removed, 3 some were not there.
+    """
+    opened = _open(bank)
+    given = [(f"argument {n}", text) for n, text in enumerate(ids or (), 1)]
+    if from_:
+        given += _numbers_in(from_)
+    if not given:
+        raise ConfigError("nothing to remove", where="leadline bank remove", mend="give numbers of entries, or --from")
+    faults, wanted = Faults(bank), []
+    for where, text in given:
+        if text.isascii() and text.isdigit() and 0 < len(text) < 17:
+            wanted.append(int(text))
+        else:
+            faults.note(InputError("not the number of an entry", where=where, mend="see `leadline bank list`"))
+    distinct = list(dict.fromkeys(wanted))
+    removed = opened.remove(distinct) if distinct else 0
+    if removed < len(distinct):
+        absent = len(distinct) - removed
+        faults.note(InputError(f"{absent} of {len(distinct)} not there", where=bank, mend="see `leadline bank list`"))
+    faults.finish()
+    record = {"bank": opened.name, "removed": removed, "refused": len(distinct) - removed + len(given) - len(wanted)}
+    if json:
+        emit(record)
+    else:
+        say(*table(record.items()))
+    return EXIT_DONE if not faults.count else EXIT_PARTLY if removed else EXIT_NOTHING
+
+
+def _numbers_in(path: str) -> list[tuple[str, str]]:
+    stream = sys.stdin if path == "-" else open(path, encoding="utf-8", errors="replace")
+    with stream:
+        return [(f"{path}: line {n}", line.strip()) for n, line in enumerate(stream, 1) if line.strip()]
+
+
+@app.command("merge")
+def merge_command(bank: BankPath, json: Json = False) -> int:
+    """Merge the segments and the log of a bank into one segment. Readers and writers go on meanwhile.
+
+    \b
+    Examples:
+      leadline bank merge known
+
+    Exit codes: 0 merged, 1 no bank there, damaged, or another writer at work.
+    """
+    opened = _open(bank)
+    opened.merge()
+    record = {"bank": opened.name, "entries": opened.count, "list_version": opened.list_version}
+    if json:
+        emit(record)
+    else:
+        say(*table((name.replace("_", " "), value) for name, value in record.items()))
+    return EXIT_DONE
+
+
+@app.command("verify")
+def verify_command(bank: BankPath, json: Json = False) -> int:
+    """Check every checksum and every rule of a bank.
+
+    \b
+    Examples:
+      leadline bank verify known
+
+    Exit codes: 0 sound, 4 found wrong, 1 no bank there.
+    """
+    try:
+        opened = _open(bank)
+        faults = opened.verify()
+    except BankCorrupt as error:
+        faults = [str(error)]
+    for fault in faults:
+        complain(BankCorrupt(fault, where=bank, mend="restore the bank from a copy"))
+    if json:
+        emit({**path_fields(os.fsencode(bank)), "sound": not faults, "faults": faults})
+    elif not faults:
+        say("sound")
+    return EXIT_WRONG if faults else EXIT_DONE
+
+
+@app.command("export")
+def export_command(
+    bank: BankPath,
+    format_: Annotated[ListFormat, typer.Option("--format", help="csv keeps everything; text and vics keep less.")],
+    out: Annotated[str, typer.Option("--out", metavar="FILE", help="File to write, or - for standard output.")],
+    category_set: Annotated[
+        str, typer.Option("--category-set", help="vics: whose category codes the labels are (US, UK, CUSTOM ...).")
+    ] = "CUSTOM",
+) -> int:
+    """Write a bank as a list. A CSV read back gives the same entries with the same numbers.
+
+    Cells that a spreadsheet would take for formulas get an apostrophe, which reading takes away again. The VICS
+    shape follows public descriptions and is not certified; a label becomes a Category only where its scheme is
+    vics:CATEGORY_SET.
+
+    \b
+    Examples:
+      leadline bank export known --format csv --out known.csv
+      leadline bank export known --format text --out - | sort
+
+    Exit codes: 0 all written, 1 nothing written, 3 some entries have no hash the format can hold.
+    """
+    opened = _open(bank)
+    with _sink(out) as stream:
+        left_out = 0
+        if format_ is ListFormat.CSV:
+            csv_list.write(opened.entries(), stream)
+        elif format_ is ListFormat.TEXT:
+            left_out = text_list.write(opened.entries(), stream)
+        else:
+            vics.write(opened.entries(), stream, category_set=category_set)
+    if left_out:
+        what = f"{left_out} entries have no hash that plain text can hold"
+        complain(InputError(what, where=bank, mend="export as csv"))
+    return EXIT_PARTLY if left_out else EXIT_DONE
+
+
+@contextmanager
+def _sink(out: str) -> Iterator[BinaryIO]:
+    """Standard output, or a file that appears under its name only when it is whole; never over another."""
+    if out == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    partial = f"{out}.part"
+    if os.path.lexists(out):
+        raise ConfigError("exists already", where=out, mend="choose another --out")
+    try:
+        with open(partial, "xb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        try:
+            os.link(partial, out)  # fails where something came to stand there meanwhile
+        except PermissionError:  # a file system without links
+            os.rename(partial, out)
+    finally:
+        if os.path.lexists(partial):
+            os.unlink(partial)

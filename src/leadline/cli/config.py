@@ -1,0 +1,91 @@
+"""The only reader of the environment: LEADLINE_* -> typed settings. Anything unknown or malformed is a loud fault."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from leadline.errors import ConfigError
+from leadline.media.limits import Limits
+
+PREFIX = "LEADLINE_"
+FOREIGN = frozenset({"LEADLINE_DATA"})  # read by the tests alone
+_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+_SWITCHES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a machine's owner sets once. An option on the command line wins over each.
+
+    workers    processes of a scan; None: one per core
+    threads    of one search
+    traceback  show the full traceback of an internal fault
+    limits     of decoding (media/limits.py)
+    """
+
+    workers: int | None = None
+    threads: int = 1
+    traceback: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+
+def variables() -> dict[str, str]:
+    """Name of every variable -> its default, for the reference."""
+    names = {PREFIX + "WORKERS": "one per core", PREFIX + "THREADS": "1", PREFIX + "TRACEBACK": "0"}
+    limits = Limits()
+    return names | {PREFIX + spec.name.upper(): str(getattr(limits, spec.name)) for spec in dataclasses.fields(Limits)}
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings from the environment. Raises ConfigError for an unknown variable or a value out of range."""
+    given = os.environ if environment is None else environment
+    values = {name: text for name, text in given.items() if name.startswith(PREFIX) and name not in FOREIGN}
+    unknown = sorted(values.keys() - variables().keys())
+    if unknown:
+        raise ConfigError("unknown setting", where=unknown[0], mend=f"use one of {', '.join(sorted(variables()))}")
+    limits = {
+        spec.name: _number(PREFIX + spec.name.upper(), values[PREFIX + spec.name.upper()], spec.default)
+        for spec in dataclasses.fields(Limits)
+        if PREFIX + spec.name.upper() in values
+    }
+    return Settings(
+        workers=_whole(values, "WORKERS"),
+        threads=_whole(values, "THREADS") or 1,
+        traceback=_switch(values, "TRACEBACK"),
+        limits=_limits(limits),
+    )
+
+
+def _limits(values: Mapping[str, Any]) -> Limits:
+    try:
+        return Limits(**values)
+    except ValueError as error:
+        raise ConfigError(str(error), where=f"{PREFIX}*", mend="choose a smaller number") from None
+
+
+def _whole(values: Mapping[str, str], name: str) -> int | None:
+    text = values.get(PREFIX + name)
+    return None if text is None else int(_number(PREFIX + name, text, 1))
+
+
+def _number(name: str, text: str, like: object) -> float:
+    """A positive number; whole unless the default has a fraction; K, M, G multiply by 1024."""
+    digits, unit = (text[:-1], text[-1].upper()) if text[-1:].upper() in _UNITS else (text, "")
+    try:
+        value = (float(digits) if isinstance(like, float) else int(digits)) * _UNITS.get(unit, 1)
+    except ValueError:
+        value = 0
+    if not 0 < value < 1 << 62:
+        raise ConfigError("setting is no positive number", where=name, mend="give a number such as 4, 512M or 16G")
+    return value
+
+
+def _switch(values: Mapping[str, str], name: str) -> bool:
+    text = values.get(PREFIX + name, "0").lower()
+    if text not in _SWITCHES:
+        raise ConfigError("setting is no switch", where=PREFIX + name, mend="give 1 or 0")
+    return _SWITCHES[text]

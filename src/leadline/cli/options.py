@@ -1,0 +1,40 @@
+"""Options that several commands share, so that they read and mean the same everywhere."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from leadline.exchange.base import HashType
+
+MAX_RADIUS_BITS = 64
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Banks = Annotated[
+    list[str], typer.Option("--bank", metavar="BANK", help="Folder of a bank; give it again for more banks.")
+]
+Radius = Annotated[
+    int | None,
+    typer.Option(
+        "--radius",
+        min=0,
+        max=MAX_RADIUS_BITS,
+        metavar="BITS",
+        help="PDQ hashes match up to this distance, 0-64. Default: each bank's own, 31 unless it says otherwise.",
+    ),
+]
+UnsafeDecode = Annotated[
+    bool,
+    typer.Option(
+        "--unsafe-decode", help="Decode without a sandbox. Recorded in every result; only for files you made."
+    ),
+]
+Digits64 = Annotated[
+    HashType,
+    typer.Option(
+        "--hash-type",
+        help="What 64 digits without a prefix are. SHA-256 and PDQ look alike, so they are taken as both unless said:"
+        " a hash of one kind never matches by chance as the other.",
+    ),
+]

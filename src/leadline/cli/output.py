@@ -1,0 +1,107 @@
+"""What a command says: answers on standard output, faults on standard error in one shape. Decides nothing."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from leadline.errors import BankError, ConfigError, InputError, LeadlineError, UntrustedMediaError
+from leadline.scan.names import show_name
+
+EXIT_DONE, EXIT_NOTHING, EXIT_USAGE, EXIT_PARTLY, EXIT_WRONG, EXIT_STOPPED = 0, 1, 2, 3, 4, 130
+MAX_TOLD_FAULTS = 50  # of one input; a list of a million bad lines must not fill a terminal
+_DEFAULT_MENDS: tuple[tuple[type[LeadlineError], str], ...] = (
+    (UntrustedMediaError, "ask for an undamaged copy; what else is known of the file is given"),
+    (InputError, "correct the input"),
+    (ConfigError, "see `leadline --help`"),
+    (BankError, "run `leadline bank verify`"),
+    (LeadlineError, "see `leadline doctor`"),
+)
+_encode = msgspec.json.Encoder().encode
+
+
+def emit(value: object) -> None:
+    """One JSON object on one line of standard output."""
+    write(encode_line(value))
+
+
+def encode_line(value: object) -> bytes:
+    return _encode(value) + b"\n"
+
+
+def say(*lines: str) -> None:
+    """Lines for people on standard output."""
+    write("".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace"))
+
+
+def write(data: bytes) -> None:
+    """Bytes to standard output; flushed, so that a program that reads along never waits."""
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def one_line(text: str) -> str:
+    """Text with nothing that breaks a line or drives a terminal."""
+    return show_name(re.sub(r"\s+", " ", text).strip().encode("utf-8", "surrogateescape"))
+
+
+def format_fault(error: LeadlineError, where: str) -> str:
+    """`leadline: WHAT (WHERE): HOW TO MEND`, always all three; `where` stands in where the error names none."""
+    mend = error.mend or next(text for kind, text in _DEFAULT_MENDS if isinstance(error, kind))
+    return f"leadline: {one_line(error.what)} ({one_line(error.where or where)}): {one_line(mend)}"
+
+
+def complain(error: LeadlineError, where: str = "leadline") -> None:
+    """Tell a fault on standard error."""
+    line = format_fault(error, where)
+    sys.stderr.write(line.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+    sys.stderr.flush()
+
+
+def fault_record(error: LeadlineError) -> dict[str, str]:
+    """The `error` object of a JSON answer."""
+    return {"code": error.code, "message": one_line(str(error))}
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many inputs were done and how many refused: what an exit code is made of."""
+
+    done: int = 0
+    refused: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        if not self.refused:
+            return EXIT_DONE
+        return EXIT_PARTLY if self.done else EXIT_NOTHING
+
+
+@dataclass(slots=True)
+class Faults:
+    """Tells the first faults of one input one by one, the rest by their number."""
+
+    where: str
+    count: int = 0
+
+    def note(self, error: LeadlineError) -> None:
+        self.count += 1
+        if self.count <= MAX_TOLD_FAULTS:
+            complain(error, self.where)
+
+    def finish(self, total: int = 0) -> None:
+        """`total`: how many there were, where not all of them were noted here."""
+        more = max(self.count, total) - MAX_TOLD_FAULTS
+        if more > 0:
+            complain(InputError(f"{more} more refused", where=self.where, mend="correct the first ones and look again"))
+
+
+def table(rows: Iterable[tuple[str, object]]) -> list[str]:
+    """Names and values as aligned lines."""
+    pairs = [(name, str(value)) for name, value in rows]
+    width = max((len(name) for name, _ in pairs), default=0)
+    return [f"{name:<{width}}  {one_line(value)}" for name, value in pairs]

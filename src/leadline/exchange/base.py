@@ -1,0 +1,257 @@
+"""What list formats share: defaults, bounded reading, parsing of fields. Opens no file, decides nothing."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import codecs
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, BinaryIO, TypeAlias
+
+from leadline.domain import EXACT_ALGORITHMS, MAX_METADATA_BYTES, PDQ_BYTES, Kind, PdqFamily, Tlp
+from leadline.errors import HashFormatError, ListFormatError
+
+MAX_LINE_BYTES = 1 << 20
+MAX_ENTRY_ID = 2**53 - 1
+MAX_TEXT_CHARS = 1000  # of a note, a label, a name taken from a list
+PHOTODNA_BYTES = 144
+_CHUNK_BYTES = 1 << 18
+_HASH_BYTES: Mapping[str, int] = {**EXACT_ALGORITHMS, "pdq": PDQ_BYTES}
+_BY_DIGITS = {32: "md5", 40: "sha1"}
+_HEX = frozenset("0123456789abcdefABCDEF")
+
+
+class HashType(StrEnum):
+    """What 64 hexadecimal digits without a prefix are.
+
+    Both: random bits never match wrongly as the other kind, and looking under one alone could miss.
+    """
+
+    BOTH = "both"
+    PDQ = "pdq"
+    SHA256 = "sha256"
+
+
+@dataclass(frozen=True, slots=True)
+class EntryDefaults:
+    """What an entry gets where its record does not say. `scheme`, where given, holds for the whole list."""
+
+    kind: Kind
+    source: str = ""
+    tlp: Tlp = Tlp.AMBER_STRICT
+    licence: str = ""
+    scheme: str = ""
+    label: str = ""
+    pdq_family: PdqFamily = PdqFamily.B
+    hash_type: HashType = HashType.BOTH
+
+
+def entry_fields(defaults: EntryDefaults) -> dict[str, Any]:
+    """The fields of an Entry that its record did not give."""
+    return {
+        "kind": defaults.kind,
+        "source": defaults.source,
+        "tlp": defaults.tlp,
+        "licence": defaults.licence,
+        "scheme": defaults.scheme,
+        "label": defaults.label,
+        "pdq_family": defaults.pdq_family,
+    }
+
+
+def parse_hex(algorithm: str, text: str) -> bytes:
+    """Hexadecimal digits of either case -> digest bytes. Raises HashFormatError; never repeats the digits."""
+    want = 2 * _HASH_BYTES[algorithm]
+    if len(text) != want:
+        raise HashFormatError(
+            f"{algorithm} has {len(text)} characters", mend=f"give {want} hexadecimal digits"
+        )
+    if not _HEX.issuperset(text):
+        raise HashFormatError(
+            f"{algorithm} holds characters that are no hexadecimal digits",
+            mend=f"give {want} hexadecimal digits",
+        )
+    return bytes.fromhex(text)
+
+
+_PREFIXED = re.compile(r"([A-Za-z][\w-]{0,30})(?::\s*|\s+)(\S+)")
+
+
+def parse_hash(untrusted_text: str, hash_type: HashType = HashType.BOTH) -> dict[str, bytes]:
+    """One hash -> {algorithm: bytes}, by its prefix (`pdq:`, `sha256 `, ...) or else by its length.
+
+    64 digits without a prefix are `hash_type`; BOTH gives two algorithms with the same bytes.
+    A file name after the digits, as md5sum and sha256sum print it, is left alone. Raises HashFormatError.
+    """
+    text = untrusted_text.strip().removeprefix("\\")  # md5sum marks a line with an escaped name so
+    prefixed = _PREFIXED.fullmatch(text)
+    if prefixed:
+        algorithm = prefixed[1].lower().replace("-", "").removeprefix("video_")  # ThreatExchange's video_md5
+        if algorithm not in _HASH_BYTES:
+            raise HashFormatError(
+                "the prefix names no kind of hash", mend="use md5:, sha1:, sha256: or pdq:, or no prefix"
+            )
+        return {algorithm: parse_hex(algorithm, prefixed[2])}
+    digits = (text.split(None, 1) or [""])[0]
+    if len(digits) == 64:
+        names = ("sha256", "pdq") if hash_type is HashType.BOTH else (str(hash_type),)
+        return {algorithm: parse_hex(algorithm, digits) for algorithm in names}
+    if len(digits) not in _BY_DIGITS:
+        raise HashFormatError(
+            f"{len(digits)} characters are no hash",
+            mend="give 32 (MD5), 40 (SHA-1) or 64 (SHA-256, PDQ) hexadecimal digits",
+        )
+    return {_BY_DIGITS[len(digits)]: parse_hex(_BY_DIGITS[len(digits)], digits)}
+
+
+def parse_photodna(text: str) -> bytes:
+    """288 hexadecimal digits or the base64 of 144 bytes -> bytes. Raises HashFormatError."""
+    value = b""
+    try:
+        value = (
+            bytes.fromhex(text) if len(text) == 2 * PHOTODNA_BYTES else base64.b64decode(text, validate=True)
+        )
+    except (ValueError, binascii.Error):
+        pass
+    if len(value) != PHOTODNA_BYTES:
+        raise HashFormatError(
+            "photodna is not 144 bytes", mend="give base64 (192) or hexadecimal (288) characters"
+        )
+    return value
+
+
+def parse_tlp(text: str) -> Tlp:
+    """`TLP:AMBER+STRICT`, `amber`, and WHITE of TLP 1.0 -> Tlp. Raises ListFormatError."""
+    name = text.strip().lower().removeprefix("tlp:").strip()
+    try:
+        return Tlp("clear" if name == "white" else name)
+    except ValueError:
+        raise ListFormatError("unknown TLP label", mend=f"use one of {', '.join(Tlp)}") from None
+
+
+_ODATA_TIME = re.compile(r"/Date\((-?\d{1,17})([+-]\d{4})?\)/")
+
+
+def parse_time(text: str) -> int:
+    """Seconds since 1970, ISO 8601 (no offset: UTC), or /Date(ms)/ -> seconds. Raises ListFormatError."""
+    text = text.strip()
+    if text.isascii() and text.isdigit() and len(text) <= 11:
+        return int(text)
+    odata = _ODATA_TIME.fullmatch(text)
+    try:
+        if odata:  # the offset only says how to show it: the milliseconds are UTC already
+            return max(0, int(odata[1]) // 1000)
+        moment = datetime.fromisoformat(text)
+        return max(0, int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()))
+    except (ValueError, OverflowError):
+        raise ListFormatError(
+            "a time cannot be read", mend="use seconds since 1970 or ISO 8601 (2026-11-23T20:15:01Z)"
+        ) from None
+
+
+def parse_whole(name: str, text: str, low: int, high: int) -> int:
+    """Decimal digits within low..high. Raises ListFormatError."""
+    if text.isascii() and text.isdigit() and len(text) <= 17 and low <= int(text) <= high:
+        return int(text)
+    raise ListFormatError(
+        f"{name} is no whole number in {low}..{high}", mend="correct the field or leave it empty"
+    )
+
+
+def metadata_text(values: Mapping[str, object]) -> str:
+    """JSON of the values; where that passes 4096 bytes, only how many were left out: {"left_out": n}."""
+    if not values:
+        return ""
+    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    if len(text.encode("utf-8", "surrogatepass")) <= MAX_METADATA_BYTES:
+        return text.encode("utf-8", "replace").decode("utf-8")
+    return json.dumps({"left_out": len(values)})
+
+
+class _Recoded(io.RawIOBase):
+    """Bytes of a list as UTF-8 without a byte-order mark; UTF-16 is recoded when it carries its mark."""
+
+    def __init__(self, untrusted: BinaryIO, *, repair: bool) -> None:
+        self._untrusted, self._ready, self._started, self._ended = untrusted, b"", False, False
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._repair = repair
+        self._bare_returns = False
+
+    def readable(self) -> bool:
+        return True
+
+    def _start(self, chunk: bytes) -> bytes:
+        self._started = True
+        while len(chunk) < 4 and (more := self._untrusted.read(4)):
+            chunk += more
+        if chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            self._decoder = codecs.getincrementaldecoder("utf-16")("replace")
+        elif self._repair:
+            self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
+        self._bare_returns = b"\r" in chunk and b"\n" not in chunk  # "CSV (Macintosh)" of spreadsheets
+        return chunk if self._decoder else chunk.removeprefix(codecs.BOM_UTF8)
+
+    def _fill(self) -> None:
+        chunk = self._untrusted.read(_CHUNK_BYTES)
+        if not self._started:
+            chunk = self._start(chunk)
+        self._ended = not chunk
+        if self._decoder is None:
+            self._ready = chunk
+        else:
+            self._ready = self._decoder.decode(chunk, final=self._ended).encode("utf-8")
+        if self._bare_returns:
+            self._ready = self._ready.replace(b"\r", b"\n")
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self._ready and not self._ended:
+            self._fill()
+        size = min(len(buffer), len(self._ready))
+        buffer[:size] = self._ready[:size]
+        self._ready = self._ready[size:]
+        return size
+
+
+def recode(untrusted: BinaryIO, *, repair: bool = False) -> io.BufferedReader:
+    """A stream of UTF-8 bytes without a mark. With `repair`, bytes that are no UTF-8 become U+FFFD."""
+    return io.BufferedReader(_Recoded(untrusted, repair=repair), _CHUNK_BYTES)
+
+
+def recode_head(untrusted_head: bytes) -> str:
+    """The first bytes of a list as text."""
+    reader = recode(io.BytesIO(untrusted_head), repair=True)
+    return reader.read().decode("utf-8")
+
+
+Line: TypeAlias = tuple[int, bytes | None]
+
+
+def numbered_lines(untrusted: BinaryIO) -> Iterator[Line]:
+    """(line number from 1, line), MAX_LINE_BYTES in memory at most; None in place of a longer line."""
+    reader = recode(untrusted)
+    number = 0
+    while line := reader.readline(MAX_LINE_BYTES):
+        number += 1
+        if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
+            while (rest := reader.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
+                pass
+            yield number, None
+        else:
+            yield number, line
+
+
+def too_long(where: str) -> ListFormatError:
+    return ListFormatError(
+        f"a line is longer than {MAX_LINE_BYTES} bytes", where=where, mend="end each record with a line feed"
+    )
+
+
+def located(error: HashFormatError | ListFormatError, where: str) -> ListFormatError:
+    """The same fault, as one of the list, with its place."""
+    return ListFormatError(error.what, where=where, mend=error.mend or "correct the record")

@@ -1,0 +1,336 @@
+"""CSV lists with a header line: text <-> entries. Never writes a cell that a spreadsheet would calculate."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, BinaryIO
+
+from leadline.domain import EXACT_ALGORITHMS, Entry, Kind, PdqFamily
+from leadline.errors import HashFormatError, ListFormatError
+from leadline.exchange.base import (
+    MAX_ENTRY_ID,
+    MAX_TEXT_CHARS,
+    EntryDefaults,
+    Line,
+    entry_fields,
+    located,
+    metadata_text,
+    numbered_lines,
+    parse_hash,
+    parse_hex,
+    parse_photodna,
+    parse_time,
+    parse_tlp,
+    parse_whole,
+    too_long,
+)
+
+COLUMNS = (
+    "id", "md5", "sha1", "sha256", "pdq", "pdq_family", "quality", "kind", "scheme", "label", "source",
+    "source_id", "licence", "tlp", "note", "disabled_until", "first_seen", "last_seen", "radius_bits",
+    "fingerprints", "metadata",
+)  # fmt: skip
+_HASH_COLUMNS = ("md5", "sha1", "sha256", "pdq", "photodna", "hash", "fingerprints")
+_KNOWN = {re.sub(r"[^a-z0-9]", "", name): name for name in (*COLUMNS, *_HASH_COLUMNS)} | {
+    "license": "licence"
+}
+_ABSENT = frozenset({"", "-", "null", "none", "n/a", "na", "nan"})
+_DELIMITERS = (",", ";", "\t")
+_MAX_JOINED_LINES = 64
+_MAX_JOINED_BYTES = 1 << 16
+_HASHLIKE = re.compile(r"[0-9a-fA-F]{32}")
+_CELL_STARTS = re.compile(r"(^|[;,|\t\r\n\"])([ \t\r\n]*)('*[=+\-@\uff0b\uff0d\uff1d\uff20])")
+_MARKED_STARTS = re.compile(r"(^|[;,|\t\r\n\"])([ \t\r\n]*)'('*[=+\-@\uff0b\uff0d\uff1d\uff20])")
+
+
+def formula_safe(text: str) -> str:
+    """An apostrophe before whatever a spreadsheet could take for a formula; `plain` undoes it.
+
+    At the start of the text, and after any delimiter in it: a program that splits there would find it.
+    """
+    return _CELL_STARTS.sub(r"\1\2'\3", text)
+
+
+def plain(cell: str) -> str:
+    return _MARKED_STARTS.sub(r"\1\2\3", cell) if "'" in cell else cell
+
+
+def split_header(untrusted_line: str) -> tuple[str, list[str]] | None:
+    """(delimiter, names) of a header line, or None where no column of hashes is named."""
+    best: tuple[str, list[str]] | None = None
+    for delimiter in _DELIMITERS:
+        try:
+            cells = next(csv.reader([untrusted_line], delimiter=delimiter), [])
+        except csv.Error:
+            continue
+        names = [_column(cell) for cell in cells]
+        if any(name in _HASH_COLUMNS for name in names) and (best is None or len(names) > len(best[1])):
+            best = delimiter, names
+    return best
+
+
+def _column(cell: str) -> str:
+    text = cell.strip()
+    return _KNOWN.get(re.sub(r"[^a-z0-9]", "", text.lower()), text[:MAX_TEXT_CHARS])
+
+
+def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[Entry | ListFormatError]:
+    """Entries of a CSV list; a row that cannot be read is yielded as an error and the rest goes on.
+
+    The header line is required; the order of its columns and their case are free; the delimiter (, ; or tab)
+    is taken from it. `id`, where a whole number, becomes the wished id, and always the source's id unless
+    `source_id` is there. Columns without a meaning here go to the metadata while that is small.
+    """
+    lines = numbered_lines(stream)
+    found = _find_header(lines, where)
+    if isinstance(found, ListFormatError):
+        yield found
+        return
+    delimiter, names = found
+    for number, untrusted_row in _rows(lines, delimiter, len(names)):
+        place = f"{where}: line {number}"
+        if isinstance(untrusted_row, ListFormatError):
+            yield located(untrusted_row, place)
+            continue
+        try:
+            yield _entry(names, untrusted_row, defaults)
+        except (HashFormatError, ListFormatError) as error:
+            yield located(error, place)
+
+
+def _find_header(lines: Iterator[Line], where: str) -> tuple[str, list[str]] | ListFormatError:
+    mend = f"name the columns in the first line, {', '.join((*EXACT_ALGORITHMS, 'pdq'))} among them"
+    for number, untrusted_line in lines:
+        if untrusted_line is None:
+            return too_long(f"{where}: line {number}")
+        text = _text(untrusted_line)
+        if not text.strip() or text.startswith(("#", "sep=")):
+            continue
+        header = split_header(text)
+        if header is None:
+            return ListFormatError(
+                "no column of hashes in the header", where=f"{where}: line {number}", mend=mend
+            )
+        known = [name for name in header[1] if name in _KNOWN.values()]
+        twice = sorted({name for name in known if known.count(name) > 1})
+        if twice:
+            return ListFormatError(
+                f"the header names {', '.join(twice)} twice",
+                where=f"{where}: line {number}",
+                mend="rename one",
+            )
+        return header
+    return ListFormatError("the list is empty", where=where, mend=mend)
+
+
+def _text(untrusted_line: bytes) -> str:
+    return untrusted_line.decode("utf-8", "backslashreplace").rstrip("\r\n")
+
+
+Row = tuple[int, list[str] | ListFormatError]
+
+
+def _rows(lines: Iterator[Line], delimiter: str, width: int) -> Iterator[Row]:
+    """Line by line, so that one stray quote costs one record and never swallows the next ones."""
+    waiting: deque[Line] = deque()
+    while True:
+        line = waiting.popleft() if waiting else next(lines, None)
+        if line is None:
+            return
+        number, untrusted_line = line
+        if untrusted_line is None:
+            yield number, too_long("")
+            continue
+        text = _text(untrusted_line)
+        if not text.strip():
+            continue
+        cells = (
+            text.split(delimiter)
+            if '"' not in text
+            else _quoted(untrusted_line, delimiter, lines, waiting, width)
+        )
+        yield number, _fitted(cells, width)
+
+
+def _parse(untrusted_record: bytes, delimiter: str, *, strict: bool) -> list[str] | None:
+    text = io.StringIO(untrusted_record.decode("utf-8", "backslashreplace"), newline="")
+    try:
+        rows = list(csv.reader(text, delimiter=delimiter, strict=strict))
+    except csv.Error:
+        return None
+    return rows[0] if len(rows) == 1 else None
+
+
+def _quoted(
+    untrusted_record: bytes, delimiter: str, lines: Iterator[Line], waiting: deque[Line], width: int
+) -> list[str] | ListFormatError:
+    """A record with quotes; where one is left open, joined with the next lines, if that makes sense."""
+    cells = _parse(untrusted_record, delimiter, strict=True)
+    if cells is not None:
+        return cells
+    lenient = _parse(untrusted_record, delimiter, strict=False)
+    if lenient is not None and len(lenient) == width and untrusted_record.count(b'"') % 2 == 0:
+        return lenient
+    for used in range(1, _MAX_JOINED_LINES + 1):
+        while len(waiting) < used and (line := next(lines, None)) is not None:
+            waiting.append(line)
+        if len(waiting) < used or (untrusted_line := waiting[used - 1][1]) is None:
+            break
+        untrusted_record += untrusted_line
+        if len(untrusted_record) > _MAX_JOINED_BYTES:
+            break
+        if b'"' not in untrusted_line:
+            continue
+        cells = _parse(untrusted_record, delimiter, strict=True)
+        if cells is not None and len(cells) == width and not any(map(_swallowed, cells)):
+            for _ in range(used):
+                waiting.popleft()
+            return cells
+    return ListFormatError(
+        "a quotation mark is never closed", mend='double the quotation marks inside a field ("")'
+    )
+
+
+def _swallowed(cell: str) -> bool:
+    """A field over several lines that holds something like a hash: rather lost records than a long note."""
+    return "\n" in cell and _HASHLIKE.search(cell.partition("\n")[2]) is not None
+
+
+def _fitted(cells: list[str] | ListFormatError, width: int) -> list[str] | ListFormatError:
+    if isinstance(cells, ListFormatError) or len(cells) <= width:
+        return cells
+    if any(cell.strip() for cell in cells[width:]):
+        return ListFormatError(
+            f"the row has {len(cells)} fields, the header {width}",
+            mend="quote fields that hold the delimiter",
+        )
+    return cells[:width]
+
+
+def _entry(names: list[str], untrusted_row: list[str], defaults: EntryDefaults) -> Entry:
+    fingerprints: dict[str, bytes] = {}
+    fields = entry_fields(defaults)
+    others: dict[str, object] = {}
+    for name, untrusted_cell in zip(names, untrusted_row, strict=False):
+        cell = plain(untrusted_cell.strip())
+        if name in _HASH_COLUMNS:
+            fingerprints.update(_hashes(name, cell, defaults))
+        elif cell and name in _FIELDS:
+            fields.update(_FIELDS[name](cell))
+        elif cell:
+            others[name] = cell
+    if not fingerprints:
+        raise ListFormatError(
+            "the row has no hash", mend="fill one of the columns of hashes or delete the row"
+        )
+    if others:
+        fields["metadata"] = metadata_text({**json.loads(fields.get("metadata", "{}")), **others})
+    fields.setdefault("source_id", fields.pop("id_text", ""))
+    fields.pop("id_text", None)
+    if defaults.scheme:
+        fields["scheme"] = defaults.scheme
+    return Entry(fingerprints=fingerprints, **fields)
+
+
+def _hashes(name: str, cell: str, defaults: EntryDefaults) -> Mapping[str, bytes]:
+    if cell.lower() in _ABSENT:
+        return {}
+    if name == "hash":
+        return parse_hash(cell, defaults.hash_type)
+    if name == "photodna":
+        return {name: parse_photodna(cell)}
+    if name == "fingerprints":
+        return _named_hashes(_json_object(name, cell))
+    return {name: parse_hex(name, cell)}
+
+
+def _named_hashes(values: Mapping[str, Any]) -> dict[str, bytes]:
+    try:
+        return {name: bytes.fromhex(value) for name, value in values.items()}
+    except (TypeError, ValueError):
+        raise ListFormatError("fingerprints are not hexadecimal", mend='write {"name": "digits"}') from None
+
+
+def _json_object(name: str, cell: str) -> dict[str, Any]:
+    try:
+        value = json.loads(cell)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise ListFormatError(f"{name} is no JSON object", mend="correct the field or leave it empty")
+    return value
+
+
+def _id(cell: str) -> dict[str, object]:
+    wished = cell.isascii() and cell.isdigit() and len(cell) <= 16 and 1 <= int(cell) <= MAX_ENTRY_ID
+    return {"id_text": cell[:MAX_TEXT_CHARS]} | ({"id": int(cell)} if wished else {})
+
+
+def _quality(cell: str) -> dict[str, object]:
+    return {} if cell.lower() in _ABSENT else {"quality": parse_whole("quality", cell, 0, 100)}
+
+
+def _kind(cell: str) -> dict[str, object]:
+    try:
+        return {"kind": Kind(cell.lower().replace("_", "-"))}
+    except ValueError:
+        raise ListFormatError("unknown kind", mend=f"use one of {', '.join(Kind)}") from None
+
+
+def _family(cell: str) -> dict[str, object]:
+    try:
+        return {"pdq_family": PdqFamily(cell.lower())}
+    except ValueError:
+        raise ListFormatError("unknown pdq_family", mend="use a or b") from None
+
+
+def _text_field(name: str) -> Callable[[str], dict[str, object]]:
+    return lambda cell: {name: cell[:MAX_TEXT_CHARS]}
+
+
+def _time_field(name: str) -> Callable[[str], dict[str, object]]:
+    return lambda cell: {name: parse_time(cell)}
+
+
+_FIELDS: Mapping[str, Callable[[str], dict[str, object]]] = {
+    "id": _id,
+    "quality": _quality,
+    "kind": _kind,
+    "pdq_family": _family,
+    "tlp": lambda cell: {"tlp": parse_tlp(cell)},
+    "radius_bits": lambda cell: {"radius_bits": parse_whole("radius_bits", cell, 0, 256)},
+    "metadata": lambda cell: {"metadata": metadata_text(_json_object("metadata", cell))},
+    **{name: _text_field(name) for name in ("scheme", "label", "source", "source_id", "licence", "note")},
+    **{name: _time_field(name) for name in ("disabled_until", "first_seen", "last_seen")},
+}
+
+
+def write(entries: Iterable[Entry], stream: BinaryIO) -> None:
+    """All columns, every cell quoted, formulas defused; what `read` gives back is the same entries."""
+    text = io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="", write_through=True)
+    try:
+        writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(map(_cells, entries))
+    finally:
+        text.detach()
+
+
+def _cells(entry: Entry) -> list[str]:
+    named = {name: entry.fingerprints[name].hex() for name in _HASH_COLUMNS if name in entry.fingerprints}
+    others = {k: v.hex() for k, v in entry.fingerprints.items() if k not in COLUMNS}
+    values: dict[str, object] = {
+        **{name: getattr(entry, name) for name in COLUMNS if hasattr(entry, name) and name != "fingerprints"},
+        **{k: v for k, v in named.items() if k in COLUMNS},
+        "fingerprints": json.dumps(others) if others else "",
+    }
+    return [formula_safe(_shown(values.get(name, ""))) for name in COLUMNS]
+
+
+def _shown(value: object) -> str:
+    return "" if value is None else str(value)

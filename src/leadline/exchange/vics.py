@@ -1,0 +1,335 @@
+"""VICS-shaped JSON (1.0-2.0) <-> entries. Not certified; never takes a category for a bare integer.
+
+The shape is taken from public readers and writers and vendors' help; the official schema is shared under
+agreement only and could not be checked.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, BinaryIO
+
+import ijson
+
+from leadline.domain import Entry
+from leadline.errors import HashFormatError, ListFormatError
+from leadline.exchange.base import (
+    MAX_TEXT_CHARS,
+    EntryDefaults,
+    entry_fields,
+    located,
+    metadata_text,
+    parse_hex,
+    parse_photodna,
+    parse_time,
+    recode,
+)
+
+UNSPECIFIED = "vics:unspecified"
+MAX_RECORD_BYTES = 16 << 20
+_HEAD_BYTES = 1 << 16
+_MAX_NUMBER = Decimal(10) ** 30
+_CONTEXT = re.compile(r'"(?:@odata\.context|odata\.metadata)"\s*:\s*"([^"]{0,500})"')
+_SEGMENT = re.compile(r"\.xml\\?/([^/\\$#]{1,64})\\?/")
+_FIRST_FIELD = re.compile(r'"(?:(?P<media>MD5|MediaID)|CaseID|CaseNumber)"\s*:|"Media"\s*:\s*\[')
+_MEDIA_ROOT, _CASES_ROOT = "value.item", "value.item.Media.item"
+_FLAGS = (
+    "VictimIdentified",
+    "OffenderIdentified",
+    "IsDistributed",
+    "IsSuspected",
+    "SelfGenerated",
+    "IsPrecategorized",
+)
+_TEXTS = ("Series", "Tags", "PrecategorizationSource", "MimeType")
+
+
+class _Bounded:
+    """Passes a list on and stops a record that would not end: memory stays bounded whatever it holds."""
+
+    def __init__(self, untrusted: io.BufferedReader) -> None:
+        self._untrusted, self.since_record = untrusted, 0
+
+    def read(self, size: int = -1) -> bytes:
+        chunk = self._untrusted.read1(size)
+        self.since_record += len(chunk)
+        if self.since_record > MAX_RECORD_BYTES:
+            raise ListFormatError(
+                f"a record is larger than {MAX_RECORD_BYTES} bytes", mend="ask the sender for smaller records"
+            )
+        return chunk
+
+
+def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[Entry | ListFormatError]:
+    """Entries of a VICS JSON file, one for each Media record, streamed; both roots (#Media, #Cases).
+
+    The label is (scheme, code): the scheme is `vics:` and the category set named in the context's path
+    (2.0), or `defaults.scheme`, which wins, or `vics:unspecified`: codes 0 and 5 mean opposite things in two
+    sets of the same country. A record that cannot be read is yielded as an error and the rest goes on; broken
+    JSON ends the list, with the number of the last good record.
+    """
+    reader = recode(stream, repair=True)
+    head = reader.peek(_HEAD_BYTES)[:_HEAD_BYTES].decode("utf-8", "replace")
+    scheme = defaults.scheme or _scheme(head)
+    source = _Bounded(reader)
+    number = 0
+    try:
+        for untrusted_media in ijson.items(source, _root(head)):
+            source.since_record = 0
+            number += 1
+            yield _checked(untrusted_media, scheme, f"{where}: record {number}", defaults)
+    except ListFormatError as error:
+        yield located(error, f"{where}: after record {number}")
+    except (ijson.JSONError, ValueError, ArithmeticError):
+        yield ListFormatError(
+            "the JSON breaks off or is malformed here",
+            where=f"{where}: after record {number}",
+            mend="ask the sender for a whole file; the records before this one were read",
+        )
+    if number == 0:
+        yield ListFormatError(
+            "no Media record found",
+            where=where,
+            mend='expect {"value": [...]} of Media, or of cases with Media',
+        )
+
+
+def _scheme(head: str) -> str:
+    context = _CONTEXT.search(head)
+    segment = _SEGMENT.search(context[1]) if context else None
+    return f"vics:{segment[1]}" if segment else UNSPECIFIED
+
+
+def _root(head: str) -> str:
+    """Where the Media records are. The structure decides, the context only where the head does not show it:
+    files are seen whose context names the other root."""
+    value = re.search(r'"value"\s*:\s*\[', head)
+    if value:
+        first = _FIRST_FIELD.search(head, value.end())
+        if first:
+            return _MEDIA_ROOT if first["media"] else _CASES_ROOT
+    return _CASES_ROOT if (c := _CONTEXT.search(head)) and c[1].endswith("#Cases") else _MEDIA_ROOT
+
+
+def _checked(
+    untrusted_media: object, scheme: str, place: str, defaults: EntryDefaults
+) -> Entry | ListFormatError:
+    if not isinstance(untrusted_media, dict):
+        return ListFormatError("a Media record is no object", where=place, mend="correct the record")
+    try:
+        return _entry(untrusted_media, scheme, defaults)
+    except (HashFormatError, ListFormatError) as error:
+        return located(error, place)
+
+
+def _entry(untrusted_media: Mapping[str, Any], scheme: str, defaults: EntryDefaults) -> Entry:
+    fingerprints, metadata = _hashes(untrusted_media), _metadata(untrusted_media)
+    photodna = _text(untrusted_media.get("PhotoDNA"))
+    if photodna:
+        try:
+            fingerprints["photodna"] = parse_photodna(photodna)
+        except HashFormatError:
+            metadata["photodna_unreadable"] = True
+    if not fingerprints:
+        raise ListFormatError(
+            "the record has no hash", mend="fill MD5, SHA1 or PhotoDNA, or leave the record out"
+        )
+    code = _text(untrusted_media.get("Category"))
+    fields = entry_fields(defaults)
+    if code:
+        fields |= {"scheme": scheme, "label": code}
+    seen = _text(untrusted_media.get("DateUpdated"))
+    if seen:
+        try:
+            fields["last_seen"] = parse_time(seen)
+        except ListFormatError:
+            metadata["DateUpdated"] = seen[:40]
+    return Entry(
+        fingerprints=fingerprints,
+        source_id=_text(untrusted_media.get("MediaID")),
+        note=_text(untrusted_media.get("Comments")),
+        metadata=metadata_text(metadata),
+        **fields,
+    )
+
+
+_NAMES = {"md5": "md5", "sha1": "sha1", "sha256": "sha256", "pdq": "pdq"}
+
+
+def _hashes(untrusted_media: Mapping[str, Any]) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for name in ("MD5", "SHA1", "SHA256"):
+        text = _text(untrusted_media.get(name))
+        if text:
+            found[name.lower()] = parse_hex(name.lower(), text)
+    alternatives = untrusted_media.get("AlternativeHashes")
+    for item in alternatives if isinstance(alternatives, list) else ():
+        if not isinstance(item, dict):
+            continue
+        algorithm = _NAMES.get(re.sub(r"[^a-z0-9]", "", _text(item.get("HashName")).lower()))
+        text = _text(item.get("HashValue"))
+        if algorithm and text:
+            found.setdefault(algorithm, parse_hex(algorithm, text))
+    return found
+
+
+def _metadata(untrusted_media: Mapping[str, Any]) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for name in _FLAGS:
+        flag = _flag(untrusted_media.get(name))
+        if flag is not None:
+            values[name] = flag
+    for name in _TEXTS:
+        text = _text(untrusted_media.get(name))
+        if text:
+            values[name] = text
+    size = untrusted_media.get("MediaSize")
+    if isinstance(size, int) and not isinstance(size, bool) and 0 <= size < 1 << 63:
+        values["MediaSize"] = size
+    path = safe_path(_text(untrusted_media.get("RelativeFilePath")))
+    return values | ({"RelativeFilePath": path} if path else {})
+
+
+def _flag(untrusted_value: object) -> bool | None:
+    """JSON booleans and the strings "true" and "false"; anything else says nothing."""
+    if isinstance(untrusted_value, bool):
+        return untrusted_value
+    return {"true": True, "false": False}.get(_text(untrusted_value).lower())
+
+
+def _text(untrusted_value: object) -> str:
+    if isinstance(untrusted_value, str):
+        return untrusted_value.strip()[:MAX_TEXT_CHARS]
+    if isinstance(untrusted_value, int | Decimal) and not isinstance(untrusted_value, bool):
+        number = Decimal(untrusted_value)
+        if abs(number) < _MAX_NUMBER:
+            return str(int(number) if number == int(number) else number)[:40]
+    return ""
+
+
+def safe_path(untrusted_path: str) -> str:
+    """A relative path with / between its parts and nothing that leads out of a folder. Never opened."""
+    text = "".join(c for c in untrusted_path.replace("\\", "/") if c.isprintable())
+    parts = [re.sub(r"^[A-Za-z]:", "", part) for part in text.split("/")]
+    return "/".join(part for part in parts if part.strip(". "))
+
+
+@dataclass(frozen=True, slots=True)
+class VicsMedia:
+    """One Media record to be written.
+
+    media_id   unique within the file, from 1
+    scheme, label   written as Category only where the scheme is the file's own (`vics:` and its category set)
+                    and the label is a whole number; else they stand in MediaMetadata
+    relative_path   shown text; anything that leads out of a folder is taken out
+    updated    seconds since 1970, or 0
+    metadata   name -> value for MediaMetadata
+    """
+
+    media_id: int
+    md5: bytes | None = None
+    sha1: bytes | None = None
+    sha256: bytes | None = None
+    pdq: bytes | None = None
+    photodna: bytes | None = None
+    size_bytes: int | None = None
+    mime: str = ""
+    relative_path: str = ""
+    scheme: str = ""
+    label: str = ""
+    precategorized: bool = False
+    precategorization_source: str = ""
+    comments: str = ""
+    tags: Sequence[str] = ()
+    updated: int = 0
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_vics(records: Iterable[VicsMedia], stream: BinaryIO, *, category_set: str = "CUSTOM") -> int:
+    """Stream records as VICS-shaped JSON 2.0 with the root #Media. Returns how many were written.
+
+    category_set  the path segment that names whose category codes these are (US, UK, CUSTOM ...)
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", category_set):
+        raise ListFormatError("the category set is no plain name", mend="use letters, digits, _ . -")
+    context = f"http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/{category_set}/$metadata#Media"
+    stream.write(f'{{"@odata.context":{json.dumps(context)},"value":['.encode("ascii"))
+    count = 0
+    for record in records:
+        text = json.dumps(_media(record, f"vics:{category_set}"), separators=(",", ":"))
+        stream.write((",\n" if count else "\n").encode("ascii") + text.encode("ascii"))
+        count += 1
+    stream.write(b"\n]}\n")
+    return count
+
+
+def _media(record: VicsMedia, scheme: str) -> dict[str, object]:
+    own = (
+        record.scheme == scheme
+        and record.label.isascii()
+        and record.label.isdigit()
+        and len(record.label) < 10
+    )
+    md5 = record.md5.hex().upper() if record.md5 else None
+    values: dict[str, object] = {
+        "MediaID": record.media_id,
+        "Category": int(record.label) if own else None,
+        "MD5": md5,
+        "SHA1": record.sha1.hex().upper() if record.sha1 else None,
+        "PhotoDNA": _base64(record.photodna),
+        "MediaSize": record.size_bytes,
+        "MimeType": record.mime or None,
+        "RelativeFilePath": safe_path(record.relative_path).replace("/", "\\") or None,
+        "DateUpdated": _iso(record.updated),
+        "IsPrecategorized": record.precategorized,
+        "PrecategorizationSource": record.precategorization_source or None,
+        "Tags": ",".join(record.tags) or None,
+        "Comments": record.comments or None,
+    }
+    others = [(name, value) for name, value in (("SHA256", record.sha256), ("PDQ", record.pdq)) if value]
+    values["AlternativeHashes"] = [
+        {"MD5": md5, "HashName": n, "HashValue": v.hex().upper()} for n, v in others
+    ]
+    facts = dict(record.metadata)
+    if not own and (record.scheme or record.label):
+        facts |= {"LeadlineScheme": record.scheme, "LeadlineLabel": record.label}
+    values["MediaMetadata"] = [
+        {"PropertyName": name, "PropertyValue": value} for name, value in facts.items()
+    ]
+    return {name: value for name, value in values.items() if value is not None and value != []} | {
+        "Category": values["Category"],
+        "MD5": md5,
+    }
+
+
+def _base64(value: bytes | None) -> str | None:
+    return base64.b64encode(value).decode("ascii") if value else None
+
+
+def _iso(seconds: int) -> str | None:
+    return (
+        datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if 0 < seconds < 1 << 37 else None
+    )
+
+
+def write(entries: Iterable[Entry], stream: BinaryIO, *, category_set: str = "CUSTOM") -> int:
+    """Entries of a bank as VICS-shaped JSON. Returns how many were written."""
+    return write_vics(map(_from_entry, entries), stream, category_set=category_set)
+
+
+def _from_entry(entry: Entry) -> VicsMedia:
+    prints = entry.fingerprints
+    return VicsMedia(
+        media_id=entry.id or 0, md5=prints.get("md5"), sha1=prints.get("sha1"), sha256=prints.get("sha256"),
+        pdq=prints.get("pdq"), photodna=prints.get("photodna"), scheme=entry.scheme, label=entry.label,
+        precategorized=bool(entry.label), precategorization_source=entry.source, comments=entry.note,
+        updated=entry.last_seen,
+        metadata={"LeadlineKind": str(entry.kind), "LeadlineSourceID": entry.source_id},
+    )  # fmt: skip

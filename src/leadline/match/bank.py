@@ -1,0 +1,531 @@
+"""A bank: a folder of fingerprints that is the only truth about them; every writer goes through here.
+
+One writer at a time over all processes (a file lock), any number of readers, none of whom ever waits. Matching
+itself is matcher.py's work.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from leadline.domain import (
+    DEFAULT_QUALITY_FLOOR,
+    DEFAULT_RADIUS_BITS,
+    PDQ_BYTES,
+    Entry,
+    Kind,
+    PdqFamily,
+    Tlp,
+)
+from leadline.errors import BankError, ConfigError, HashFormatError, InputError, LeadlineError
+from leadline.match import manifest as manifests
+from leadline.match.admission import MAX_ID, Admission, Refusal, Refusals, column_sections
+from leadline.match.build import SPILL_ENTRIES, AssignedIds, SegmentDraft, Spills, assign_ids
+from leadline.match.combine import Part, id_sections, retired_ids
+from leadline.match.fingerprints import FingerprintKind, load_kinds
+from leadline.match.folder import (
+    MERGE_LOCK,
+    WRITE_LOCK,
+    hold_lock,
+    index_name,
+    is_bank_file,
+    log_name,
+    records_name,
+    remove_leftovers,
+    sync_folder,
+)
+from leadline.match.info import BankInfo, describe_bank
+from leadline.match.log import HEADER_BYTES, Change, Frame, append_frame, create_log
+from leadline.match.manifest import LogFile, Manifest, SegmentFiles, save_manifest
+from leadline.match.merge import MergeResult, is_merge_due
+from leadline.match.records import FAMILY_CODES, I64, KIND_CODES, NO_QUALITY, U8, Bools, Records
+from leadline.match.search import Hit, nearest_hits
+from leadline.match.snapshot import Snapshot, load_snapshot, refresh_snapshot, with_frame
+from leadline.match.table import Sections, encode_table
+from leadline.match.verify import find_faults
+
+MAX_RADIUS_BITS = 64  # further apart, chance alone matches pictures that have nothing in common
+LOG_ENTRIES = 100_000  # more than so many at once become a segment of their own
+_KEPT_RENUMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class AddResult:
+    """What an add did. `ids` of the entries taken, in order.
+
+    refused     the first 10,000 refusals; refused_count all of them
+    renumbered  (wished-for id, given id) where the wish could not be kept; the first 10,000
+    """
+
+    ids: Sequence[int] = ()
+    added: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+    refused_count: int = 0
+    renumbered: list[tuple[int, int]] = field(default_factory=list)
+
+
+class Bank:
+    """An open bank. Safe to use from several threads; reading methods see the state of the last `refresh`."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        *,
+        clock: Callable[[], float],
+        kinds: Mapping[str, FingerprintKind] | None,
+        lock_timeout_s: float,
+    ) -> None:
+        self._snapshot, self._clock, self._given_kinds = snapshot, clock, kinds
+        self._lock_timeout_s = lock_timeout_s
+        self._writer_mutex = threading.Lock()  # one thread at a time waits for the file lock
+        self._state_mutex = threading.Lock()  # held briefly: readers never wait for a writer
+        self._cleaned = False
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        *,
+        name: str,
+        kind: Kind,
+        radius_bits: int = DEFAULT_RADIUS_BITS,
+        quality_floor: int = DEFAULT_QUALITY_FLOOR,
+        source: str = "",
+        tlp: Tlp = Tlp.AMBER_STRICT,
+        licence: str = "",
+        clock: Callable[[], float] = time.time,
+        kinds: Mapping[str, FingerprintKind] | None = None,
+        lock_timeout_s: float = 10.0,
+    ) -> Bank:
+        """Make an empty bank. ConfigError for values out of range, BankError where something is there already."""
+        _check_settings(name, radius_bits, quality_floor)
+        _make_folder(path)
+        with hold_lock(path, WRITE_LOCK, lock_timeout_s):
+            if (path / manifests.FILE_NAME).exists():
+                raise BankError("a bank is already there", where=str(path), mend="open it, or give another folder")
+            remove_leftovers(path, set())
+            create_log(path / log_name(1))
+            manifest = Manifest(
+                name=name,
+                kind=kind,
+                radius_bits=radius_bits,
+                quality_floor=quality_floor,
+                source=source,
+                tlp=tlp,
+                licence=licence,
+                created=int(clock()),
+                list_version=0,
+                next_id=1,
+                next_file=2,
+                segments=(),
+                logs=(LogFile(1, HEADER_BYTES),),
+            )
+            save_manifest(path, manifest)
+        return cls.open(path, clock=clock, kinds=kinds, lock_timeout_s=lock_timeout_s)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        kinds: Mapping[str, FingerprintKind] | None = None,
+        lock_timeout_s: float = 10.0,
+    ) -> Bank:
+        """Open a bank. BankNotFound, BankCorrupt. Reads what changed since the last merge; maps the rest.
+
+        clock  seconds since 1970: decides what is disabled, dates what is added
+        kinds  fingerprint plug-ins; None: those installed
+        """
+        return cls(load_snapshot(Path(path)), clock=clock, kinds=kinds, lock_timeout_s=lock_timeout_s)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The state readers see: immutable, for matcher, info and verify."""
+        return self._snapshot
+
+    @property
+    def path(self) -> Path:
+        return self._snapshot.folder
+
+    @property
+    def name(self) -> str:
+        return self._snapshot.manifest.name
+
+    @property
+    def kind(self) -> Kind:
+        return self._snapshot.manifest.kind
+
+    @property
+    def radius_bits(self) -> int:
+        return self._snapshot.manifest.radius_bits
+
+    @property
+    def quality_floor(self) -> int:
+        return self._snapshot.manifest.quality_floor
+
+    @property
+    def list_version(self) -> int:
+        """Grows by one with each acknowledged change."""
+        return self._snapshot.list_version
+
+    @property
+    def count(self) -> int:
+        """Entries that are not removed."""
+        return self._snapshot.alive_count
+
+    @cached_property
+    def kinds(self) -> Mapping[str, FingerprintKind]:
+        """The fingerprint plug-ins this bank checks and compares with."""
+        return load_kinds() if self._given_kinds is None else self._given_kinds
+
+    def now(self) -> int:
+        return int(self._clock())
+
+    def refresh(self) -> bool:
+        """Pick up what others changed; True where something did. Two stats where nothing did."""
+        with self._state_mutex:
+            before = self._snapshot
+            self._snapshot = refresh_snapshot(before)
+            return self._snapshot is not before
+
+    def add(self, entries: Iterable[Entry | LeadlineError], *, threads: int = 1) -> AddResult:
+        """Add entries; all of them are synced, and match, when this returns, or none is there.
+
+        An entry keeps the id it brings where that is free, else it gets a new one. What cannot be taken is in
+        `refused`, by position; an error among the entries (a reader's bad record) counts as refused. Streams:
+        memory is bounded however long the input. Raises BankLocked, BankError (disk full: nothing was added).
+        """
+        refusals, spills = Refusals(), Spills(self.path)
+        admission = Admission(self.kinds, refusals, self.now())
+        source = iter(entries)
+        try:
+            while chunk := list(islice(source, 1000)):
+                for entry in chunk:
+                    admission.offer(entry)
+                if admission.count >= SPILL_ENTRIES:
+                    spills.put(admission.take())
+            last = admission.take()
+            parts = [*spills.parts(), Part(last)] if last.count else spills.parts()
+            return self._add_parts(parts, refusals, threads)
+        except OSError as error:
+            raise _disk_error(error, self.path) from error
+        finally:
+            spills.discard()
+
+    def add_pdq_array(
+        self,
+        hashes: U8,
+        *,
+        quality: U8 | None = None,
+        first_id: int | None = None,
+        kind: Kind | None = None,
+        family: PdqFamily = PdqFamily.B,
+        threads: int = 1,
+    ) -> AddResult:
+        """Add N entries that are only a PDQ hash, quickly.
+
+        hashes    uint8 (N, 32)
+        quality   uint8 (N,) 0..100, or None where unknown
+        first_id  they get first_id, first_id + 1, ... where free; None: the next free ids
+        kind      of all of them; None: the bank's
+        """
+        count = len(hashes)
+        if hashes.dtype != np.uint8 or hashes.shape != (count, PDQ_BYTES):
+            raise HashFormatError("PDQ hashes are uint8 rows of 32 bytes", where=f"shape {hashes.shape}")
+        if quality is not None and (quality.shape != (count,) or (count and int(quality.max()) > 100)):
+            raise InputError("quality is uint8 (N,) of 0..100", where=f"shape {quality.shape}")
+        if not 0 <= (first_id or 0) <= MAX_ID - count:
+            raise InputError(f"first id {first_id}", mend=f"ids are 1..{MAX_ID}")
+        sections = column_sections(
+            {
+                "kind": np.full(1, KIND_CODES[kind or self.kind], np.uint8),
+                "family": np.full(1, FAMILY_CODES[family], np.uint8),
+                "quality": np.full(1, NO_QUALITY, np.uint8) if quality is None else quality,
+                "radius": np.zeros(1, np.uint8),
+                "disabled": np.zeros(1, np.int64),
+                "added": np.full(1, self.now(), np.int64),
+            }
+        )
+        wished = np.zeros(count, np.int64) if first_id is None else np.arange(first_id, first_id + count)
+        sections |= {"ids": wished, f"print.pdq.{PDQ_BYTES}": hashes}
+        try:
+            return self._add_parts([Part(Records(sections, "new entries"))], Refusals(), threads)
+        except OSError as error:
+            raise _disk_error(error, self.path) from error
+
+    def update(self, entries: Iterable[Entry]) -> AddResult:
+        """Replace entries by id: each must name an entry that is there, else it is refused. One change."""
+        refusals = Refusals()
+        with self._writing():
+            admission = Admission(self.kinds, refusals, self.now())
+            for entry in _only_existing(self._snapshot, list(entries)):
+                admission.offer(entry)
+            records = admission.take()
+            if records.count:
+                unchanged = AssignedIds(records.ids, np.empty(0, np.int64), self._snapshot.next_id)
+                self._append(Change.REPLACE, _frame_sections(records, unchanged))
+        return AddResult(records.ids.tolist(), records.count, refusals.kept, refusals.count)
+
+    def remove(self, ids: Iterable[int]) -> int:
+        """Remove entries at once; returns how many were there. Unknown ids are passed over."""
+        wanted = np.unique(np.fromiter((i for i in ids if 0 < i <= MAX_ID), np.int64))
+        with self._writing():
+            alive = wanted[_alive(self._snapshot, wanted)]
+            if len(alive):
+                self._append(Change.REMOVE, {"ids": alive})
+        return len(alive)
+
+    def merge(self, *, threads: int = 1) -> MergeResult:
+        """Put log and segments into one segment. Readers are never disturbed; writers wait only for two moments.
+
+        BankLocked where another merge is at work.
+        """
+        with hold_lock(self.path, MERGE_LOCK, self._lock_timeout_s):
+            try:
+                return self._merge(threads)
+            except OSError as error:
+                raise _disk_error(error, self.path) from error
+
+    def merge_in_background(self, *, threads: int = 1) -> threading.Thread | None:
+        """Start a merge in a thread where one is due; None where not. For processes that live long."""
+        if not is_merge_due(self._snapshot):
+            return None
+        thread = threading.Thread(target=self._merge_quietly, args=(threads,), name=f"merge {self.name}")
+        thread.start()
+        return thread
+
+    def verify(self) -> list[str]:
+        """Every checksum and invariant, as sentences; [] where the bank is sound. Reads the whole bank."""
+        self.refresh()
+        return find_faults(self._snapshot)
+
+    def entries(self) -> Iterator[Entry]:
+        """All entries that are not removed, in the order they came (after a merge; recent ones last)."""
+        for table in self._snapshot.tables:
+            yield from table.records.entries(table.alive_rows())
+
+    def get(self, entry_id: int) -> Entry:
+        """One entry. BankError where there is none of that id."""
+        wanted = np.array([entry_id if 0 < entry_id <= MAX_ID else 0], np.int64)
+        for table in self._snapshot.tables:
+            row = int(table.records.find_rows(wanted)[0])
+            if row >= 0 and (table.dead is None or not table.dead[row]):
+                return table.records.entry(row)
+        raise BankError("no such entry", where=f"{self.name}/{entry_id}", mend="see `leadline bank list`")
+
+    def info(self) -> BankInfo:
+        """Counts, sizes and settings; see BankInfo."""
+        return describe_bank(self._snapshot, self.kinds, self.now())
+
+    def find_pdq(
+        self, hashes: U8 | list[bytes], radius_bits: int, *, threads: int = 1, limit: int = 100
+    ) -> list[list[Hit]]:
+        """Per query the nearest entries, at most `limit`; false-positive entries within their own radius."""
+        return nearest_hits(self._snapshot, hashes, radius_bits, self.now(), threads=threads, limit=limit)
+
+    def _add_parts(self, parts: Sequence[Part], refusals: Refusals, threads: int) -> AddResult:
+        count = sum(part.count for part in parts)
+        if count == 0:
+            return AddResult(refused=refusals.kept, refused_count=refusals.count)
+        if count <= LOG_ENTRIES and len(parts) == 1:
+            wished = parts[0].records.ids
+            with self._writing():
+                assigned = self._assign(wished)
+                self._append(Change.ADD, _frame_sections(parts[0].records, assigned))
+        else:
+            draft = SegmentDraft(self.path, parts, self.quality_floor, threads)
+            try:
+                wished, assigned = draft.wished_ids, self._publish(draft)
+            finally:
+                draft.discard()
+        moved = assigned.renumbered[:_KEPT_RENUMBERED]
+        renumbered = list(zip(wished[moved].tolist(), assigned.ids[moved].tolist(), strict=True))
+        return AddResult(_as_sequence(assigned.ids), count, refusals.kept, refusals.count, renumbered)
+
+    def _assign(self, wished: I64) -> AssignedIds:
+        return assign_ids(wished, lambda ids: _used(self._snapshot, ids), self._snapshot.next_id)
+
+    def _append(self, change: Change, sections: Sections) -> None:
+        """One change at the end of the log, synced, then seen by this Bank; the lock is held."""
+        before, payload = self._snapshot, encode_table(sections)
+        sequence = before.list_version + 1
+        position = append_frame(before.log_path, before.position, change, sequence, payload)
+        with self._state_mutex:
+            self._snapshot = with_frame(before, Frame(change, sequence, payload), position)
+
+    def _publish(self, draft: SegmentDraft) -> AssignedIds:
+        with self._writing():
+            assigned = self._assign(draft.wished_ids)
+            before = self._snapshot
+            files = draft.publish(before.manifest.next_file, assigned.ids, np.empty(0, np.int64))
+            manifest = msgspec.structs.replace(
+                before.manifest,
+                segments=(*before.manifest.segments, files),
+                logs=_logs_as_of(before),
+                list_version=before.list_version + 1,
+                next_id=assigned.next_id,
+                next_file=files.number + 1,
+            )
+            self._replace_manifest(manifest)
+        return assigned
+
+    def _merge(self, threads: int) -> MergeResult:
+        with self._writing():
+            before = self._snapshot
+            if len(before.tables) == len(before.stored) <= 1 and not any(t.dead_count for t in before.tables):
+                return MergeResult(False, before.alive_count, len(before.stored), len(before.stored))
+            self._rotate_log()
+            before = self._snapshot
+        parts = [Part(table.records, table.keep) for table in before.tables]
+        draft = SegmentDraft(self.path, parts, self.quality_floor, threads)
+        try:
+            with self._writing():
+                files = self._swap(before, draft, parts)
+        finally:
+            draft.discard()
+        return MergeResult(True, files.entries, len(before.stored), 1)
+
+    def _rotate_log(self) -> None:
+        """Later changes go to a new log, so that those before it can be merged while writers go on."""
+        before = self._snapshot
+        number = before.manifest.next_file
+        create_log(self.path / log_name(number))
+        sync_folder(self.path)
+        manifest = msgspec.structs.replace(
+            before.manifest,
+            logs=(*_logs_as_of(before), LogFile(number, HEADER_BYTES)),
+            list_version=before.list_version,
+            next_id=before.next_id,
+            next_file=number + 1,
+        )
+        self._replace_manifest(manifest)
+
+    def _swap(self, merged: Snapshot, draft: SegmentDraft, parts: Sequence[Part]) -> SegmentFiles:
+        now = self._snapshot
+        files = draft.publish(now.manifest.next_file, draft.wished_ids, retired_ids(parts, draft.wished_ids))
+        old_segments = {s.number for s in merged.manifest.segments}
+        old_logs = {log.number for log in merged.manifest.logs[:-1]}
+        manifest = msgspec.structs.replace(
+            now.manifest,
+            segments=(files, *(s for s in now.manifest.segments if s.number not in old_segments)),
+            logs=tuple(log for log in _logs_as_of(now) if log.number not in old_logs),
+            list_version=now.list_version,
+            next_id=now.next_id,
+            next_file=files.number + 1,
+        )
+        self._replace_manifest(manifest)
+        self._remove_leftovers()
+        return files
+
+    def _merge_quietly(self, threads: int) -> None:
+        try:
+            self.merge(threads=threads)
+        except LeadlineError:
+            return  # the bank is as it was: a later merge will do it, and `add` never depends on one
+
+    def _replace_manifest(self, manifest: Manifest) -> None:
+        sync_folder(self.path)
+        save_manifest(self.path, manifest)
+        with self._state_mutex:
+            self._snapshot = load_snapshot(self.path, self._snapshot)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """The right to write, with the newest state loaded."""
+        with self._writer_mutex, hold_lock(self.path, WRITE_LOCK, self._lock_timeout_s):
+            self.refresh()
+            if not self._cleaned:
+                self._remove_leftovers()
+            self._cleaned = False  # stays so when this write fails half-way
+            yield
+            self._cleaned = True
+
+    def _remove_leftovers(self) -> None:
+        manifest = self._snapshot.manifest
+        wanted = {log_name(log.number) for log in manifest.logs}
+        for files in manifest.segments:
+            wanted |= {records_name(files.number), index_name(files.number)}
+        remove_leftovers(self.path, wanted)
+
+
+def _check_settings(name: str, radius_bits: int, quality_floor: int) -> None:
+    if not 0 < len(name) <= 200 or "/" in name or not name.isprintable():
+        raise ConfigError("not a name for a bank", where=name[:40], mend="1..200 printable characters, no /")
+    if not 0 <= radius_bits <= MAX_RADIUS_BITS:
+        raise ConfigError(f"radius {radius_bits}", where=name, mend=f"it is 0..{MAX_RADIUS_BITS} bits")
+    if not 0 <= quality_floor <= 100:
+        raise ConfigError(f"quality floor {quality_floor}", where=name, mend="it is 0..100")
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        strangers = [n for n in os.listdir(path) if n != manifests.FILE_NAME and not is_bank_file(n)]
+    except OSError as error:
+        raise BankError(f"no bank can be made there: {error.strerror}", where=str(path)) from error
+    if strangers:
+        raise BankError("the folder holds other things", where=str(path), mend="give a new folder")
+
+
+def _frame_sections(records: Records, assigned: AssignedIds) -> Sections:
+    beside = id_sections(assigned.ids, np.empty(0, np.int64))
+    next_id = np.array([assigned.next_id], np.int64)
+    return {**records.sections, "ids": assigned.ids, **beside, "next_id": next_id}
+
+
+def _logs_as_of(snapshot: Snapshot) -> tuple[LogFile, ...]:
+    *earlier, last = snapshot.manifest.logs
+    return (*earlier, LogFile(last.number, snapshot.position.offset))
+
+
+def _used(snapshot: Snapshot, ids: I64) -> Bools:
+    """Which ids were ever given, alive or removed."""
+    used = np.zeros(len(ids), np.bool_)
+    lowest = int(ids.min()) if len(ids) else 0
+    for table in snapshot.tables:
+        if table.records.max_id >= lowest:
+            used |= table.records.has_used(ids)
+    return used
+
+
+def _alive(snapshot: Snapshot, ids: I64) -> Bools:
+    alive = np.zeros(len(ids), np.bool_)
+    for table in snapshot.tables:
+        rows = table.records.find_rows(ids)
+        found = rows >= 0
+        alive |= found if table.dead is None else found & ~table.dead[rows]
+    return alive
+
+
+def _only_existing(snapshot: Snapshot, entries: Sequence[Entry]) -> Iterator[Entry | LeadlineError]:
+    ids = [e.id if e.id is not None and 0 < e.id <= MAX_ID else 0 for e in entries]
+    alive = _alive(snapshot, np.array(ids, np.int64))
+    seen: set[int] = set()
+    for entry, entry_id, is_there in zip(entries, ids, alive.tolist(), strict=True):
+        if is_there and entry_id not in seen:
+            yield entry
+        else:
+            yield InputError("no such entry, or named twice", where=str(entry.id), mend="add it, or name it once")
+        seen.add(entry_id)
+
+
+def _as_sequence(ids: I64) -> Sequence[int]:
+    if len(ids) and bool((np.diff(ids) == 1).all()):
+        return range(int(ids[0]), int(ids[-1]) + 1)
+    return [int(i) for i in ids]
+
+
+def _disk_error(error: OSError, path: Path) -> BankError:
+    return BankError(f"the bank was not changed: {error.strerror}", where=str(path), mend="free disk space, retry")

@@ -1,0 +1,225 @@
+"""A bank as a reader sees it at one moment: manifest, mapped segments, recent changes; immutable, writes nothing.
+
+Changes since the last merge live in small tables in memory, each at least four times smaller than the one before
+it, so that a stream of single additions costs a logarithm of rebuilding and a query meets few tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from leadline.errors import BankCorrupt, BankNotFound
+from leadline.match import manifest as manifests
+from leadline.match.combine import Part, combine_in_memory
+from leadline.match.folder import HeldFile, index_name, log_name, records_name
+from leadline.match.log import START, Change, Frame, LogRead, Position, read_log
+from leadline.match.manifest import Manifest, load_manifest
+from leadline.match.records import I64, Bools, Records
+from leadline.match.segment import LiveTable, Segment, StoredSegment, open_segment
+from leadline.match.table import Array, Table
+
+_TIER_FACTOR = 4
+_ATTEMPTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """`tables`: one per stored segment, in order, then the recent changes. `held`: the manifest's open file.
+
+    Holding the file keeps its inode from being given to a later manifest, so comparing inodes is proof.
+    """
+
+    folder: Path
+    manifest: Manifest
+    held: HeldFile
+    stored: dict[int, StoredSegment]
+    tables: tuple[LiveTable, ...]
+    position: Position
+    torn_bytes: int
+    list_version: int
+    next_id: int
+
+    @property
+    def alive_count(self) -> int:
+        return sum(table.alive_count for table in self.tables)
+
+    @property
+    def recent(self) -> tuple[LiveTable, ...]:
+        return self.tables[len(self.stored) :]
+
+    @property
+    def log_path(self) -> Path:
+        return self.folder / log_name(self.manifest.logs[-1].number)
+
+
+def load_snapshot(folder: Path, previous: Snapshot | None = None) -> Snapshot:
+    """Read the bank; segments `previous` has open are used again. BankNotFound, BankCorrupt."""
+    for _ in range(_ATTEMPTS):
+        held = _open_manifest(folder)
+        try:
+            return _load(folder, held, previous)
+        except (FileNotFoundError, BankCorrupt) as error:
+            # A merge may have taken the files away, or a writer may have been cutting a torn end.
+            if _is_current(folder, held):
+                damage = error
+                break
+    else:
+        raise BankCorrupt("the bank changes faster than it can be read", where=str(folder))
+    try:
+        return _load(folder, _open_manifest(folder), previous)
+    except FileNotFoundError as error:
+        raise _missing(error.filename) from damage
+
+
+def _load(folder: Path, held: HeldFile, previous: Snapshot | None) -> Snapshot:
+    manifest = load_manifest(held.read(), manifests.FILE_NAME)
+    opened = previous.stored if previous is not None else {}
+    stored = {s.number: opened.get(s.number) or _open(folder, s, manifest) for s in manifest.segments}
+    empty = Snapshot(
+        folder=folder,
+        manifest=manifest,
+        held=held,
+        stored=stored,
+        tables=tuple(LiveTable(s.segment) for s in stored.values()),
+        position=START,
+        torn_bytes=0,
+        list_version=manifest.list_version,
+        next_id=manifest.next_id,
+    )
+    frames: list[Frame] = []
+    for log in manifest.logs:
+        path = folder / log_name(log.number)
+        read = read_log(path)
+        if read.end.offset < log.whole_bytes:
+            raise BankCorrupt("acknowledged changes are gone", where=path.name, mend="restore the bank")
+        frames += read.frames
+    return _advanced(empty, LogRead(frames, read.end, read.torn_bytes))
+
+
+def refresh_snapshot(snapshot: Snapshot) -> Snapshot:
+    """The bank as it is now; the same object where nothing changed (two stats)."""
+    if not _is_current(snapshot.folder, snapshot.held):
+        return load_snapshot(snapshot.folder, snapshot)
+    try:
+        size = snapshot.log_path.stat().st_size
+        if size == snapshot.position.offset:
+            return snapshot if not snapshot.torn_bytes else replace(snapshot, torn_bytes=0)
+        if size > snapshot.position.offset:
+            read = read_log(snapshot.log_path, snapshot.position)
+            unchanged = not read.frames and read.torn_bytes == snapshot.torn_bytes
+            return snapshot if unchanged else _advanced(snapshot, read)
+    except (FileNotFoundError, BankCorrupt):
+        pass  # the log was merged away, or its unacknowledged end was cut and written anew
+    return load_snapshot(snapshot.folder, snapshot)
+
+
+def with_frame(snapshot: Snapshot, frame: Frame, position: Position) -> Snapshot:
+    """The bank after a change this process has just appended."""
+    return _advanced(snapshot, LogRead([frame], position, 0))
+
+
+def _advanced(snapshot: Snapshot, read: LogRead) -> Snapshot:
+    where = snapshot.log_path.name
+    tables, next_id = _apply(snapshot, read.frames, where)
+    return replace(
+        snapshot,
+        tables=tables,
+        position=read.end,
+        torn_bytes=read.torn_bytes,
+        list_version=max([snapshot.list_version, *(frame.sequence for frame in read.frames)]),
+        next_id=next_id,
+    )
+
+
+def _apply(snapshot: Snapshot, frames: Sequence[Frame], where: str) -> tuple[tuple[LiveTable, ...], int]:
+    """Tables after some changes. An id removed or replaced by a change is gone from all that came before it."""
+    added: list[tuple[int, Records]] = []
+    removed: list[tuple[int, I64]] = []
+    next_id = snapshot.next_id
+    for order, frame in enumerate(frames):
+        records = Table(frame.payload, where).sections
+        if "ids" not in records or records["ids"].dtype != np.int64 or records["ids"].ndim != 1:
+            raise BankCorrupt("a change without ids", where=where)
+        if frame.change is not Change.REMOVE:
+            added.append((order, Records(records, where)))
+            next_id = max(next_id, _next_id(records.get("next_id"), where))
+        if frame.change is not Change.ADD:
+            removed.append((order, records["ids"]))
+    gone, last = _last_removal(removed)
+    tables = [_without(table, gone) for table in snapshot.tables]
+    parts = [Part(records, _survivors(records.ids, order, gone, last)) for order, records in added]
+    if any(part.records.count for part in parts):
+        whole = parts[0].records if len(parts) == 1 and parts[0].keep is None else combine_in_memory(parts)
+        tables.append(LiveTable(Segment(whole, snapshot.manifest.quality_floor)))
+    return _compacted(tables, len(snapshot.stored), snapshot.manifest.quality_floor), next_id
+
+
+def _last_removal(removed: list[tuple[int, I64]]) -> tuple[I64, I64]:
+    """Ids, ascending and once each, and the number of the last change that removed each."""
+    ids = np.concatenate([np.empty(0, np.int64), *(ids for _, ids in removed)])
+    orders = np.concatenate([np.empty(0, np.int64), *(np.full(len(i), o, np.int64) for o, i in removed)])
+    ranked = np.lexsort((orders, ids))
+    ids, orders = ids[ranked], orders[ranked]
+    is_last = np.r_[ids[1:] != ids[:-1], True][: len(ids)]
+    return ids[is_last], orders[is_last]
+
+
+def _without(table: LiveTable, gone: I64) -> LiveTable:
+    if not len(gone):
+        return table
+    rows = table.records.find_rows(gone)
+    rows = rows[rows >= 0]
+    return table.without(rows) if len(rows) else table
+
+
+def _survivors(ids: I64, order: int, gone: I64, last: I64) -> Bools | None:
+    if not len(gone):
+        return None
+    at = np.minimum(np.searchsorted(gone, ids), len(gone) - 1)
+    dead = (gone[at] == ids) & (last[at] > order)
+    return ~dead if dead.any() else None
+
+
+def _compacted(tables: list[LiveTable], stored: int, quality_floor: int) -> tuple[LiveTable, ...]:
+    while len(tables) - stored >= 2 and tables[-2].alive_count <= _TIER_FACTOR * tables[-1].alive_count:
+        small, smaller = tables[-2:]
+        whole = combine_in_memory([Part(t.records, t.keep) for t in (small, smaller)])
+        tables[-2:] = [LiveTable(Segment(whole, quality_floor))]
+    return tuple(tables)
+
+
+def _next_id(section: Array | None, where: str) -> int:
+    if section is None or section.dtype != np.int64 or section.shape != (1,):
+        raise BankCorrupt("a change without its next id", where=where)
+    return int(section[0])
+
+
+def _open(folder: Path, files: manifests.SegmentFiles, manifest: Manifest) -> StoredSegment:
+    paths = folder / records_name(files.number), folder / index_name(files.number)
+    stored = open_segment(*paths, manifest.quality_floor)
+    sizes = (stored.records_table.size_bytes, stored.index_table.size_bytes)
+    if (*sizes, stored.segment.records.count) != (files.records_bytes, files.index_bytes, files.entries):
+        raise BankCorrupt("a segment is not the one the manifest names", where=paths[0].name)
+    return stored
+
+
+def _open_manifest(folder: Path) -> HeldFile:
+    try:
+        return HeldFile(folder / manifests.FILE_NAME)
+    except (FileNotFoundError, NotADirectoryError):
+        raise BankNotFound("no bank there", where=str(folder), mend="give the folder of a bank") from None
+
+
+def _is_current(folder: Path, held: HeldFile) -> bool:
+    try:
+        return held.is_still(folder / manifests.FILE_NAME)
+    except FileNotFoundError:
+        return False
+
+
+def _missing(name: str) -> BankCorrupt:
+    return BankCorrupt("a file of the bank is missing", where=Path(name).name, mend="restore the bank from a copy")

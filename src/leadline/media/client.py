@@ -1,0 +1,290 @@
+"""The sandbox as the rest of Leadline sees it: bytes in; facts, pixels and members out. Loads no decoder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leadline.domain import Isolation
+from leadline.errors import SandboxUnavailable
+from leadline.media import members, selftest, wire
+from leadline.media.limits import Limits
+from leadline.media.members import Member, Unpacking
+from leadline.media.selftest import Attempt, Probe
+from leadline.media.sniff import PICTURE_TYPES, sniff
+from leadline.media.wall import SandboxViolation, Wall, refusal
+from leadline.media.wire import Alpha, Answer, Kind, Needs, Op, Request, Status, ViewName
+
+__all__ = ["Member", "PictureFacts", "Probe", "Sandbox", "SandboxViolation", "View", "decoder_versions", "self_test"]
+
+_HOLDS_NOT = "see docs/sandbox.md for kernels and containers that can; or accept the risk with --unsafe-decode"
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFacts:
+    """What a child said of a picture: checked for bounds, not for truth.
+
+    width, height  as seen, after `orientation` (EXIF 1..8) is applied
+    frames         how many there are, also those beyond the limit
+    mode           as its decoder names it (Pillow's modes)
+    alpha          none | constant | varied
+    partial        truncated or damaged: decoded as far as it went
+    """
+
+    mime: str
+    width: int
+    height: int
+    frames: int
+    orientation: int
+    mode: str
+    alpha: str
+    partial: bool
+    decoder: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is hashed of a picture: `picture`, `on-white` and `on-black` where alpha varies, `frame N`.
+
+    pixels  uint8 (H, W) or (H, W, 3), not yet turned by `orientation`, read-only, valid until the next step
+    """
+
+    name: str
+    pixels: NDArray[np.uint8]
+    orientation: int
+    partial: bool
+
+
+class Sandbox:
+    """One zygote, and one locked child at a time. A context manager, for one thread at a time.
+
+    One child per file, unless a batch is open: then up to `limits.batch_files` files share one.
+    """
+
+    def __init__(self, limits: Limits = Limits(), *, unsafe: bool = False) -> None:  # noqa: B008 (frozen)
+        self.limits = limits
+        self.probes: list[Probe] = []
+        self._unsafe = unsafe
+        self._is_batch = False
+        self._wall: Wall | None = None
+        self._served_files = 0
+        self._child_can = Needs.NOTHING
+        self._waited_s = 0.0
+        self._first: View | None = None
+        self._has_more = False
+
+    @property
+    def isolation(self) -> Isolation:
+        if self._unsafe:
+            return Isolation.NONE
+        return Isolation.BATCH if self._is_batch else Isolation.FILE
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start the zygote and prove the lock. SandboxUnavailable where a probe is not stopped, unless `unsafe`."""
+        self._wall = Wall(self.limits, unsafe=self._unsafe)
+        try:
+            if not self._unsafe:
+                self._prove()
+        except BaseException:
+            self.close()
+            raise
+
+    def _prove(self) -> None:
+        self.probes = self._probe_all()
+        if failed := [probe for probe in self.probes if not probe.stopped]:
+            where = "; ".join(f"{probe.name}: {probe.how}" for probe in failed)
+            raise SandboxUnavailable("the sandbox does not hold", where=where, mend=_HOLDS_NOT)
+
+    def _probe_all(self) -> list[Probe]:
+        plain = [selftest.judge(tried, self.wall.probe(tried)) for tried in Attempt]
+        looser = [selftest.judge(tried, self.wall.probe(tried, Needs.THREADS)) for tried in selftest.NEAR_THREADS]
+        return plain + [replace(probe, name=f"{probe.name}, where threads are allowed") for probe in looser]
+
+    def close(self) -> None:
+        """End the child and the zygote. May be called twice."""
+        if self._wall is not None:
+            self._wall.close()
+        self._wall, self._first, self._has_more = None, None, False
+
+    @property
+    def wall(self) -> Wall:
+        if self._wall is None:
+            raise SandboxUnavailable("the sandbox is not started", mend="call start(), or use it as a context manager")
+        return self._wall
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of the decoders, as the zygote names them."""
+        return dict(self.wall.versions)
+
+    def begin_batch(self) -> None:
+        """From here files share a child; docs/sandbox.md says what that risks."""
+        self.wall.end_child()
+        self._is_batch = True
+
+    def end_batch(self) -> None:
+        if self._wall is not None:
+            self._wall.end_child()
+        self._is_batch = False
+
+    # --- pictures ------------------------------------------------------------------------------------------------
+
+    def input_buffer(self, size_bytes: int) -> memoryview:
+        """Writable shared memory for a file of that size. Children can read it and never change it."""
+        if size_bytes > self.limits.max_file_bytes:
+            raise refusal(Status.TOO_LARGE)
+        return self.wall.input(size_bytes)
+
+    def open_picture(self, size_bytes: int, *, grey: bool = False) -> PictureFacts:
+        """Decode the first `size_bytes` of the input buffer.
+
+        Raises UntrustedMediaError (empty, unsupported, undecodable, truncated, too-large, too-many-pixels,
+        out-of-memory, timeout, worker-fault) and SandboxViolation (child-died, timeout, out-of-bounds).
+        """
+        if size_bytes <= 0:
+            raise refusal(Status.EMPTY)
+        if size_bytes > self.limits.max_file_bytes:
+            raise refusal(Status.TOO_LARGE)
+        self._first, self._has_more, self._waited_s = None, False, 0.0
+        mime = sniff(self.wall.peek(4096))
+        if mime not in PICTURE_TYPES:
+            raise refusal(Status.UNSUPPORTED)
+        self._take_child(mime)
+        self.wall.ask(Request(Op.DECODE, int(grey), size_bytes))
+        facts = self._hear(Kind.FACTS)
+        if facts.kind is Kind.END:
+            self._finish_file()
+            raise refusal(facts.status)
+        self._first = self._view(self._hear(Kind.VIEW))
+        self._has_more = facts.count > 1 or facts.alpha is Alpha.VARIED
+        return self._facts(facts)
+
+    def views(self) -> Iterator[View]:
+        """The opened picture's views, once, one after the other.
+
+        May raise UntrustedMediaError after the last good view (a damaged frame, no time left) and SandboxViolation.
+        """
+        if self._first is None:
+            return
+        view, self._first = self._first, None
+        yield view
+        while self._has_more:
+            self.wall.ask(Request(Op.NEXT))
+            answer = self._hear(Kind.VIEW)
+            if answer.kind is Kind.END:
+                self._finish_file()
+                if answer.status is not Status.OK:
+                    raise refusal(answer.status)
+                return
+            yield self._view(answer)
+        self._finish_file()
+
+    def _take_child(self, mime: str) -> None:
+        """A fresh child, or the batch's; in a batch the first HEIC ends a child that may not start threads."""
+        files = self.limits.batch_files if self._is_batch else 1
+        needs = Needs.HEIF | Needs.THREADS if mime == "image/heic" else Needs.NOTHING
+        can_go_on = self._is_batch and self.wall.has_child and needs in self._child_can
+        if not can_go_on or self._served_files >= files:
+            self.wall.begin_child(self.limits.timeout_s * files, needs=needs)
+            self._served_files, self._child_can = 0, needs
+        self._served_files += 1
+
+    def _finish_file(self) -> None:
+        self._has_more = False
+        if not self._is_batch:
+            self.wall.end_child()
+        else:
+            self.wall.give_back_output()
+
+    def _hear(self, expected: Kind) -> Answer:
+        answer, took_s = self.wall.hear(self.limits.timeout_s - self._waited_s)
+        self._waited_s += took_s
+        if answer.kind is not expected and answer.kind is not Kind.END:
+            raise self.wall.fail(Status.OUT_OF_BOUNDS, "the decoder answered out of turn")
+        return answer
+
+    def _facts(self, facts: Answer) -> PictureFacts:
+        decoder = wire.DECODERS[facts.decoder]
+        return PictureFacts(
+            mime=wire.MIMES[facts.mime],
+            width=facts.width,
+            height=facts.height,
+            frames=facts.count,
+            orientation=facts.orientation,
+            mode=wire.MODES[facts.mode],
+            alpha=facts.alpha.name.lower(),
+            partial=facts.partial,
+            decoder=f"{decoder} {self.wall.versions.get(decoder, '')}".rstrip(),
+        )
+
+    def _view(self, answer: Answer) -> View:
+        try:
+            if answer.kind is not Kind.VIEW:
+                raise wire.WireError("no pixels")
+            size_bytes = wire.pixel_bytes(answer, self.limits.max_pixels)
+        except wire.WireError as error:
+            raise self.wall.fail(Status.OUT_OF_BOUNDS, f"the decoder answered out of bounds: {error}") from None
+        shape = (answer.height, answer.width) if answer.channels == 1 else (answer.height, answer.width, 3)
+        name = answer.view.name.lower().replace("_", "-")
+        name = f"frame {answer.count}" if answer.view is ViewName.FRAME else name
+        return View(name, self.wall.pixels[:size_bytes].reshape(shape), answer.orientation, answer.partial)
+
+    # --- containers ----------------------------------------------------------------------------------------------
+
+    def members(self, fd_or_size: int, *, from_fd: bool) -> Iterator[Member]:
+        """The members of a container: from a read-only descriptor (its position moves), or the input buffer's bytes.
+
+        Always in a child of its own, batch or not. Decode members in a second Sandbox: this one is busy until the
+        iterator ends. Raises as `open_picture`, after the members that could be read; also encrypted,
+        too-many-members, ratio-exceeded.
+        """
+        if from_fd and fcntl.fcntl(fd_or_size, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY:
+            raise ValueError("a container's descriptor must be read-only")
+        packed_bytes = os.fstat(fd_or_size).st_size if from_fd else fd_or_size
+        if packed_bytes <= 0:
+            raise refusal(Status.EMPTY)
+        if not from_fd and packed_bytes > self.limits.max_file_bytes:
+            raise refusal(Status.TOO_LARGE)
+        self._first, self._has_more = None, False
+        cpu_s = members.cpu_budget_s(self.limits)
+        self.wall.begin_child(cpu_s, needs=Needs.ARCHIVES, container_fd=fd_or_size if from_fd else None)
+        try:
+            yield from Unpacking(self.wall, packed_bytes, from_fd=from_fd).members()
+        finally:
+            if self._wall is not None:
+                self._wall.end_child()
+
+
+def self_test(limits: Limits = Limits()) -> list[Probe]:  # noqa: B008 (frozen)
+    """What a locked child was kept from, one probe after the other, stopped or not (for `leadline doctor`).
+
+    Raises SandboxUnavailable where not even a child could be started.
+    """
+    sandbox = Sandbox(limits)
+    sandbox._wall = Wall(limits, unsafe=False)
+    try:
+        return sandbox._probe_all()
+    finally:
+        sandbox.close()
+
+
+def decoder_versions() -> dict[str, str]:
+    """Name -> version of every decoder and container reader, asked of the worker: none is loaded here."""
+    wall = Wall(Limits(), unsafe=True)  # it only speaks of itself; no file comes near it
+    try:
+        return dict(wall.versions)
+    finally:
+        wall.close()

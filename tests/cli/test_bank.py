@@ -1,0 +1,203 @@
+"""`leadline bank`."""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leadline.cli import intake
+from leadline.domain import Entry, Kind
+from leadline.exchange.detect import ListFormat
+
+MD5, SHA1, SHA256, PDQ = "a1" * 16, "b2" * 20, "d4" * 32, "c3" * 32
+EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
+
+
+def _build(run: Any, out: Path, *more: object, kind: str = "illegal") -> Any:
+    return run("bank", "build", "--out", out, "--name", "n", "--kind", kind, "--json", *more)
+
+
+def test_a_csv_becomes_a_bank_with_its_numbers(bank: Path, run: Any) -> None:
+    ended = run("bank", "list", bank, "--json")
+    assert ended.code == 0
+    assert [(e["id"], e["kind"]) for e in ended.objects] == [(7, "illegal"), (8, "illegal"), (9, "benign")]
+    assert ended.objects[0]["fingerprints"] == {"md5": MD5, "pdq": PDQ}
+    assert (ended.objects[0]["scheme"], ended.objects[0]["label"]) == ("uk", "A")
+
+
+def test_counts_add_up_and_bad_records_are_named(run: Any, tmp_path: Path) -> None:
+    listed = tmp_path / "list.csv"
+    listed.write_text(f"md5,sha1\n{MD5},\nbad,\n{EMPTY_MD5},\n,{SHA1}\n{EMPTY_MD5},{SHA1}\n")
+    ended = _build(run, tmp_path / "b", listed)
+    assert ended.code == 3
+    (record,) = ended.objects
+    assert (record["read"], record["added"], record["refused"], record["refused_hashes"]) == (5, 3, 2, 1)
+    assert record["entries"] == 3
+    assert f"({listed}: line 3)" in ended.faults[0]
+    assert f"({listed}: entry 3" in ended.faults[1]
+
+
+def test_a_list_of_a_million_faults_is_told_in_a_few_lines(run: Any, tmp_path: Path) -> None:
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"{MD5}\n" + "zzz\n" * 20_000)
+    ended = _build(run, tmp_path / "b", "--format", "text", listed)
+    assert ended.code == 3
+    assert ended.objects[0]["refused"] == 20_000
+    assert len(ended.faults) == 51
+    assert "19950 more refused" in ended.faults[-1]
+
+
+def test_nothing_added_leaves_no_bank(run: Any, tmp_path: Path) -> None:
+    listed = tmp_path / "list.txt"
+    listed.write_text("zzz\n")
+    ended = _build(run, tmp_path / "b", listed)
+    assert ended.code == 1
+    assert ended.objects[0]["added"] == 0
+    assert [p.name for p in tmp_path.iterdir()] == ["list.txt"]
+    assert ended.faults
+
+
+def test_a_bank_is_never_built_over_another(run: Any, bank: Path, tmp_path: Path) -> None:
+    ended = _build(run, bank, tmp_path / "known.csv")
+    assert ended.code == 2
+    assert len(run("bank", "list", bank).out.splitlines()) == 3
+
+
+def test_lists_of_all_formats_and_standard_input_make_one_bank(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"md5\n{MD5}\n")
+    (tmp_path / "b.txt").write_text(f"{SHA1}\npdq {PDQ}\n")
+    (tmp_path / "c.json").write_text(json.dumps({"value": [{"MediaID": 3, "MD5": "E5" * 16, "Category": 1}]}))
+    files = [tmp_path / name for name in ("a.csv", "b.txt", "c.json")]
+    ended = run(
+        "bank", "build", "--out", tmp_path / "b", "--name", "n", "--kind", "other", "--scheme", "vics:US", *files, "-",
+        stdin=f"{SHA256}\n".encode(),
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    entries = run("bank", "list", tmp_path / "b", "--json").objects
+    assert [sorted(e["fingerprints"]) for e in entries] == [["md5"], ["sha1"], ["pdq"], ["md5"], ["pdq", "sha256"]]
+    assert (entries[3]["scheme"], entries[3]["label"]) == ("vics:US", "1")
+
+
+def test_labels_can_be_given_kinds_or_left_out(run: Any, tmp_path: Path) -> None:
+    media = [{"MediaID": i, "MD5": f"{i + 1:032x}", "Category": i} for i in range(3)]
+    (tmp_path / "set.json").write_text(json.dumps({"value": media}))
+    ended = _build(
+        run, tmp_path / "b", "--label-kind", "0=skip", "--label-kind", "2=exploitative", tmp_path / "set.json"
+    )
+    assert ended.code == 0, ended.err
+    assert (ended.objects[0]["read"], ended.objects[0]["added"], ended.objects[0]["left_out"]) == (2, 2, 1)
+    kinds = [e["kind"] for e in run("bank", "list", tmp_path / "b", "--json").objects]
+    assert kinds == ["illegal", "exploitative"]
+
+
+@pytest.mark.parametrize("text", ["nothing", "1=bad", "=", "1="])
+def test_a_malformed_label_kind_is_wrong_use(run: Any, tmp_path: Path, text: str) -> None:
+    (tmp_path / "l.txt").write_text(MD5)
+    assert _build(run, tmp_path / "b", "--label-kind", text, tmp_path / "l.txt").code == 2
+
+
+def test_entries_are_added_removed_merged_and_verified(run: Any, bank: Path, tmp_path: Path) -> None:
+    (tmp_path / "more.txt").write_text("ee" * 16)
+    ended = run("bank", "add", bank, "--kind", "false-positive", "--json", tmp_path / "more.txt")
+    assert (ended.code, ended.objects[0]["added"], ended.objects[0]["entries"]) == (0, 1, 4)
+    (tmp_path / "ids.txt").write_text("8\n\n9\n")
+    ended = run("bank", "remove", bank, "--from", tmp_path / "ids.txt", "--json")
+    assert (ended.code, ended.objects[0]["removed"]) == (0, 2)
+    assert run("bank", "merge", bank).code == 0
+    assert run("bank", "verify", bank).code == 0
+    kinds = [e["kind"] for e in run("bank", "list", bank, "--json").objects]
+    assert kinds == ["illegal", "false-positive"]
+    info = run("bank", "info", bank, "--json")
+    assert info.code == 0
+    assert len(info.objects) == 1
+
+
+def test_removing_what_is_not_there_is_said(run: Any, bank: Path) -> None:
+    assert run("bank", "remove", bank, "99").code == 1
+    ended = run("bank", "remove", bank, "8", "99", "x", "--json")
+    assert ended.code == 3
+    assert (ended.objects[0]["removed"], ended.objects[0]["refused"]) == (1, 2)
+    assert len(ended.faults) == 2
+    assert run("bank", "remove", bank).code == 2
+
+
+def test_a_damaged_bank_is_found_wrong(run: Any, bank: Path) -> None:
+    records = next(iter(sorted(bank.glob("*.records"))))
+    data = bytearray(records.read_bytes())
+    data[-100] ^= 0xFF
+    records.write_bytes(data)
+    ended = run("bank", "verify", bank, "--json")
+    assert ended.code == 4
+    assert ended.objects[0]["sound"] is False
+    assert ended.faults
+
+
+def test_an_exported_csv_read_back_is_the_same_bank(run: Any, bank: Path, tmp_path: Path) -> None:
+    assert run("bank", "export", bank, "--format", "csv", "--out", tmp_path / "out.csv").code == 0
+    assert _build(run, tmp_path / "again", tmp_path / "out.csv").code == 0
+    first, second = (run("bank", "list", b, "--json").objects for b in (bank, tmp_path / "again"))
+    for entry in first + second:
+        entry.pop("added")
+    assert first == second
+
+
+def test_an_export_never_overwrites_and_never_leaves_half(run: Any, bank: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    out.write_text("mine")
+    ended = run("bank", "export", bank, "--format", "csv", "--out", out)
+    assert ended.code == 2
+    assert out.read_text() == "mine"
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_exports_as_text_and_vics_read_back(run: Any, bank: Path, tmp_path: Path) -> None:
+    text = run("bank", "export", bank, "--format", "text", "--out", "-")
+    assert set(text.out.split()) == {MD5, f"pdq:{PDQ}", SHA1, f"sha256:{SHA256}"}
+    vics = run("bank", "export", bank, "--format", "vics", "--out", "-")
+    assert [m["MediaID"] for m in json.loads(vics.out)["value"]] == [7, 8, 9]
+
+
+def test_a_folder_of_media_is_hashed_into_a_bank(run: Any, pictures: Path, tmp_path: Path) -> None:
+    ended = _build(run, tmp_path / "b", pictures, kind="benign")
+    assert ended.code == 3
+    assert ended.objects[0]["files"] == 5
+    entries = {Path(e["source_id"]).name: e for e in run("bank", "list", tmp_path / "b", "--json").objects}
+    assert set(entries) == {"one.png", "turned.png", "other.jpg", "note.txt", "broken.png"}
+    assert set(entries["one.png"]["fingerprints"]) == {"md5", "sha1", "sha256", "pdq"}
+    assert set(entries["broken.png"]["fingerprints"]) == {"md5", "sha1", "sha256"}
+    assert "broken.png" in ended.faults[0]
+    single = _build(run, tmp_path / "c", pictures / "one.png")
+    assert (single.code, single.objects[0]["added"]) == (0, 1)
+
+
+def test_an_input_that_stops_being_readable_keeps_what_was_read(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object, **__: object) -> Iterator[Entry]:
+        yield Entry(Kind.OTHER, {"md5": b"\x01" * 16})
+        raise OSError(errno.EIO, "disk gone")
+
+    monkeypatch.setitem(intake._READERS, ListFormat.TEXT, read)
+    (tmp_path / "list.txt").write_text(MD5)
+    ended = _build(run, tmp_path / "b", tmp_path / "list.txt")
+    assert ended.code == 3
+    assert (ended.objects[0]["read"], ended.objects[0]["added"], ended.objects[0]["refused"]) == (2, 1, 1)
+    assert "list.txt" in ended.faults[0]
+    assert "input/output error" in ended.faults[0]
+
+
+def test_a_build_that_is_stopped_leaves_nothing(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*_: object, **__: object) -> Iterator[Entry]:
+        yield Entry(Kind.OTHER, {"md5": b"\x01" * 16})
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(intake._READERS, ListFormat.TEXT, read)
+    (tmp_path / "list.txt").write_text(MD5)
+    ended = _build(run, tmp_path / "b", tmp_path / "list.txt")
+    assert ended.code == 130
+    assert [p.name for p in tmp_path.iterdir()] == ["list.txt"]

@@ -1,0 +1,187 @@
+"""What holds for every command: the shape of faults, exit codes, help that teaches."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+import leadline
+from leadline.cli import app as app_module
+from leadline.cli import match as match_module
+
+
+def _all_commands() -> dict[str, Any]:
+    group: Any = typer.main.get_command(app_module.app)
+    found = {}
+    for word, command in group.commands.items():
+        if hasattr(command, "commands"):
+            found |= {f"{word} {inner}": c for inner, c in command.commands.items()}
+        else:
+            found[word] = command
+    return found
+
+
+COMMANDS = _all_commands()
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+
+
+def test_all_commands_of_the_contract_are_there() -> None:
+    bank = {f"bank {w}" for w in ("build", "info", "list", "add", "remove", "merge", "verify", "export")}
+    assert set(COMMANDS) >= bank | {"hash", "match", "compare", "scan", "rematch", "doctor"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_teaches(name: str, run: Any) -> None:
+    ended = run(*name.split(), "--help")
+    assert ended.code == 0
+    assert "Examples:" in ended.out
+    assert "Exit codes:" in ended.out
+    assert f"leadline {name}" in ended.out.split("Examples:")[1]
+    assert ended.err == ""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_unknown_option_is_one_line_and_exit_2(name: str, run: Any) -> None:
+    ended = run(*name.split(), "--no-such-thing")
+    assert ended.code == 2
+    assert ended.out == ""
+    (fault,) = ended.faults
+    assert f"(leadline {name})" in fault
+    assert f"leadline {name} --help" in fault
+
+
+@pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"doctor", "demo"}))
+def test_a_missing_argument_is_one_line_and_exit_2(name: str, run: Any) -> None:
+    ended = run(*name.split())
+    assert ended.code == 2
+    assert ended.out == ""
+    assert len(ended.faults) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("nothing",),
+        ("bank",),
+        ("bank", "nothing"),
+        ("match", "aa", "--bank", "x", "--radius", "65"),
+        ("match", "aa", "--bank", "x", "--radius", "near"),
+        ("hash", "x", "--family", "c"),
+        ("bank", "build", "x", "--out", "y", "--name", "n", "--kind", "bad"),
+        ("scan", "x", "--bank", "y", "--out", "z", "--workers", "0"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_2(arguments: tuple[str, ...], run: Any) -> None:
+    ended = run(*arguments)
+    assert ended.code == 2
+    assert ended.out == ""
+    assert len(ended.faults) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("bank", "info", "{absent}"),
+        ("bank", "list", "{absent}", "--json"),
+        ("bank", "remove", "{absent}", "1"),
+        ("bank", "merge", "{absent}"),
+        ("bank", "verify", "{absent}"),
+        ("bank", "export", "{absent}", "--format", "csv", "--out", "-"),
+        ("bank", "add", "{absent}", "{absent}"),
+        ("bank", "build", "--out", "{absent}", "--name", "n", "--kind", "other", "{absent}.csv"),
+        ("match", "a1" * 16, "--bank", "{absent}"),
+        ("hash", "{absent}"),
+        ("compare", "{absent}", "a1" * 16),
+    ],
+)
+def test_what_is_not_there_is_one_line_and_exit_1(arguments: tuple[str, ...], run: Any, tmp_path: Path) -> None:
+    ended = run(*(a.format(absent=tmp_path / "absent") for a in arguments))
+    assert ended.code == 1
+    assert len(ended.faults) == 1
+    assert "absent" in ended.faults[0]
+
+
+def test_the_version_is_told(run: Any) -> None:
+    assert run("--version").out == f"leadline {leadline.__version__}\n"
+
+
+def test_an_unknown_setting_is_refused(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEADLINE_WROKERS", "4")
+    ended = run("doctor")
+    assert ended.code == 2
+    assert "LEADLINE_WROKERS" in ended.faults[0]
+
+
+def test_an_internal_fault_quotes_nothing_it_read(run: Any, bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("evidence")
+
+    monkeypatch.setattr(match_module.LookUp, "answer", fail)
+    ended = run("match", "a1" * 16, "--bank", bank)
+    assert ended.code == 1
+    assert "internal fault: KeyError" in ended.faults[0]
+    assert "evidence" not in ended.err
+
+
+def test_a_stop_by_the_person_is_130(run: Any, bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(match_module.LookUp, "answer", stop)
+    ended = run("match", "a1" * 16, "--bank", bank)
+    assert ended.code == 130
+    assert len(ended.faults) == 1
+
+
+def test_names_in_faults_cannot_drive_a_terminal(run: Any, tmp_path: Path) -> None:
+    ended = run("hash", f"{tmp_path}/no\x1b[31m\nsuch")
+    assert "\x1b" not in ended.err
+    assert len(ended.faults) == 1
+
+
+def test_a_reader_that_goes_away_makes_no_noise(bank: Path, tmp_path: Path) -> None:
+    many = tmp_path / "many.txt"
+    many.write_text(f"{'a1' * 16}\n" * 20_000)
+    command = f'"{sys.executable}" -m leadline match - --bank "{bank}" --json < "{many}" | head -n 1'
+    ended = subprocess.run(["bash", "-c", command], env=ENVIRONMENT, capture_output=True, timeout=60)
+    assert len(ended.stdout.splitlines()) == 1
+    assert ended.stderr == b""
+
+
+def test_answers_come_while_the_input_is_still_open(bank: Path) -> None:
+    command = [sys.executable, "-m", "leadline", "match", "-", "--bank", str(bank), "--json"]
+    with subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"a1" * 16 + b"\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["matches"][0]["entry"] == 7
+        process.stdin.close()
+        assert process.wait(timeout=20) == 0
+
+
+def test_control_c_is_130_and_one_line(bank: Path) -> None:
+    command = [sys.executable, "-m", "leadline", "match", "-", "--bank", str(bank)]
+    with subprocess.Popen(
+        command, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(b"a1" * 16 + b"\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 130
+        assert process.stderr.read().decode().count("\n") == 1

@@ -1,0 +1,31 @@
+"""What the tests of list formats share: a reader of whole lists."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from types import ModuleType
+
+import pytest
+
+from leadline.domain import Entry, Kind
+from leadline.errors import ListFormatError
+from leadline.exchange.base import EntryDefaults
+
+Read = Callable[..., tuple[list[Entry], list[ListFormatError]]]
+
+
+@pytest.fixture
+def read_list() -> Read:
+    def read_all(
+        module: ModuleType, data: bytes | str, **defaults: object
+    ) -> tuple[list[Entry], list[ListFormatError]]:
+        stream = io.BytesIO(data.encode() if isinstance(data, str) else data)
+        made = EntryDefaults(**{"kind": Kind.OTHER, **defaults})  # type: ignore[arg-type]
+        found = list(module.read(stream, where="list", defaults=made))
+        entries = [x for x in found if isinstance(x, Entry)]
+        errors = [x for x in found if isinstance(x, ListFormatError)]
+        assert len(entries) + len(errors) == len(found)
+        return entries, errors
+
+    return read_all

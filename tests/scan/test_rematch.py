@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from leadline.domain import Entry, Kind
+from leadline.errors import ConfigError, InputError
+from leadline.match.bank import Bank
+from leadline.media import scenes
+from leadline.scan.hashing import hash_file
+from leadline.scan.rematch import rematch
+from leadline.scan.run import scan_paths
+
+Draw = Callable[[int], bytes]
+
+
+@pytest.fixture
+def source(tmp_path: Path, picture: Draw) -> Path:
+    folder = tmp_path / "source"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(picture(1))
+    (folder / "b-turned.png").write_bytes(
+        scenes.encode_picture(scenes.rotate90(scenes.draw_scene(2, 160, 120)), "PNG")
+    )
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(30))
+    (folder / "link").symlink_to("a.jpg")
+    (folder / "pack.zip").write_bytes(scenes.pack_zip({"1.jpg": picture(3)}))
+    return folder
+
+
+@pytest.fixture
+def lists(tmp_path: Path, picture: Draw) -> list[Path]:
+    """An empty list, and one of the three scenes."""
+    entries = []
+    for seed in (1, 2, 3):
+        path = tmp_path / f"{seed}.jpg"
+        path.write_bytes(picture(seed))
+        facts = hash_file(path)
+        prints = {"sha1": facts.fingerprints.exact["sha1"], "pdq": facts.fingerprints.views[0].pdq[0]}
+        entries.append(Entry(Kind.EXPLOITATIVE, prints))
+    empty = Bank.create(tmp_path / "empty", name="LIST", kind=Kind.EXPLOITATIVE)
+    full = Bank.create(tmp_path / "full", name="LIST", kind=Kind.EXPLOITATIVE)
+    full.add(entries)
+    return [empty.path, full.path]
+
+
+def lines(out: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (out / "findings.jsonl").read_text().splitlines()]
+
+
+def test_it_ends_as_a_scan_against_the_new_lists_would_without_the_disk(
+    source: Path, lists: list[Path], tmp_path: Path
+) -> None:
+    before = scan_paths([source], [lists[0]], tmp_path / "before")
+    scan_paths([source], [lists[1]], tmp_path / "anew")
+    source.rename(tmp_path / "away")
+    after = rematch(tmp_path / "before", [lists[1]], tmp_path / "after")
+    assert lines(tmp_path / "after") == lines(tmp_path / "anew")
+    assert (before.verdicts["known"], before.verdicts["near"]) == (0, 0)
+    assert (after.verdicts["known"], after.verdicts["near"]) == (2, 1)
+    assert after.verdicts["unreadable"] == after.verdicts["skipped"] == 1
+    assert (tmp_path / "after/report.html").exists()
+
+
+def test_it_takes_a_radius_of_its_own(source: Path, lists: list[Path], tmp_path: Path) -> None:
+    scan_paths([source], [lists[0]], tmp_path / "before")
+    assert rematch(tmp_path / "before", [lists[1]], tmp_path / "after", radius_bits=256).verdicts["near"] == 1
+
+
+def test_it_refuses_what_are_no_findings(lists: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "findings.jsonl").write_bytes(b'{"path": "x"}\n')
+    with pytest.raises(InputError, match="line 1"):
+        rematch(tmp_path / "findings.jsonl", [lists[1]], tmp_path / "after")
+    with pytest.raises(ConfigError):
+        rematch(tmp_path / "missing", [lists[1]], tmp_path / "other")
+
+
+def test_it_never_writes_where_it_reads(source: Path, lists: list[Path], tmp_path: Path) -> None:
+    scan_paths([source], [lists[0]], tmp_path / "before")
+    with pytest.raises(ConfigError, match="not empty"):
+        rematch(tmp_path / "before", [lists[1]], tmp_path / "before")

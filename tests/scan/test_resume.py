@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import itertools
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from leadline.errors import ConfigError, ScanError
+from leadline.scan.finding import encode_line, make_finding
+from leadline.scan.hashing import FileFacts
+from leadline.scan.journal import FINDINGS, REST, Journal, State, carve_rest, load_state, open_state, save_state
+from leadline.scan.resume import Merge
+from leadline.scan.sources import PathSource
+from leadline.scan.verdict import judge
+
+NAMES = [f"{folder}/{number:02d}" for folder in "abc" for number in range(6)]
+ZIP = "b/03"  # this one is a container of three members
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> PathSource:
+    for name in NAMES:
+        (tmp_path / "source" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "source" / name).write_bytes(b"x")
+    return PathSource(os.fsencode(tmp_path / "source"))
+
+
+@pytest.fixture
+def lines_of(facts: Callable[..., FileFacts]) -> Callable[[bytes], list[bytes]]:
+    """What a lane would answer for a path: the members' lines first, then its own."""
+
+    def make(path: bytes) -> list[bytes]:
+        if not path.endswith(ZIP.encode()):
+            return [encode_line(make_finding(facts(path), judge([])))]
+        members = [encode_line(make_finding(facts(path, member=b"m%d" % n), judge([]))) for n in range(3)]
+        return [*members, encode_line(make_finding(facts(path), judge([]), members=3))]
+
+    return make
+
+
+class Run:
+    """A scan without lanes: what has to be done is done at once; stops (is killed) after so many lines."""
+
+    def __init__(self, out: Path, source: PathSource, lines_of: Callable[[bytes], list[bytes]]) -> None:
+        self.out, self.source, self.lines_of = out, source, lines_of
+        self.done: list[bytes] = []
+
+    def run(self, lines: int | None = None) -> None:
+        left = itertools.count() if lines is None else iter(range(lines))
+        journal = Journal(self.out)
+        for step in Merge(self.out, [self.source], journal).steps(self.source.walk()):
+            if step.kept is not None:
+                if step.copy:
+                    journal.copy_from(self.out / REST, step.kept)
+                continue
+            assert step.listed is not None
+            self.done.append(step.listed.path)
+            for line in self.lines_of(step.listed.path):
+                if next(left, None) is None:
+                    journal.close()
+                    return
+                journal.append([line])
+        journal.close()
+        (self.out / REST).unlink(missing_ok=True)
+
+
+@pytest.fixture
+def run(tmp_path: Path, source: PathSource, lines_of: Callable[[bytes], list[bytes]]) -> Run:
+    out = tmp_path / "out"
+    out.mkdir()
+    return Run(out, source, lines_of)
+
+
+@pytest.fixture
+def full(source: PathSource, lines_of: Callable[[bytes], list[bytes]]) -> list[bytes]:
+    return [line for listed in source.walk() for line in lines_of(listed.path)]
+
+
+def found(run: Run) -> list[bytes]:
+    return (run.out / FINDINGS).read_bytes().splitlines(keepends=True)
+
+
+def test_it_writes_everything_in_walk_order(run: Run, full: list[bytes]) -> None:
+    run.run()
+    assert found(run) == full
+
+
+@pytest.mark.parametrize("killed_after", range(22))
+def test_it_ends_equal_wherever_it_was_killed(run: Run, full: list[bytes], killed_after: int) -> None:
+    run.run(killed_after)
+    with open(run.out / FINDINGS, "ab") as stream:
+        stream.write(full[killed_after if killed_after < len(full) else 0][:57])  # a torn line
+    run.run()
+    assert found(run) == full
+    again = [path for path in set(run.done) if run.done.count(path) > 1]
+    assert len(again) <= 1  # only the file whose lines were not all there
+
+
+def test_it_repeats_nothing_of_a_finished_scan(run: Run, full: list[bytes]) -> None:
+    run.run()
+    run.done.clear()
+    run.run()
+    assert (run.done, found(run)) == ([], full)
+
+
+@pytest.mark.parametrize("missing", [[0], [5], [5, 6, 7], [20], [10], [9, 10, 11, 12], [12], list(range(1, 20, 2))])
+def test_it_does_what_is_missing_in_the_middle_and_keeps_the_rest(
+    run: Run, full: list[bytes], missing: list[int]
+) -> None:
+    run.run()
+    run.done.clear()
+    (run.out / FINDINGS).write_bytes(b"".join(line for n, line in enumerate(full) if n not in missing))
+    run.run()
+    assert found(run) == full
+    lacking = {"/".join(line.decode().split('"')[3].split("!")[0].split("/")[-2:]) for line in (full[n] for n in missing)}
+    assert {os.fsdecode(path)[-4:] for path in run.done} == lacking
+
+
+def test_it_passes_over_a_line_that_was_damaged(run: Run, full: list[bytes]) -> None:
+    run.run()
+    run.done.clear()
+    (run.out / FINDINGS).write_bytes(b"".join([*full[:4], b'{"path": damaged}\n', *full[5:]]))
+    run.run()
+    assert found(run) == full
+    assert len(run.done) == 1
+
+
+def test_it_does_files_that_came_since_and_keeps_findings_of_files_that_went(
+    run: Run, full: list[bytes], tmp_path: Path
+) -> None:
+    run.run()
+    run.done.clear()
+    (tmp_path / "source/b/02").unlink()
+    (tmp_path / "source/a/00-new").write_bytes(b"x")
+    run.run()
+    new = run.lines_of(os.fsencode(tmp_path / "source/a/00-new"))
+    assert found(run) == [full[0], *new, *full[1:]]
+    assert run.done == [os.fsencode(tmp_path / "source/a/00-new")]
+
+
+def test_it_survives_kills_while_it_takes_up_a_file_with_holes(run: Run, full: list[bytes]) -> None:
+    dice = random.Random(11)
+    for _ in range(40):
+        kept = [line for line in full if dice.random() < 0.7]
+        (run.out / FINDINGS).write_bytes(b"".join(kept))
+        (run.out / REST).unlink(missing_ok=True)
+        for _ in range(dice.randrange(4)):
+            run.run(dice.randrange(6))
+        run.run()
+        assert found(run) == full
+
+
+def test_it_survives_a_kill_between_putting_aside_and_cutting(
+    run: Run, full: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run.out / FINDINGS).write_bytes(b"".join(full[:3] + full[5:]))
+
+    def killed(self: Journal, end: int) -> None:
+        raise KeyboardInterrupt
+
+    journal = Journal(run.out)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Journal, "cut", killed)
+        carve_rest(run.out, journal, len(b"".join(full[:3])))
+    journal.close()
+    run.run()
+    assert found(run) == full
+
+
+def state(**changes: object) -> State:
+    given = {"format": 1, "sources": ["/e"], "options": {"radius_bits": 31}, "banks": ["B"], **changes}
+    return State(**given)  # type: ignore[arg-type]
+
+
+def test_it_refuses_an_output_folder_that_is_not_empty(tmp_path: Path) -> None:
+    (tmp_path / "something").touch()
+    with pytest.raises(ConfigError, match="not empty"):
+        open_state(tmp_path, state(), resume=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"options": {"radius_bits": 20}}, "radius_bits: 31 then, 20 now"),
+        ({"sources": ["/f"]}, "sources"),
+        ({"banks": ["B", "C"]}, "banks"),
+    ],
+)
+def test_it_refuses_to_resume_another_scan(tmp_path: Path, changes: dict[str, object], told: str) -> None:
+    save_state(tmp_path, state())
+    with pytest.raises(ConfigError, match=told):
+        open_state(tmp_path, state(**changes), resume=True)
+
+
+def test_it_resumes_the_same_scan_and_starts_one_where_there_was_none(tmp_path: Path) -> None:
+    assert open_state(tmp_path / "new", state(), resume=True) == state()
+    save_state(tmp_path, state(finished=True))
+    assert open_state(tmp_path, state(), resume=True) == state(finished=False)
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b'{"format":99,"sources":[],"options":{},"banks":[]}'])
+def test_it_refuses_a_state_it_cannot_read(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "state.json").write_bytes(data)
+    with pytest.raises(ScanError):
+        load_state(tmp_path)

@@ -1,0 +1,293 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from leadline.domain import Entry, Isolation, Kind
+from leadline.errors import ConfigError, Interrupted
+from leadline.match.bank import Bank
+from leadline.media import scenes
+from leadline.media.client import Sandbox, SandboxViolation
+from leadline.scan import run as run_module
+from leadline.scan.hashing import FileHasher, hash_file
+from leadline.scan.run import ProgressEvent, default_workers, scan_paths
+
+Draw = Callable[[int], bytes]
+NewBank = Callable[..., Bank]
+
+
+@pytest.fixture(scope="session")
+def evidence(tmp_path_factory: pytest.TempPathFactory, picture: Draw) -> Path:
+    """A small folder in which every verdict occurs."""
+    folder = tmp_path_factory.mktemp("scanned") / "evidence"
+    (folder / "deep/er").mkdir(parents=True)
+    for seed in range(6):
+        (folder / f"known-{seed}.jpg").write_bytes(picture(seed))
+    drawn = scenes.draw_scene(3, 160, 120)
+    (folder / "deep/mirrored.png").write_bytes(scenes.encode_picture(scenes.mirror(drawn), "PNG"))
+    for seed in (30, 31):
+        (folder / f"deep/er/new-{seed}.jpg").write_bytes(picture(seed))
+    (folder / "deep/er/copy.jpg").write_bytes(scenes.encode_picture(scenes.draw_scene(30, 160, 120), quality=60))
+    (folder / "pack.zip").write_bytes(scenes.pack_zip({"in/1.jpg": picture(1), "note.txt": b"note"}))
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(30))
+    (folder / "known-broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(31))
+    (folder / "film.mp4").write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(100))
+    (folder / "empty").touch()
+    (folder / "=1+1.txt").write_bytes(b"text")
+    (folder / os.fsdecode(b"odd-\xff.jpg")).write_bytes(picture(32))
+    (folder / "link").symlink_to("broken.png")
+    os.mkfifo(folder / "pipe")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bank(tmp_path_factory: pytest.TempPathFactory, evidence: Path) -> Path:
+    """A list of the first six scenes, and of a file that no decoder reads."""
+    made = Bank.create(tmp_path_factory.mktemp("lists") / "known", name="KNOWN", kind=Kind.ILLEGAL)
+    entries = []
+    for seed in range(6):
+        facts = hash_file(evidence / f"known-{seed}.jpg")
+        view = facts.fingerprints.views[0]
+        prints = {**facts.fingerprints.exact, "pdq": view.pdq[0]}
+        entries.append(Entry(Kind.ILLEGAL, prints, quality=view.quality, scheme="demo", label="A"))
+    entries.append(Entry(Kind.ILLEGAL, {"md5": hash_file(evidence / "known-broken.png").fingerprints.exact["md5"]}))
+    made.add(entries)
+    return made.path
+
+
+def findings(out: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (out / "findings.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="session")
+def scanned(tmp_path_factory: pytest.TempPathFactory, evidence: Path, bank: Path) -> Path:
+    out = tmp_path_factory.mktemp("scanned-out") / "out"
+    scan_paths([evidence], [bank], out, csv=True, vics=True)
+    return out
+
+
+def test_it_gives_every_file_its_verdict_in_walk_order(scanned: Path, evidence: Path) -> None:
+    root = f"{evidence}/"
+    told = [(str(f["path"]).removeprefix(root), f["verdict"], f["kind"]) for f in findings(scanned)]
+    assert told == [
+        ("=1+1.txt", "unknown", None),
+        ("broken.png", "unreadable", None),
+        ("deep/er/copy.jpg", "unknown", None),
+        ("deep/er/new-30.jpg", "unknown", None),
+        ("deep/er/new-31.jpg", "unknown", None),
+        ("deep/mirrored.png", "near", "illegal"),
+        ("empty", "unknown", None),
+        ("film.mp4", "unknown", None),
+        ("known-0.jpg", "known", "illegal"),
+        ("known-1.jpg", "known", "illegal"),
+        ("known-2.jpg", "known", "illegal"),
+        ("known-3.jpg", "known", "illegal"),
+        ("known-4.jpg", "known", "illegal"),
+        ("known-5.jpg", "known", "illegal"),
+        ("known-broken.png", "known", "illegal"),
+        ("link", "skipped", None),
+        ("odd-\\xff.jpg", "unknown", None),
+        ("pack.zip!in/1.jpg", "known", "illegal"),
+        ("pack.zip!note.txt", "unknown", None),
+        ("pack.zip", "unknown", None),
+        ("pipe", "skipped", None),
+    ]
+    assert all(f["reasons"] for f in findings(scanned))
+
+
+def test_it_says_how_a_near_picture_matched(scanned: Path) -> None:
+    near = next(f for f in findings(scanned) if f["verdict"] == "near")
+    (match,) = near["matches"]  # type: ignore[misc]
+    assert (match["bank"], match["entry"], match["algorithm"], match["label"]) == ("KNOWN", 4, "pdq", "A")
+    assert (match["transform"], match["threshold"], match["list_version"]) == ("flip_y", 31, 1)
+    assert 0 <= match["distance"] <= 31
+
+
+def test_it_states_the_isolation_of_every_finding(scanned: Path) -> None:
+    assert {f["isolation"] for f in findings(scanned)} == {"batch"}
+
+
+def test_it_sums_up_to_the_files_seen(scanned: Path) -> None:
+    summary = json.loads((scanned / "summary.json").read_text())
+    assert summary["verdicts"] == {"known": 8, "near": 1, "unknown": 9, "unreadable": 1, "skipped": 2}
+    assert sum(summary["verdicts"].values()) == summary["findings"] == summary["files"] + summary["members"]
+    assert summary["members"] == 2
+    assert summary["kinds"] == {"known": {"illegal": 8}, "near": {"illegal": 1}}
+    (listed,) = summary["lists"]
+    assert (listed["name"], listed["entries"], listed["list_version"]) == ("KNOWN", 7, 1)
+    assert summary["isolation"] == {"batch": 21}
+    assert summary["versions"]["Pillow"]
+    assert summary["host"]["cpu_isa"] in ("serial", "avx2", "avx512")
+    assert summary["clusters"]["sizes"] == {"2": 1}
+
+
+def test_it_clusters_near_duplicates_among_the_unknown(scanned: Path, evidence: Path) -> None:
+    (cluster,) = [json.loads(line) for line in (scanned / "clusters.jsonl").read_text().splitlines()]
+    both = {cluster["centre"]["path"], *(member["path"] for member in cluster["members"])}
+    assert both == {f"{evidence}/deep/er/copy.jpg", f"{evidence}/deep/er/new-30.jpg"}
+
+
+def test_it_leaves_the_source_as_it_was(evidence: Path, scanned: Path) -> None:
+    assert sorted(os.listdir(evidence / "deep/er")) == ["copy.jpg", "new-30.jpg", "new-31.jpg"]
+    for path in evidence.rglob("*.jpg"):
+        assert path.stat().st_atime_ns <= path.stat().st_ctime_ns
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_it_finds_the_same_line_for_line_with_lanes_of_its_own(
+    evidence: Path, bank: Path, scanned: Path, tmp_path: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "SMALL_JOBS", 0)
+    scan_paths([evidence], [bank], tmp_path / "out", workers=workers)
+    assert (tmp_path / "out/findings.jsonl").read_bytes() == (scanned / "findings.jsonl").read_bytes()
+
+
+def test_it_refuses_to_write_into_what_it_scans(evidence: Path, bank: Path) -> None:
+    with pytest.raises(ConfigError):
+        scan_paths([evidence], [bank], evidence / "out")
+    assert not (evidence / "out").exists()
+
+
+def test_it_refuses_two_lists_of_one_name(evidence: Path, bank: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        scan_paths([evidence], [bank, bank], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_it_refuses_to_resume_with_another_radius(evidence: Path, bank: Path, tmp_path: Path) -> None:
+    scan_paths([evidence / "deep"], [bank], tmp_path / "out")
+    with pytest.raises(ConfigError, match="radius_bits"):
+        scan_paths([evidence / "deep"], [bank], tmp_path / "out", radius_bits=10, resume=True)
+
+
+def test_it_applies_the_radius_it_is_given(evidence: Path, bank: Path, tmp_path: Path) -> None:
+    summary = scan_paths([evidence / "deep"], [bank], tmp_path / "out", radius_bits=256)
+    assert summary.verdicts["near"] == 4
+
+
+def test_it_tells_how_far_it_is_and_what_is_left(evidence: Path, bank: Path, tmp_path: Path) -> None:
+    events: list[ProgressEvent] = []
+    scan_paths([evidence], [bank], tmp_path / "out", progress=events.append)
+    last = next(event for event in events if event.phase == "scanned")
+    assert (last.done, last.total) == (19, 19)
+    assert last.verdicts["known"] == 8
+    assert last.bytes_read > 0
+
+
+def test_it_stops_cleanly_when_a_person_interrupts_and_goes_on_later(
+    evidence: Path, bank: Path, scanned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "BATCH_BYTES", 20_000)
+    monkeypatch.setattr(run_module, "SMALL_JOBS", 99)
+    monkeypatch.setattr(run_module, "TOLD_EVERY_S", 0)
+
+    def interrupt(event: ProgressEvent) -> None:
+        if event.done >= 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match="--resume"):
+        scan_paths([evidence], [bank], tmp_path / "out", progress=interrupt)
+    assert 5 <= len(findings(tmp_path / "out")) < 21
+    summary = scan_paths([evidence], [bank], tmp_path / "out", resume=True)
+    assert (tmp_path / "out/findings.jsonl").read_bytes() == (scanned / "findings.jsonl").read_bytes()
+    assert summary.resumed >= 5
+    assert len(summary.runs) == 2
+
+
+def test_it_redoes_a_batch_file_by_file_when_the_decoder_died(
+    evidence: Path, bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Sandbox.open_picture
+
+    def die_on_one(self: Sandbox, size_bytes: int, *, grey: bool = False) -> object:
+        if size_bytes == (evidence / "known-2.jpg").stat().st_size:
+            raise SandboxViolation("the decoder died", code="child-died")
+        return real(self, size_bytes, grey=grey)
+
+    monkeypatch.setattr(Sandbox, "open_picture", die_on_one)
+    scan_paths([evidence], [bank], tmp_path / "out")
+    told = {Path(str(f["path"])).name: f for f in findings(tmp_path / "out") if "container" not in f}
+    assert {f["isolation"] for f in told.values()} == {"file"}
+    assert told["known-2.jpg"]["error"] == {"code": "child-died", "message": "the decoder died"}
+    assert told["known-2.jpg"]["verdict"] == "known"  # by its exact hash
+    assert told["known-1.jpg"]["pdq"] is not None
+
+
+def test_it_outlives_a_fault_of_its_own_on_one_file(
+    evidence: Path, bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    real = FileHasher.hash_path
+
+    def stumble(self: FileHasher, path: bytes) -> object:
+        if path.endswith(b"known-2.jpg"):
+            raise ZeroDivisionError
+        return real(self, path)
+
+    monkeypatch.setattr(FileHasher, "hash_path", stumble)
+    summary = scan_paths([evidence], [bank], tmp_path / "out")
+    assert summary.errors["internal"] == 1
+    assert summary.findings == 21
+    assert "ZeroDivisionError" in capfd.readouterr().err
+
+
+def test_it_says_so_in_every_finding_when_decoders_ran_without_a_sandbox(
+    evidence: Path, bank: Path, tmp_path: Path
+) -> None:
+    scan_paths([evidence / "deep"], [bank], tmp_path / "out", unsafe_decode=True)
+    assert {f["isolation"] for f in findings(tmp_path / "out")} == {Isolation.NONE}
+    assert "without a sandbox" in (tmp_path / "out/report.html").read_text()
+
+
+SCAN = """
+import sys
+from leadline.scan import run
+run.BATCH_BYTES = 30_000
+run.scan_paths([sys.argv[1]], [sys.argv[2]], sys.argv[3], workers=2, resume=True)
+"""
+
+
+def start_scan(source: Path, bank: Path, out: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", SCAN, source, bank, out], start_new_session=True)
+
+
+def test_it_ends_equal_to_a_scan_never_killed(bank: Path, tmp_path: Path, picture: Draw) -> None:
+    """Killed -9 four times, at four stages, with whatever it was doing then."""
+    source = tmp_path / "source"
+    for number in range(120):
+        path = source / f"{number % 7}" / f"{number:03d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture(number % 9))
+    for number in range(6):
+        pack = scenes.pack_zip({f"{n}.jpg": picture(n) for n in range(4)})
+        (source / f"{number}/pack.zip").write_bytes(pack)
+    assert start_scan(source, bank, tmp_path / "whole").wait(60) == 0
+    whole = (tmp_path / "whole/findings.jsonl").read_bytes()
+    killed = tmp_path / "killed"
+    for part in (0.05, 0.3, 0.55, 0.8):
+        process = start_scan(source, bank, killed)
+        deadline = time.monotonic() + 30
+        while process.poll() is None and time.monotonic() < deadline:
+            path = killed / "findings.jsonl"
+            if path.exists() and path.stat().st_size > part * len(whole):
+                break
+            time.sleep(0.002)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert start_scan(source, bank, killed).wait(60) == 0
+    assert (killed / "findings.jsonl").read_bytes() == whole
+    assert json.loads((killed / "summary.json").read_text())["verdicts"] == json.loads(
+        (tmp_path / "whole/summary.json").read_text()
+    )["verdicts"]
+
+
+def test_it_takes_a_lane_for_each_cpu_it_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5})
+    assert default_workers() == 3

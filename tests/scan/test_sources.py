@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from leadline.errors import ConfigError
+from leadline.scan.sources import PathSource, open_sources, refuse_out_inside
+
+
+def touch(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x")
+
+
+def listed_names(root: Path) -> list[bytes]:
+    return [os.path.relpath(listed.path, os.fsencode(root)) for listed in PathSource(os.fsencode(root)).walk()]
+
+
+def test_it_walks_depth_first_in_the_order_of_the_bytes(tmp_path: Path) -> None:
+    for name in ("b/2", "b/10", "a.txt", "a/z", "B", "a/b/c"):
+        touch(tmp_path / name)
+    assert listed_names(tmp_path) == [b"B", b"a/b/c", b"a/z", b"a.txt", b"b/10", b"b/2"]
+
+
+def test_it_gives_each_thing_a_place_that_sorts_as_the_walk_goes(tmp_path: Path) -> None:
+    for name in ("b/2", "b/10", "a.txt", "a/z", "B", "a/b/c", "a!x", "a b"):
+        touch(tmp_path / name)
+    source = PathSource(os.fsencode(tmp_path), 3)
+    places = [listed.order for listed in source.walk()]
+    assert places == sorted(places)
+    assert places == [source.order(listed.path) for listed in source.walk()]
+
+
+def test_it_survives_names_that_are_not_utf8(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"odd-\xff\xfe")).write_bytes(b"x")
+    assert listed_names(tmp_path) == [b"odd-\xff\xfe"]
+
+
+def test_it_lists_what_is_no_file_as_skipped_with_the_reason(tmp_path: Path) -> None:
+    touch(tmp_path / "a/file")
+    (tmp_path / "link").symlink_to("a")
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "pipe")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "sock"))
+        found = {listed.order[1]: listed.skip for listed in PathSource(os.fsencode(tmp_path)).walk()}
+    assert found == {
+        (b"a", b"file"): "",
+        (b"link",): "symbolic link, not followed",
+        (b"loop",): "symbolic link, not followed",
+        (b"pipe",): "FIFO, not opened",
+        (b"sock",): "socket, not opened",
+    }
+
+
+def test_it_does_not_enter_another_file_system() -> None:
+    found = {listed.path: listed.skip for listed in PathSource(b"/dev").walk()}
+    assert found[b"/dev/shm"] == "another file system, not entered"
+    assert found[b"/dev/null"] == "device, not opened"
+    assert not any(path.startswith(b"/dev/shm/") for path in found)
+
+
+def test_it_reports_a_folder_it_may_not_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path / "closed/file")
+    touch(tmp_path / "open/file")
+    real = os.listdir
+
+    def listdir(path: bytes) -> list[bytes]:
+        if path.endswith(b"closed"):
+            raise PermissionError(13, "no")
+        return real(path)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    closed, _ = PathSource(os.fsencode(tmp_path)).walk()
+    assert closed.fault == ("permission-denied", "could not be read: Permission denied")
+
+
+def test_it_takes_a_single_file_as_a_source(tmp_path: Path) -> None:
+    touch(tmp_path / "one")
+    (only,) = PathSource(os.fsencode(tmp_path / "one")).walk()
+    assert (only.path, only.order, only.size_bytes) == (os.fsencode(tmp_path / "one"), (0, ()), 1)
+
+
+@pytest.fixture
+def deep_folder(tmp_path: Path) -> Iterator[Path]:
+    """1,100 folders in one another; taken away again from below, as nothing that recurses could."""
+    here = os.getcwd()
+    os.chdir(tmp_path)
+    for _ in range(1100):
+        os.mkdir("d")
+        os.chdir("d")
+    Path("leaf").write_bytes(b"x")
+    yield tmp_path
+    os.unlink("leaf")
+    for _ in range(1100):
+        os.chdir("..")
+        os.rmdir("d")
+    os.chdir(here)
+
+
+def test_it_goes_deeper_than_python_recurses(deep_folder: Path) -> None:
+    assert [listed.order[1][-1] for listed in PathSource(os.fsencode(deep_folder)).walk()] == [b"leaf"]
+
+
+def test_it_counts_what_it_will_list(tmp_path: Path) -> None:
+    for name in ("b/2", "b/10", "a.txt", "a/z", "B", "a/b/c"):
+        touch(tmp_path / name)
+    (tmp_path / "link").symlink_to("a")
+    source = PathSource(os.fsencode(tmp_path))
+    assert sum(source.count(lambda: False)) == len(list(source.walk())) == 7
+
+
+@pytest.mark.parametrize("paths", [[], ["missing"], ["a", "a/b"], ["a/b", "a"], ["a", "a"]])
+def test_it_refuses_sources_that_are_none_or_absent_or_inside_one_another(tmp_path: Path, paths: list[str]) -> None:
+    touch(tmp_path / "a/b/c")
+    with pytest.raises(ConfigError):
+        open_sources([tmp_path / path for path in paths])
+
+
+@pytest.mark.parametrize("out", ["source", "source/out", "source/deep/out", "link/out", "other/../source/out"])
+def test_it_refuses_an_output_folder_inside_a_source(tmp_path: Path, out: str) -> None:
+    touch(tmp_path / "source/file")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "link").symlink_to("source")
+    with pytest.raises(ConfigError, match="inside a scanned path"):
+        refuse_out_inside(open_sources([tmp_path / "source"]), tmp_path / out)
+
+
+def test_it_accepts_an_output_folder_beside_a_source(tmp_path: Path) -> None:
+    touch(tmp_path / "source/file")
+    refuse_out_inside(open_sources([tmp_path / "source"]), tmp_path / "source-out")
