@@ -110,7 +110,9 @@ const char* cpu_isa() {
 
 void bind_pdq(nb::module_& m) {
     m.def("cpu_isa", &cpu_isa);
-    m.def("pdq_hash", &pdq_hash_py, nb::arg("pixels"), nb::arg("orientation") = 1, nb::arg("dihedral") = false, nb::arg("isa") = -1);
+    m.def("pdq_hash", &pdq_hash_py, nb::arg("pixels"), nb::arg("orientation") = 1, nb::arg("dihedral") = false,
+          nb::arg("isa") = -1);
     m.def("pdq_hash_reference", &pdq_hash_reference_py, nb::arg("pixels"), nb::arg("orientation") = 1);
-    m.def("pdq_trace", &pdq_trace_py, nb::arg("pixels"), nb::arg("isa") = -1, "What PDQ's paths found on their way; for tests.");
+    m.def("pdq_trace", &pdq_trace_py, nb::arg("pixels"), nb::arg("isa") = -1,
+          "What PDQ's paths found on their way; for tests.");
 }

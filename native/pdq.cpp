@@ -89,8 +89,10 @@ struct Axis {
             const size_t count = parts[p].count * channels, at = values.size();
             values.resize(at + count);
             for (; p < parts.size() && parts[p].sample == k; p++)
-                for (size_t v = 0; v < count; v++)
-                    values[at + v] += parts[p].weights[v / channels] * parts[p].scale * (channels == 3 ? kLuma[v % 3] : 1.0);
+                for (size_t v = 0; v < count; v++) {
+                    const double luma = channels == 3 ? kLuma[v % 3] : 1.0;
+                    values[at + v] += parts[p].weights[v / channels] * parts[p].scale * luma;
+                }
         }
         for (size_t k = 0; k < 64; k++) {
             const size_t end = k < 63 ? places[k + 1].second : values.size();
@@ -160,7 +162,8 @@ struct Estimate {
 
 void estimate_samples(const PixelView& p, int orientation, const PdqKernels& kernels, double* samples) {
     const Turn turn(orientation);
-    const auto rows = axis_of(p.height, 0, turn.rows_reversed), columns = axis_of(p.width, p.channels, turn.columns_reversed);
+    const auto rows = axis_of(p.height, 0, turn.rows_reversed);
+    const auto columns = axis_of(p.width, p.channels, turn.columns_reversed);
     const auto band = rows->greatest <= kernels.most_band_weight ? kernels.band : kernels.band_wide;
     std::vector<uint32_t> sums(p.width * p.channels);
     double line[64];
@@ -216,8 +219,9 @@ void bound_errors(const PixelView& p, bool swapped, const double* squares, Estim
             const double sum = power * (5 + down[i] + across[j]) + squares[i * 16 + j];
             e.bounds[i * 16 + j] = kLambda * kUnit * std::sqrt(sum / 3);
         }
-    // Two samples, each with all 64 steps of both walks; the constant covers the roundings of the quality's own arithmetic.
-    e.difference_bound = 1e-4 + kLambda * kUnit * std::sqrt(2 * power * (5 + 4 * (height + width)) / 3) * 100 / 255;
+    // Two samples, each with all the steps of both walks; the constant covers the quality's own arithmetic.
+    const double difference = 2 * power * (5 + 4 * (height + width)) / 3;
+    e.difference_bound = 1e-4 + kLambda * kUnit * std::sqrt(difference) * 100 / 255;
 }
 
 void estimate(const PixelView& p, int orientation, const PdqKernels& kernels, Estimate& e) {
@@ -236,16 +240,17 @@ struct TransformRule {
     bool flipped, swapped;  // flipped: the other half of them changes sign
 };
 constexpr TransformRule kRules[kPdqTransforms] = {
-    {Sign::none, false, false},      {Sign::by_column, true, true}, {Sign::by_both, false, false}, {Sign::by_row, true, true},
-    {Sign::by_row, true, false},     {Sign::by_column, true, false}, {Sign::none, false, true},    {Sign::by_both, false, true}};
+    {Sign::none, false, false},  {Sign::by_column, true, true},  {Sign::by_both, false, false}, {Sign::by_row, true, true},
+    {Sign::by_row, true, false}, {Sign::by_column, true, false}, {Sign::none, false, true},     {Sign::by_both, false, true}};
 
 // values[i][j] with the signs of a rule; pdqhash negates even places for rows or columns, odd places for both.
 template <class T>
 void apply_signs(const T* values, const TransformRule& rule, T* out) {
+    const size_t rows = rule.sign != Sign::by_column, columns = rule.sign != Sign::by_row;
     for (size_t i = 0; i < 16; i++)
         for (size_t j = 0; j < 16; j++) {
-            const size_t parity = rule.sign == Sign::none ? 0 : (rule.sign != Sign::by_column ? i : 0) + (rule.sign != Sign::by_row ? j : 0);
-            out[i * 16 + j] = (parity % 2 == 1) != rule.flipped ? -values[i * 16 + j] : values[i * 16 + j];
+            const bool odd = rule.sign != Sign::none && (rows * i + columns * j) % 2 == 1;
+            out[i * 16 + j] = odd != rule.flipped ? -values[i * 16 + j] : values[i * 16 + j];
         }
 }
 

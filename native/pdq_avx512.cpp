@@ -18,8 +18,8 @@ static inline Bytes load_bytes(const void* p) { return _mm512_loadu_si512(p); }
 static inline void store_bytes(void* p, Bytes v) { _mm512_storeu_si512(p, v); }
 
 static inline Bytes weights_of(const uint16_t* w) {
-    const uint32_t four = w[0] | static_cast<uint32_t>(w[1]) << 8 | static_cast<uint32_t>(w[2]) << 16 | static_cast<uint32_t>(w[3]) << 24;
-    return _mm512_set1_epi32(static_cast<int>(four));
+    const uint32_t low = w[0] | static_cast<uint32_t>(w[1]) << 8, high = w[2] | static_cast<uint32_t>(w[3]) << 8;
+    return _mm512_set1_epi32(static_cast<int>(low | high << 16));
 }
 
 // sums += products of quads of bytes (one column's four rows) with the four weights

@@ -136,7 +136,7 @@ static inline size_t power_of_two_from(size_t n) {
 struct Scratch {
     size_t pitch;           // floats from row to row
     size_t ring_rows;       // rows of a column window and one block
-    size_t turned_columns;  // columns of a row window and one block, a power of two; the first kLanes are repeated at the end
+    size_t turned_columns;  // of a row window and one block, a power of two; the first kLanes are repeated at the end
     float *luma, *ring, *smoothed, *turned, *column_sums, *picked, *picked_sums;
     size_t size;
     Scratch(const FilterArgs& a, float* base) {

@@ -54,12 +54,10 @@ int quality_of(const float* samples) {
 const float* dct_matrix() {
     static const std::vector<float> matrix = [] {
         std::vector<float> m(16 * 64);
-        const float scale = static_cast<float>(std::sqrt(2.0 / 64.0));
-        const double step = 3.14159265358979323846 / 2.0 / 64.0;
+        const double scale = static_cast<float>(std::sqrt(2.0 / 64.0)), step = 3.14159265358979323846 / 2.0 / 64.0;
         for (size_t i = 0; i < 16; i++)
             for (size_t j = 0; j < 64; j++)
-                m[i * 64 + j] = static_cast<float>(
-                    static_cast<double>(scale) * std::cos(step * static_cast<double>(i + 1) * static_cast<double>(2 * j + 1)));
+                m[i * 64 + j] = static_cast<float>(scale * std::cos(step * double(i + 1) * double(2 * j + 1)));
         return m;
     }();
     return matrix.data();

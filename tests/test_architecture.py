@@ -21,6 +21,11 @@ def test_every_room_is_on_the_tour() -> None:
     assert [r for r in rooms if f"**{r}/**" not in TOUR] == []
 
 
+def test_the_compiled_kernel_has_one_door() -> None:
+    doors = [p for p in (ROOT / "src/leadline").rglob("*.py") if re.search(r"\b_kernel\b", p.read_text())]
+    assert [p.relative_to(ROOT).as_posix() for p in doors] == ["src/leadline/match/kernel.py"]
+
+
 def test_every_module_says_what_it_does() -> None:
     silent = [str(p) for p in (ROOT / "src/leadline").rglob("*.py") if not p.read_text().lstrip().startswith('"""')]
     assert silent == []
@@ -33,5 +38,5 @@ def test_every_document_is_linked_from_the_readme() -> None:
 
 def test_every_environment_setting_is_documented() -> None:
     source = (ROOT / "src/leadline/cli/config.py").read_text()
-    documented = "\n".join(p.read_text() for p in (ROOT / "docs").glob("*.md"))
+    documented = "\n".join(p.read_text() for p in [*(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"])
     assert [n for n in set(re.findall(r"LEADLINE_[A-Z_]+", source)) if n.rstrip("_") not in documented] == []

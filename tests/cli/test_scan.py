@@ -103,12 +103,14 @@ def test_a_scan_that_is_stopped_says_how_to_go_on_and_does(run: Any, seen: Path,
     arguments = ["scan", str(source), "--bank", str(seen), "--out", str(out), "--workers", "1"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     command = [sys.executable, "-m", "leadline", *arguments]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
         findings = out / "findings.jsonl"
         deadline = time.monotonic() + 30
         while not (findings.exists() and findings.stat().st_size) and time.monotonic() < deadline:
             time.sleep(0.002)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the scan
         _, told = process.communicate(timeout=30)
     assert process.returncode == 130
     assert FAULT.fullmatch(told.decode().strip())

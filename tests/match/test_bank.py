@@ -32,7 +32,9 @@ def test_a_new_bank_is_empty_and_says_what_it_is(tmp_path):
     assert (bank.count, bank.list_version, list(bank.entries()), bank.verify()) == (0, 0, [], [])
 
 
-@pytest.mark.parametrize("wrong", [{"name": ""}, {"name": "a/b"}, {"name": "a\nb"}, {"radius_bits": 65}, {"quality_floor": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"name": ""}, {"name": "a/b"}, {"name": "a\nb"}, {"radius_bits": 65}, {"quality_floor": -1}]
+)
 def test_settings_out_of_range_are_refused(tmp_path, wrong):
     with pytest.raises(ConfigError):
         Bank.create(tmp_path / "b", **{**SETTINGS, **wrong})

@@ -11,9 +11,12 @@ import pytest
 
 from leadline.domain import Kind
 from leadline.errors import BankCorrupt, BankError, LeadlineError
+from leadline.match import admission
 from leadline.match import manifest as manifests
 from leadline.match.bank import Bank
+from leadline.match.log import Change, append_frame
 from leadline.match.matcher import Matcher
+from leadline.match.table import encode_table
 
 
 @pytest.fixture
@@ -106,6 +109,8 @@ def test_no_flipped_byte_of_the_manifest_is_believed(bank):
         {"logs": ()},
         {"next_file": 0},
         {"radius_bits": 300},
+        {"next_id": 0},
+        {"name": "a/../b"},
         {"list_version": -1},
         {"segments": (manifests.SegmentFiles(-1, 0, 0, 0),)},
         {"logs": (manifests.LogFile(2, 64), manifests.LogFile(2, 64))},
@@ -128,7 +133,7 @@ def test_a_manifest_forged_with_a_right_checksum_does_no_harm(bank, change):
 def test_a_bank_of_a_newer_format_asks_for_a_newer_leadline(bank):
     path = bank.path / manifests.FILE_NAME
     path.write_bytes(path.read_bytes().replace(b'"version": 1', b'"version": 2'))
-    with pytest.raises(BankError, match="format version 2.*newer Leadline"):
+    with pytest.raises(BankError, match=r"format version 2.*newer Leadline"):
         Bank.open(bank.path)
 
 
@@ -159,3 +164,20 @@ def test_verify_finds_an_index_that_does_not_hold_its_records(bank, new_bank, dr
     (mine,), (theirs,) = one.path.glob("seg-*.index"), two.path.glob("seg-*.index")
     shutil.copy(theirs, mine)
     assert any("PDQ index" in fault for fault in Bank.open(one.path).verify())
+
+
+def test_a_strangers_bank_with_the_hash_of_the_empty_file_is_told(new_bank, draw, monkeypatch):
+    empty = bytes.fromhex("d41d8cd98f00b204e9800998ecf8427e")
+    with monkeypatch.context() as lax:
+        lax.setattr(admission, "EMPTY_FILE_DIGESTS", frozenset())
+        bank = new_bank(entries=[draw.entry(fingerprints={"md5": empty})])
+    assert any("empty file" in fault for fault in bank.verify())
+
+
+def test_changes_out_of_order_are_refused(bank):
+    """Frames whole in themselves and chained, with a version that could never be counted on."""
+    snapshot = bank.snapshot
+    payload = encode_table({"ids": np.array([1], np.int64)})
+    append_frame(snapshot.log_path, snapshot.position, Change.REMOVE, 2**60, payload)
+    with pytest.raises(BankCorrupt, match="out of order"):
+        Bank.open(bank.path)

@@ -159,7 +159,7 @@ class BankMachine(RuleBasedStateMachine):
 
 TestBankStates = BankMachine.TestCase
 TestBankStates.settings = settings(
-    max_examples=60,
+    max_examples=35,
     stateful_step_count=30,
     deadline=None,
     derandomize=True,

@@ -158,7 +158,7 @@ def test_ids_given_once_stay_known_after_their_rows_are_gone(draw):
 
 def test_records_out_of_id_order_are_found_by_id(draw):
     entries = [draw.entry(id=i) for i in (50, 3, 8)]
-    whole = combine_in_memory([Part(records_of(entries[:1])), Part(records_of(entries[1:2])), Part(records_of(entries[2:]))])
+    whole = combine_in_memory([Part(records_of([entry])) for entry in entries])
     assert whole.find_rows(np.array([8, 50, 3, 4])).tolist() == [2, 0, 1, -1]
 
 

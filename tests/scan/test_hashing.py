@@ -83,7 +83,12 @@ def test_it_goes_on_without_o_noatime_where_that_is_refused(
 
 @pytest.mark.parametrize(
     ("name", "code"),
-    [("missing", "not-found"), ("link", "symbolic-link"), ("pipe", "not-a-regular-file"), ("folder", "not-a-regular-file")],
+    [
+        ("missing", "not-found"),
+        ("link", "symbolic-link"),
+        ("pipe", "not-a-regular-file"),
+        ("folder", "not-a-regular-file"),
+    ],
 )
 def test_it_neither_follows_nor_waits(hasher: FileHasher, tmp_path: Path, name: str, code: str) -> None:
     (tmp_path / "target").write_bytes(b"x")

@@ -16,7 +16,9 @@ from leadline.scan import ray_pool
 from leadline.scan import run as run_module
 from leadline.scan.run import ProgressEvent, scan_paths
 
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::FutureWarning", "ignore::DeprecationWarning"
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Pixels to fingerprints; fingerprints and banks to matches. Decodes nothing."""

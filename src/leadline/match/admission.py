@@ -9,6 +9,7 @@ import re
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -38,6 +39,7 @@ _KEPT_REFUSALS = 10_000
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Detail).decode
 _EMPTY = _encode(Detail())
+_texts_of = attrgetter(*Detail.__struct_fields__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,7 @@ class Admission:
         if not all(isinstance(t, int) and 0 <= t < _MAX_TIME for t in times):
             raise InputError("a time out of range", mend="times are whole seconds since 1970")
         family = FAMILY_CODES[entry.pdq_family] if "pdq" in prints else NO_FAMILY
-        radius = entry.radius_bits if entry.kind is Kind.FALSE_POSITIVE else 0
+        radius = entry.radius_bits if entry.kind == Kind.FALSE_POSITIVE else 0
         return KIND_CODES[entry.kind], family, quality, radius, entry.disabled_until, entry.added or self._now
 
     def _append(
@@ -182,7 +184,7 @@ def shrink(values: Array) -> Array:
 
 
 def _admit_texts(entry: Entry) -> bytes:
-    detail = Detail(*(getattr(entry, name) for name in Detail.__struct_fields__))
+    detail = Detail(*_texts_of(entry))
     if entry.metadata:
         _check_metadata(entry.metadata)
     try:

@@ -50,12 +50,11 @@ from leadline.match.log import HEADER_BYTES, Change, Frame, append_frame, create
 from leadline.match.manifest import LogFile, Manifest, SegmentFiles, save_manifest
 from leadline.match.merge import MergeResult, is_merge_due
 from leadline.match.records import FAMILY_CODES, I64, KIND_CODES, NO_QUALITY, U8, Bools, Records
-from leadline.match.search import Hit, nearest_hits
+from leadline.match.search import MAX_RADIUS_BITS, Hit, nearest_hits
 from leadline.match.snapshot import Snapshot, load_snapshot, refresh_snapshot, with_frame
 from leadline.match.table import Sections, encode_table
 from leadline.match.verify import find_faults
 
-MAX_RADIUS_BITS = 64  # further apart, chance alone matches pictures that have nothing in common
 LOG_ENTRIES = 100_000  # more than so many at once become a segment of their own
 _KEPT_RENUMBERED = 10_000
 
@@ -461,7 +460,7 @@ class Bank:
 
 
 def _check_settings(name: str, radius_bits: int, quality_floor: int) -> None:
-    if not 0 < len(name) <= 200 or "/" in name or not name.isprintable():
+    if not manifests.is_bank_name(name):
         raise ConfigError("not a name for a bank", where=name[:40], mend="1..200 printable characters, no /")
     if not 0 <= radius_bits <= MAX_RADIUS_BITS:
         raise ConfigError(f"radius {radius_bits}", where=name, mend=f"it is 0..{MAX_RADIUS_BITS} bits")

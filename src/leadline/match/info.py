@@ -107,10 +107,13 @@ def is_compared(key: tuple[str, int], kinds: Mapping[str, FingerprintKind]) -> b
 def _count_column(tables: tuple[LiveTable, ...], name: str) -> Counter[int]:
     counts: Counter[int] = Counter()
     for table in tables:
-        column = getattr(table.records, name)
-        values, numbers = np.unique(table.keep_of(column), return_counts=True)
-        counts.update(dict(zip(values.tolist(), numbers.tolist(), strict=True)))
-    return counts
+        stored = table.records.sections[name]
+        if len(stored) == 1:
+            counts[int(stored[0])] += table.alive_count
+        else:
+            numbers = np.bincount(table.keep_of(stored), minlength=256)
+            counts.update({int(code): int(numbers[code]) for code in np.flatnonzero(numbers)})
+    return +counts
 
 
 def _count_families(tables: tuple[LiveTable, ...]) -> dict[PdqFamily, int]:

@@ -57,6 +57,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     logs: tuple[LogFile, ...]
 
 
+def is_bank_name(name: str) -> bool:
+    """Whether a name can stand in answers and file names: 1..200 printable characters, no slash."""
+    return 0 < len(name) <= 200 and "/" not in name and name.isprintable()
+
+
 class _Envelope(msgspec.Struct):
     format: str
     version: int
@@ -105,6 +110,8 @@ def _check(manifest: Manifest, where: str) -> None:
         numbers.append(log.whole_bytes)
     holds = (
         manifest.logs
+        and is_bank_name(manifest.name)
+        and manifest.next_id >= 1
         and len(set(files)) == len(files)
         and all(0 <= n <= _MAX_NUMBER for n in numbers)
         and all(n < manifest.next_file for n in files)

@@ -19,7 +19,7 @@ from leadline.match.plugins import find_by_plugin
 from leadline.match.policy import NO_MATCH, PICTURE, BankView, Found, judge
 from leadline.match.policy import MatchAnswer as MatchAnswer
 from leadline.match.records import FAMILY_CODES, I64, U8
-from leadline.match.search import find_near
+from leadline.match.search import MAX_RADIUS_BITS, find_near
 from leadline.match.segment import LiveTable, Mask
 from leadline.match.snapshot import Snapshot
 
@@ -68,12 +68,15 @@ class Matcher:
     radius_bits  in place of each bank's own, or None
     threads      of the kernel's search
     limit        matches an answer at most; 0 = all
-    Raises ConfigError where two banks share a name: an answer could not say which is meant.
+    Raises ConfigError for another radius than 0..64, and where two banks share a name: an answer could not say
+    which is meant.
     """
 
     def __init__(
         self, banks: Sequence[Bank], *, radius_bits: int | None = None, threads: int = 1, limit: int = 100
     ) -> None:
+        if not 0 <= (radius_bits or 0) <= MAX_RADIUS_BITS:
+            raise ConfigError(f"radius {radius_bits}", mend=f"it is 0..{MAX_RADIUS_BITS} bits")
         names = [bank.name for bank in banks]
         for name in names:
             if names.count(name) > 1:

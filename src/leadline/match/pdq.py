@@ -31,9 +31,10 @@ def hash_view(
     dihedral     all 8 transforms in the order of domain.Transform, else the first alone
     Raises ValueError on any other dtype, shape or orientation. Below 5 x 5: zero hashes, quality 0.
     """
-    found, recomputed = [], False
+    found: list[ViewHashes] = []
+    recomputed = False
     for family in sorted(families):
-        if family is PdqFamily.A:
+        if family == PdqFamily.A:
             result = pdq_hash(resize_for_family_a(pixels, orientation), dihedral=dihedral)
         else:
             result = pdq_hash(pixels, orientation=orientation, dihedral=dihedral)
@@ -55,7 +56,8 @@ def resize_for_family_a(pixels: NDArray[np.uint8], orientation: int = 1) -> NDAr
         return oriented
     target = np.arange(_FAMILY_A_SIDE)
     rows, columns = target * height // _FAMILY_A_SIDE, target * width // _FAMILY_A_SIDE
-    return oriented[rows[:, None], columns]
+    resized: NDArray[np.uint8] = oriented[rows[:, None], columns]
+    return resized
 
 
 def parse_pdq(untrusted_text: str) -> bytes:

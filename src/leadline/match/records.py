@@ -97,7 +97,7 @@ class Records:
         self.prints = {(c.name, c.values.shape[1]): c for c in self._print_columns()}
 
     @cached_property
-    def _by_id(self) -> tuple[I64, NDArray[Any] | None]:
+    def by_id(self) -> tuple[I64, NDArray[Any] | None]:
         """Ids in ascending order, and the row of each (None: they are in row order)."""
         if "id_order" in self.sections:
             order = self.sections["id_order"]
@@ -113,7 +113,7 @@ class Records:
         """The row of each id, -1 where there is none."""
         if self.count == 0:
             return np.full(len(ids), -1, np.int64)
-        ascending, order = self._by_id
+        ascending, order = self.by_id
         at = np.minimum(np.searchsorted(ascending, ids), self.count - 1)
         rows = at if order is None else self._take(order, at).astype(np.int64)
         return np.where(ascending[at] == ids, rows, -1)

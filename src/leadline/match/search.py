@@ -15,6 +15,9 @@ from leadline.match.segment import LiveTable, PdqGroup
 from leadline.match.snapshot import Snapshot
 
 
+MAX_RADIUS_BITS = 64  # further apart, pictures that have nothing in common match by chance
+
+
 class NearHits(NamedTuple):
     """K hits of Q queries in one group of one table, by query, then distance.
 

@@ -24,6 +24,7 @@ from leadline.match.table import Array, Table
 
 _TIER_FACTOR = 4
 _ATTEMPTS = 50
+MAX_VERSION = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +125,16 @@ def with_frame(snapshot: Snapshot, frame: Frame, position: Position) -> Snapshot
 
 def _advanced(snapshot: Snapshot, read: LogRead) -> Snapshot:
     where = snapshot.log_path.name
+    sequences = [frame.sequence for frame in read.frames]
+    if sequences != sorted(set(sequences)) or (sequences and sequences[-1] > MAX_VERSION):
+        raise BankCorrupt("changes out of order", where=where)
     tables, next_id = _apply(snapshot, read.frames, where)
     return replace(
         snapshot,
         tables=tables,
         position=read.end,
         torn_bytes=read.torn_bytes,
-        list_version=max([snapshot.list_version, *(frame.sequence for frame in read.frames)]),
+        list_version=max([snapshot.list_version, *sequences]),
         next_id=next_id,
     )
 

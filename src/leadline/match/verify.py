@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from leadline.domain import EXACT_ALGORITHMS
+from leadline.domain import EMPTY_FILE_DIGESTS, EXACT_ALGORITHMS
 from leadline.errors import BankCorrupt
 from leadline.match.admission import MAX_ID
 from leadline.match.exact import build_exact
@@ -28,6 +28,7 @@ def find_faults(snapshot: Snapshot) -> list[str]:
         try:
             faults += _record_faults(table.records)
             faults += _index_faults(table.segment)
+            faults += _empty_file_faults(table.segment)
         except BankCorrupt as damage:
             faults.append(str(damage))
     return faults + list(_id_faults(snapshot))
@@ -46,7 +47,7 @@ def _record_faults(records: Records) -> Iterator[str]:
         printed[records.checked_rows(column)] = True
     if not printed.all():
         yield f"{where}: entries without a fingerprint"
-    ascending = records.ids if "id_order" not in records.sections else records.ids[records.sections["id_order"]]
+    ascending, _ = records.by_id
     if bool((ascending[1:] <= ascending[:-1]).any()) or bool(((ascending < 1) | (ascending > MAX_ID)).any()):
         yield f"{where}: ids repeat, are out of order or out of range"
     for row in range(records.count if records.offsets is not None else 0):
@@ -84,6 +85,14 @@ def _finds_all(group: PdqGroup, hashes: U8, rows: U32) -> bool:
             return False
         found[result.positions] = True
     return bool(found.all())
+
+
+def _empty_file_faults(segment: Segment) -> Iterator[str]:
+    """A stranger's bank may hold what `add` refuses."""
+    for digest in EMPTY_FILE_DIGESTS:
+        for name, index in segment.exact.items():
+            if EXACT_ALGORITHMS[name] == len(digest) and any(index.find(np.frombuffer(digest, np.uint8)[None])):
+                yield f"{segment.records.where}: holds the {name} of the empty file, which matches every empty file"
 
 
 def _is_exact_index_right(segment: Segment, name: str, length: int) -> bool:

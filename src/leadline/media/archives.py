@@ -7,6 +7,7 @@ damaged container still yields is yielded before the error.
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import io
 import lzma
@@ -15,45 +16,27 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, cast
 
-import py7zr
-import py7zr.compressor
-import py7zr.exceptions
-import py7zr.io
-import py7zr.py7zr
-
-from leadline.media.limits import RATIO_FREE_BYTES, Limits
-from leadline.media.wire import MAX_NAME_BYTES, Refused, Skipped, Status
+from leadline.media import sevenzip
+from leadline.media.limits import Limits
+from leadline.media.outlet import PIECE_BYTES, Counted, Outlet, status_of
 from leadline.media.sniff import sniff
+from leadline.media.wire import Refused, Status
 
-_PIECE_BYTES = 1 << 18
 _ZIP_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
-_BROKEN = (
-    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, KeyError),
-    *(struct.error, IndexError, TypeError, AttributeError, AssertionError, NotImplementedError, RuntimeError),
-    *(py7zr.exceptions.ArchiveError, OverflowError, ZeroDivisionError),
-)
-
-
-class Outlet(Protocol):
-    """Where members go: the wire. `begin` says whether the bytes are wanted; `write` may raise Skipped."""
-
-    def begin(self, name: bytes, size_bytes: int, status: Status) -> bool: ...
-    def write(self, data: bytes | bytearray | memoryview) -> None: ...
-    def end(self, status: Status) -> None: ...
 
 
 def prepare() -> None:
-    """Settings of the libraries that would otherwise look at the machine, which a locked process may not."""
-    py7zr.py7zr.get_memory_limit = lambda: _PIECE_BYTES  # its own asks /proc for free memory
-    io.TextIOWrapper(io.BytesIO(), encoding="utf-16-le").read()  # 7z and old zip names: load the codecs now
-    b"".decode("cp437")
+    """Load now what the libraries would look for later, when nothing can be opened any more."""
+    for encoding in ("ascii", "latin-1", "cp437", "utf-8", "utf-16-le"):
+        codecs.lookup(encoding)
+    sevenzip.prepare()
 
 
 def unpack(source: BinaryIO, size_bytes: int, limits: Limits, outlet: Outlet) -> Status:
     """Stream every member of the container at `source` to `outlet`; how it ended. Raises nothing but Refused."""
-    counted = _Counted(outlet, size_bytes, limits)
+    counted = Counted(outlet, size_bytes, limits)
     try:
         source.seek(0)
         mime = sniff(source.read(4096))
@@ -61,7 +44,7 @@ def unpack(source: BinaryIO, size_bytes: int, limits: Limits, outlet: Outlet) ->
         if mime == "application/zip":
             return _unpack_zip(source, counted)
         if mime == "application/x-7z-compressed":
-            return _unpack_7z(source, counted)
+            return sevenzip.unpack_7z(source, counted)
         if mime == "application/x-tar":
             return _unpack_tar(source, counted)
         if mime in _STREAMS:
@@ -71,82 +54,20 @@ def unpack(source: BinaryIO, size_bytes: int, limits: Limits, outlet: Outlet) ->
         return Status.OUT_OF_MEMORY
     except Refused as refused:
         return refused.status
-    except RecursionError:
-        return Status.UNDECODABLE
-    except _BROKEN as error:
-        return _status_of(error)
-
-
-def _status_of(error: BaseException) -> Status:
-    if isinstance(error, py7zr.exceptions.PasswordRequired):
-        return Status.ENCRYPTED
-    if isinstance(error, (NotImplementedError, py7zr.exceptions.UnsupportedCompressionMethodError)):
-        return Status.UNSUPPORTED
-    if isinstance(error, lzma.LZMAError) and "memory" in str(error).lower():
-        return Status.OUT_OF_MEMORY
-    short = isinstance(error, EOFError) or any(word in str(error).lower() for word in ("unexpected end", "truncated"))
-    return Status.TRUNCATED if short else Status.UNDECODABLE
-
-
-class _Counted:
-    """An outlet with the limits of one container; raises Refused when one is passed."""
-
-    def __init__(self, outlet: Outlet, packed_bytes: int, limits: Limits) -> None:
-        self._outlet, self._limits = outlet, limits
-        self._members = self._total_bytes = self._member_bytes = 0
-        self._most_bytes = min(limits.max_total_bytes, max(RATIO_FREE_BYTES, limits.max_ratio * packed_bytes))
-        self._past_most = Status.TOO_LARGE if self._most_bytes == limits.max_total_bytes else Status.RATIO_EXCEEDED
-
-    def begin(self, name: bytes, size_bytes: int, status: Status = Status.OK) -> bool:
-        self._members += 1
-        if self._members > self._limits.max_members:
-            raise Refused(Status.TOO_MANY_MEMBERS)
-        self._member_bytes = 0
-        if len(name) > MAX_NAME_BYTES:
-            name, status = name[:MAX_NAME_BYTES], Status.NAME_TOO_LONG
-        if status is Status.OK and size_bytes > self._limits.max_member_bytes:
-            status = Status.TOO_LARGE
-        return self._outlet.begin(name, max(0, min(size_bytes, (1 << 63) - 1)), status) and status is Status.OK
-
-    def spend(self, size_bytes: int) -> None:
-        """Count unpacked bytes, wanted or not: a solid container unpacks what it skips too."""
-        self._total_bytes += size_bytes
-        if self._total_bytes > self._most_bytes:
-            raise Refused(self._past_most)
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.spend(len(data))
-        self._member_bytes += len(data)
-        if self._member_bytes > self._limits.max_member_bytes:
-            self._outlet.end(Status.TOO_LARGE)
-            raise Skipped
-        self._outlet.write(data)
-
-    def end(self, status: Status = Status.OK) -> None:
-        self._outlet.end(status)
-
-    def copy(self, stream: Any) -> None:
-        """A whole member from an opened stream; its faults end the member, not the container."""
-        try:
-            while piece := stream.read(_PIECE_BYTES):
-                self.write(piece)
-            self.end()
-        except Skipped:
-            pass
-        except _BROKEN as error:
-            self.end(_status_of(error))
+    except Exception as error:
+        return status_of(error)
 
 
 # --- zip -------------------------------------------------------------------------------------------------------------
 
 
-def _unpack_zip(source: BinaryIO, out: _Counted) -> Status:
+def _unpack_zip(source: BinaryIO, out: Counted) -> Status:
     try:
         end = zipfile._EndRecData(source)  # type: ignore[attr-defined]
         if not end or end[zipfile._ECD_ENTRIES_TOTAL] > out._limits.max_members:  # type: ignore[attr-defined]
             return _salvage_zip(source, out)
         archive = zipfile.ZipFile(source)
-    except _BROKEN:
+    except Exception:
         return _salvage_zip(source, out)
     for info in archive.infolist():
         kind = _zip_kind(info)
@@ -154,8 +75,8 @@ def _unpack_zip(source: BinaryIO, out: _Counted) -> Status:
         if kind is Status.OK:
             try:
                 stream = archive.open(info)
-            except _BROKEN as error:
-                kind = _status_of(error)
+            except Exception as error:
+                kind = status_of(error)
         if out.begin(_zip_name(info), info.file_size, kind) and stream:
             out.copy(stream)
     return Status.OK
@@ -182,7 +103,7 @@ def _zip_kind(info: zipfile.ZipInfo) -> Status:
 _LOCAL = struct.Struct("<4sHHHHHIIIHH")
 
 
-def _salvage_zip(source: BinaryIO, out: _Counted) -> Status:
+def _salvage_zip(source: BinaryIO, out: Counted) -> Status:
     """A zip whose directory is lost (cut off, carved, damaged): its members by their own headers, in file order."""
     at, whole_bytes = 0, source.seek(0, io.SEEK_END)
     while (at := _find(source, b"PK\x03\x04", at)) >= 0:
@@ -209,7 +130,7 @@ def _salvage_zip(source: BinaryIO, out: _Counted) -> Status:
 def _find(source: BinaryIO, mark: bytes, at: int) -> int:
     source.seek(at)
     tail = b""
-    while piece := source.read(_PIECE_BYTES):
+    while piece := source.read(PIECE_BYTES):
         if (found := (tail + piece).find(mark)) >= 0:
             return at - len(tail) + found
         at += len(piece)
@@ -227,7 +148,7 @@ class _Deflated:
         while not self._inflate.eof:
             packed = self._inflate.unconsumed_tail
             if not packed:
-                packed = self._source.read(_PIECE_BYTES)
+                packed = self._source.read(PIECE_BYTES)
                 self.used_bytes += len(packed)
             if not packed:
                 raise EOFError("truncated")
@@ -260,30 +181,37 @@ _STREAMS = {
 }
 
 
-class _Prefixed:
-    """A stream with its first bytes put back."""
+class _Ahead:
+    """A decompressed stream of which the first bytes can be looked at, and nothing before a fault is lost."""
 
-    def __init__(self, first: bytes, rest: Any) -> None:
-        self._first, self._rest = first, rest
+    def __init__(self, stream: Any) -> None:
+        self._stream, self.first = stream, b""
+        self._fault: Exception | None = None
+        try:
+            while len(self.first) < 512 and (piece := stream.read1(4096)):
+                self.first += piece
+        except Exception as error:
+            self._fault = error
 
     def read(self, size: int = -1) -> bytes:
-        if self._first:
-            piece, self._first = self._first[:size], self._first[size:]
+        if self.first:
+            piece, self.first = self.first[:size], self.first[size:]
             return piece
-        return cast(bytes, self._rest.read(size))
+        if self._fault:
+            raise self._fault
+        return cast(bytes, self._stream.read1(size))
 
 
-def _unpack_stream(mime: str, source: BinaryIO, out: _Counted) -> Status:
-    stream = _STREAMS[mime](source)
-    first = stream.read(4096)
-    if sniff(first) == "application/x-tar":
-        return _unpack_tar(_Prefixed(first, stream), out)
+def _unpack_stream(mime: str, source: BinaryIO, out: Counted) -> Status:
+    stream = _Ahead(_STREAMS[mime](source))
+    if sniff(stream.first) == "application/x-tar":
+        return _unpack_tar(stream, out)
     if out.begin(b"", 0):
-        out.copy(_Prefixed(first, stream))
+        out.copy(stream)
     return Status.OK
 
 
-def _unpack_tar(stream: Any, out: _Counted) -> Status:
+def _unpack_tar(stream: Any, out: Counted) -> Status:
     ended: list[type[tarfile.HeaderError]] = []
 
     class Info(tarfile.TarInfo):
@@ -314,7 +242,7 @@ def _unpack_tar(stream: Any, out: _Counted) -> Status:
 class _Spending:
     """Counts what tarfile reads beside wanted members (headers, skipped members), so that none of it is unbounded."""
 
-    def __init__(self, stream: Any, out: _Counted) -> None:
+    def __init__(self, stream: Any, out: Counted) -> None:
         self._stream, self._out, self.counts = stream, out, True
 
     def read(self, size: int) -> bytes:
@@ -330,89 +258,3 @@ def _tar_kind(info: tarfile.TarInfo) -> Status:
     if info.isdir():
         return Status.DIRECTORY
     return Status.LINK if info.issym() or info.islnk() else Status.DEVICE
-
-
-# --- 7z --------------------------------------------------------------------------------------------------------------
-
-
-class _Member(py7zr.io.MemIO):  # type: ignore[misc]
-    """What py7zr writes one member to."""
-
-    def __init__(self, entry: Any, out: _Counted) -> None:
-        self._name = entry.filename.encode("utf-8", "surrogatepass")
-        self._size, self._kind, self._out = entry.uncompressed or 0, _7z_kind(entry), out
-        self._wanted = self.begun = False
-
-    def begin(self, fault: Status = Status.OK) -> None:
-        if not self.begun:
-            self.begun = True
-            self._wanted = self._out.begin(self._name, self._size, self._kind or fault)
-
-    def open(self, mode: str = "w") -> _Member:
-        self.begin()
-        return self
-
-    def write(self, data: bytes | bytearray) -> int:
-        if not self._wanted:
-            self._out.spend(len(data))
-            return len(data)
-        try:
-            self._out.write(data)
-        except Skipped:
-            self._wanted = False
-        return len(data)
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if self._wanted and not isinstance(error, Refused):
-            self._out.end(Status.OK if error is None else _status_of(error))
-        self._wanted = False
-
-
-def _unpack_7z(source: BinaryIO, out: _Counted) -> Status:
-    archive = py7zr.SevenZipFile(source)
-    streams = getattr(archive.header, "main_streams", None)
-    for entry in archive.files:
-        if entry.emptystream:
-            with _Member(entry, out) as empty:
-                empty.begin()
-    worst = Status.OK
-    for number, folder in enumerate(streams.unpackinfo.folders if streams else ()):
-        start, end = (archive.worker.src_start + streams.packinfo.packpositions[number + at] for at in (0, 1))
-        worst = max(worst, _unpack_folder(archive.worker, source, folder, (start, end), out))
-    return worst
-
-
-def _unpack_folder(worker: Any, source: BinaryIO, folder: Any, span: tuple[int, int], out: _Counted) -> Status:
-    """One solid block; its first fault ends the block, and its later members are told as skipped for that reason."""
-    entries = folder.files or ()
-    members = {entry.id: _Member(entry, out) for entry in entries}
-    for entry_id, member in members.items():
-        worker.register_filelike(entry_id, member)
-    fault = _folder_fault(folder)
-    try:
-        if fault is Status.OK:
-            worker.extract_single(source, entries, None, *span, None)
-    except _BROKEN as error:
-        fault = _status_of(error)
-    for member in members.values():
-        member.begin(fault)
-    # What cannot be read for a lawful reason is told of each member; the container as a whole is sound.
-    return Status.OK if fault in (Status.ENCRYPTED, Status.UNSUPPORTED) else fault
-
-
-_PPMD = b"\x03\x04\x01"
-
-
-def _folder_fault(folder: Any) -> Status:
-    if any(coder["method"] == _PPMD for coder in folder.coders):
-        return Status.UNSUPPORTED  # its decoder starts a thread, which a locked process may not
-    needs_password = py7zr.compressor.SupportedMethods.needs_password(folder.coders)
-    return Status.ENCRYPTED if needs_password else Status.OK
-
-
-def _7z_kind(entry: Any) -> Status:
-    if entry.is_directory:
-        return Status.DIRECTORY
-    if entry.is_symlink or entry.is_junction:
-        return Status.LINK
-    return Status.DEVICE if entry.is_socket else Status.OK

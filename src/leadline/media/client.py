@@ -245,7 +245,7 @@ class Sandbox:
     # --- containers ----------------------------------------------------------------------------------------------
 
     def members(self, fd_or_size: int, *, from_fd: bool) -> Iterator[Member]:
-        """The members of a container: from a read-only descriptor (its position moves), or the input buffer's bytes.
+        """The members of a container: from a read-only descriptor (its position stays), or the input buffer's bytes.
 
         Always in a child of its own, batch or not. Decode members in a second Sandbox: this one is busy until the
         iterator ends. Raises as `open_picture`, after the members that could be read; also encrypted,

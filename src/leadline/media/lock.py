@@ -25,17 +25,17 @@ SIGKILL = 9
 PROT_EXEC = 4
 _NOBODY = 65534
 
-# What a decoder needs once everything is loaded and every file is open: its memory, its socket's messages, and the
-# position in a container's descriptor. Not here, on purpose: anything that takes a path, makes a descriptor, a process,
-# a signal or a timer, and stat, which Landlock does not cover.
+# What a decoder needs once everything is loaded and every file is open: its memory, its socket's messages, and reading
+# a container's descriptor at a position. Not here, on purpose: anything that takes a path, makes a descriptor, a
+# process, a signal or a timer, and stat, which Landlock does not cover.
 _X86_64 = {
-    **{"read": 0, "write": 1, "close": 3, "lseek": 8, "mmap": 9, "mprotect": 10, "munmap": 11, "brk": 12},
+    **{"read": 0, "write": 1, "close": 3, "mmap": 9, "mprotect": 10, "munmap": 11, "brk": 12},
     **{"rt_sigprocmask": 14, "rt_sigreturn": 15, "pread64": 17, "sched_yield": 24, "mremap": 25, "madvise": 28},
     **{"exit": 60, "futex": 202, "restart_syscall": 219, "clock_gettime": 228, "exit_group": 231},
     **{"clone": 56, "clone3": 435, "set_robust_list": 273, "rseq": 334},
 }
 _AARCH64 = {
-    **{"read": 63, "write": 64, "close": 57, "lseek": 62, "mmap": 222, "mprotect": 226, "munmap": 215, "brk": 214},
+    **{"read": 63, "write": 64, "close": 57, "mmap": 222, "mprotect": 226, "munmap": 215, "brk": 214},
     **{"rt_sigprocmask": 135, "rt_sigreturn": 139, "pread64": 67, "sched_yield": 124, "mremap": 216, "madvise": 233},
     **{"exit": 93, "futex": 98, "restart_syscall": 128, "clock_gettime": 113, "exit_group": 94},
     **{"clone": 220, "clone3": 435, "set_robust_list": 99, "rseq": 293},

@@ -12,10 +12,8 @@ import io
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from functools import partial
-from typing import Any, Literal
 
 import numpy as np
 import simplejpeg
@@ -54,10 +52,8 @@ _PLUGINS = {
 }
 # These either decode or do not: Pillow's truncated mode would answer with a black picture that nobody took.
 _ALL_OR_NOTHING = frozenset({"image/webp", "image/avif", "image/heic"})
-_STRIP_BYTES = 4 << 20
 _HEADER_SHARE = 0.25  # of the time limit, for counting frames
 _FRAMES_SHARE = 0.7  # of the time limit, after which no further frame is begun
-_ORIENTATION = 0x0112
 
 
 def prepare(limits: Limits) -> None:
@@ -122,29 +118,13 @@ class _Source(io.BytesIO):
         return super().read(size)
 
 
-@dataclass(slots=True)
-class Canvas:
-    """The output memory. `reserve` is told the bytes about to be written, so that they can be paged in at once."""
-
-    memory: NDArray[np.uint8]
-    reserve: Callable[[int], None]
-
-    def shaped(self, width: int, height: int, channels: int) -> NDArray[np.uint8]:
-        size = width * height * channels
-        if size > self.memory.size:
-            raise Refused(Status.TOO_MANY_PIXELS)
-        self.reserve(size)
-        shape = (height, width) if channels == 1 else (height, width, channels)
-        return self.memory[:size].reshape(shape)
-
-
 def decode(data: memoryview, *, grey: bool, limits: Limits, canvas: Canvas) -> Iterator[Answer]:
     """FACTS, then one VIEW after the other (each overwrites the canvas), then END. Raises Refused."""
     mime = sniff(bytes(data[:4096]))
     if mime not in _PLUGINS:
         raise Refused(Status.UNSUPPORTED)
     try:
-        if mime == "image/jpeg" and (answers := _decode_jpeg(data, grey, limits, canvas)):
+        if mime == "image/jpeg" and (answers := decode_jpeg(data, grey, limits, canvas)):
             yield from answers
         else:
             yield from _Picture(data, mime, grey, limits, canvas).answers()
@@ -152,85 +132,6 @@ def decode(data: memoryview, *, grey: bool, limits: Limits, canvas: Canvas) -> I
         raise Refused(Status.OUT_OF_MEMORY) from None
     except Image.DecompressionBombError:
         raise Refused(Status.TOO_MANY_PIXELS) from None
-
-
-def _check_size(size: tuple[int, int], limits: Limits) -> None:
-    width, height = size
-    if width <= 0 or height <= 0:
-        raise Refused(Status.UNDECODABLE)
-    if width * height > limits.max_pixels:
-        raise Refused(Status.TOO_MANY_PIXELS)
-
-
-# --- JPEG ------------------------------------------------------------------------------------------------------------
-
-# libjpeg's warnings that leave every pixel as it was meant (jerror.h); all others mean damaged or missing pixels.
-_HARMLESS = ("extraneous bytes", "unknown jfif revision", "unknown adobe color transform", "invalid progressive")
-
-
-def _decode_jpeg(data: memoryview, grey: bool, limits: Limits, canvas: Canvas) -> list[Answer]:
-    """By simplejpeg, straight into the canvas; [] where it cannot (CMYK, lossless, 12 bits): then Pillow tries."""
-    try:
-        height, width, space, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-    except ValueError:
-        return []
-    if space not in ("RGB", "YCbCr", "Gray"):
-        return []
-    _check_size((width, height), limits)
-    channels = 1 if grey else 3
-    target = canvas.shaped(width, height, channels)
-    decode = partial(simplejpeg.decode_jpeg, data, "GRAY" if grey else "RGB", buffer=target.reshape(-1))
-    is_partial = False
-    try:
-        decode(strict=True)
-    except ValueError as warning:
-        is_partial = not any(mark in str(warning).lower() for mark in _HARMLESS)
-        try:
-            decode(strict=False)
-        except ValueError:
-            return []
-    mode, orientation = "L" if space == "Gray" else "RGB", _jpeg_orientation(data)
-    facts = _facts("image/jpeg", "simplejpeg", mode, (width, height), orientation, 1, Alpha.NONE, is_partial)
-    return [facts, _view(target, ViewName.PICTURE, 0, orientation, is_partial), Answer(Kind.END)]
-
-
-_START_OF_SCAN, _APP1 = 0xDA, 0xE1
-
-
-def _jpeg_orientation(data: memoryview) -> int:
-    """EXIF orientation, 1 where there is none. By hand: Pillow's header parser costs a fresh child 2 ms of page faults."""
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
-        if marker == _START_OF_SCAN:
-            break
-        if marker == 0xFF:  # a fill byte
-            at += 1
-        elif marker == _APP1 and data[at + 4 : at + 10] == b"Exif\0\0":
-            return _tiff_orientation(bytes(data[at + 10 : at + 2 + size]))
-        else:
-            at += 2 + size
-    return 1
-
-
-def _tiff_orientation(exif: bytes) -> int:
-    """Tag 0x0112 of the first directory (TIFF 6.0, section 2)."""
-    order: Literal["little", "big"] = "little" if exif[:2] == b"II" else "big"
-
-    def number(at: int, size: int) -> int:
-        return int.from_bytes(exif[at : at + size], order)
-
-    first = number(4, 4)
-    for entry in range(first + 2, first + 2 + 12 * number(first, 2), 12):
-        if entry + 12 > len(exif):
-            break
-        if number(entry, 2) == _ORIENTATION:
-            value = number(entry + 8, 2) if number(entry + 2, 2) == 3 else 1
-            return value if 1 <= value <= 8 else 1
-    return 1
-
-
-# --- every other picture ---------------------------------------------------------------------------------------------
 
 
 class _Picture:
@@ -242,18 +143,18 @@ class _Picture:
 
     def answers(self) -> Iterator[Answer]:
         image, frames, is_partial = self._load_first()
-        _check_size(image.size, self._limits)  # again: ICO learns its size only now
-        alpha = _alpha_of(image)
+        check_size(image.size, self._limits)  # again: ICO learns its size only now
+        alpha = colour.alpha_of(image)
         decoder = "pillow-heif" if self._mime == "image/heic" else "Pillow"
         orientation = _orientation(image)
-        yield _facts(self._mime, decoder, image.mode, image.size, orientation, frames, alpha, is_partial)
-        pixels = self._draw(image, _picture_strip(image, self._grey))
-        yield _view(pixels, ViewName.PICTURE, 0, orientation, is_partial)
+        yield facts_answer(self._mime, decoder, image.mode, image.size, orientation, frames, alpha, is_partial)
+        pixels = self._draw(image, colour.plain(image, self._grey))
+        yield view_answer(pixels, ViewName.PICTURE, 0, orientation, is_partial)
         seen = {_digest(pixels)} if frames > 1 else set()
         if alpha is Alpha.VARIED:
             for name, backdrop in ((ViewName.ON_WHITE, 255), (ViewName.ON_BLACK, 0)):
-                pixels = self._draw(image, partial(_composite, backdrop=backdrop, grey=self._grey))
-                yield _view(pixels, name, 0, orientation, is_partial)
+                pixels = self._draw(image, partial(colour.composite, backdrop=backdrop, grey=self._grey))
+                yield view_answer(pixels, name, 0, orientation, is_partial)
         yield from self._later_frames(image, frames, seen)
 
     def _load_first(self) -> tuple[ImageFile.ImageFile, int, bool]:
@@ -276,10 +177,10 @@ class _Picture:
 
     def _attempt(self) -> tuple[ImageFile.ImageFile, int]:
         if self._mime == "image/webp":
-            _check_size(_webp_size(self._data), self._limits)  # its decoder allocates on opening
+            check_size(_webp_size(self._data), self._limits)  # its decoder allocates on opening
         source = _Source(self._data)
         image = Image.open(source, formats=[_PLUGINS[self._mime]])
-        _check_size(image.size, self._limits)
+        check_size(image.size, self._limits)
         source.expires = self._started + self._limits.timeout_s * _HEADER_SHARE
         try:
             frames = int(getattr(image, "n_frames", 1))
@@ -295,14 +196,11 @@ class _Picture:
         short = self._mime == "image/webp" and int.from_bytes(self._data[4:8], "little") + 8 > len(self._data)
         return Status.TRUNCATED if short or "truncated" in str(error).lower() else Status.UNDECODABLE
 
-    def _draw(self, image: Image.Image, strip_of: Callable[[Image.Image], Image.Image]) -> NDArray[np.uint8]:
+    def _draw(self, image: Image.Image, convert: colour.Convert) -> NDArray[np.uint8]:
         width, height = image.size
         target = self._canvas.shaped(width, height, 1 if self._grey else 3)
-        rows = max(1, _STRIP_BYTES // (width * 4))
-        for top in range(0, height, rows):
-            bottom = min(height, top + rows)
-            strip = strip_of(image.crop((0, top, width, bottom)))
-            piece = np.frombuffer(strip.tobytes(), np.uint8)
+        for top, bottom, strip in colour.strips(image):
+            piece = np.frombuffer(convert(strip).tobytes(), np.uint8)
             target[top:bottom] = piece.reshape(target[top:bottom].shape)
         return target
 
@@ -316,9 +214,9 @@ class _Picture:
                 break
             try:
                 image.seek(number)
-                _check_size(image.size, self._limits)
+                check_size(image.size, self._limits)
                 image.load()
-                pixels = self._draw(image, _picture_strip(image, self._grey))
+                pixels = self._draw(image, colour.plain(image, self._grey))
             except (MemoryError, Image.DecompressionBombError):
                 raise
             except Refused as refused:
@@ -330,7 +228,7 @@ class _Picture:
             spent_s += time.monotonic() - begun  # what the parent does between two frames is not counted
             if (digest := _digest(pixels)) not in seen:
                 seen.add(digest)
-                yield _view(pixels, ViewName.FRAME, number, _orientation(image), False)
+                yield view_answer(pixels, ViewName.FRAME, number, _orientation(image), False)
         yield Answer(Kind.END, status)
 
 
@@ -354,72 +252,10 @@ def _webp_size(data: memoryview) -> tuple[int, int]:
     raise Refused(Status.UNDECODABLE)
 
 
-def _picture_strip(image: Image.Image, grey: bool) -> Callable[[Image.Image], Image.Image]:
-    """How a strip of this picture becomes RGB (or L): alpha dropped, as lists were made."""
-    if image.mode.startswith("I;16"):
-        to_l: Callable[[Image.Image], Image.Image] = _high_byte
-    elif image.mode in ("I", "F"):
-        to_l = _grey_scale(image)
-    elif grey:
-        return lambda strip: (strip.convert("RGB") if strip.mode in ("LAB", "HSV") else strip).convert("L")
-    else:
-        return lambda strip: strip if strip.mode == "RGB" else strip.convert("RGB")
-    return to_l if grey else lambda strip: to_l(strip).convert("RGB")
-
-
-def _high_byte(strip: Image.Image) -> Image.Image:
-    """16-bit grey -> its high byte, as 16-bit RGB is read everywhere; Pillow's convert would turn all above 255 white."""
-    return Image.fromarray((np.asarray(strip) >> 8).astype(np.uint8))
-
-
-def _grey_scale(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
-    """32-bit and float grey: as Pillow does where values are 0..255; high byte where they fit 16 bits; else stretched."""
-    low, high = (float(bound) for bound in image.getextrema())  # type: ignore[arg-type]
-    if not (math.isfinite(low) and math.isfinite(high)):
-        low, high = -1.0, 1.0
-    if image.mode == "F" and 0 <= low and high <= 1:
-        low, factor = 0.0, 255.0
-    elif 0 <= low and high <= 255:
-        return lambda strip: strip.convert("L")
-    elif 0 <= low and high <= 65535:
-        low, factor = 0.0, 1 / 256
-    else:
-        factor = 255 / (high - low) if high > low else 0.0
-
-    def scale(strip: Image.Image) -> Image.Image:
-        values = np.nan_to_num((np.asarray(strip, dtype=np.float64) - low) * factor)
-        return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
-
-    return scale
-
-
-def _alpha_band(strip: Image.Image) -> Image.Image:
-    band = next((name for name in strip.getbands() if name in "Aa" and strip.mode != "LAB"), None)
-    return strip.getchannel(band) if band else strip.convert("RGBA").getchannel("A")
-
-
-def _alpha_of(image: Image.Image) -> Alpha:
-    if not image.has_transparency_data or image.mode[0] in "IF":
-        return Alpha.NONE
-    rows = max(1, _STRIP_BYTES // (image.width * 4))
-    values: set[Any] = set()
-    for top in range(0, image.height, rows):
-        strip = image.crop((0, top, image.width, min(image.height, top + rows)))
-        values.update(_alpha_band(strip).getextrema())
-        if len(values) > 1:
-            return Alpha.VARIED
-    return Alpha.CONSTANT
-
-
-def _composite(strip: Image.Image, *, backdrop: int, grey: bool) -> Image.Image:
-    below = Image.new("RGBA", strip.size, (backdrop, backdrop, backdrop, 255))
-    return Image.alpha_composite(below, strip.convert("RGBA")).convert("L" if grey else "RGB")
-
-
 def _orientation(image: Image.Image) -> int:
     """EXIF orientation still to be applied (TIFF and HEIF are turned by their decoders, which then say 1)."""
     try:
-        value = image.getexif().get(_ORIENTATION, 1)
+        value = image.getexif().get(ORIENTATION_TAG, 1)
     except Exception:
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
@@ -427,30 +263,6 @@ def _orientation(image: Image.Image) -> int:
 
 def _digest(pixels: NDArray[np.uint8]) -> bytes:
     return hashlib.blake2b(pixels.reshape(-1).data, digest_size=16).digest() + str(pixels.shape).encode()
-
-
-def _facts(
-    mime: str,
-    decoder: str,
-    mode: str,
-    size: tuple[int, int],
-    orientation: int,
-    frames: int,
-    alpha: Alpha,
-    is_partial: bool,
-) -> Answer:
-    width, height = size if orientation < 5 else (size[1], size[0])
-    codes = {"mime": wire.MIMES.index(mime), "decoder": wire.DECODERS.index(decoder)}
-    facts = Answer(Kind.FACTS, orientation=orientation, alpha=alpha, partial=is_partial, count=frames, **codes)
-    known = mode if mode in wire.MODES else "other"
-    return replace(facts, mode=wire.MODES.index(known), width=width, height=height)
-
-
-def _view(pixels: NDArray[np.uint8], view: ViewName, number: int, orientation: int, is_partial: bool) -> Answer:
-    height, width = pixels.shape[:2]
-    channels = 1 if pixels.ndim == 2 else 3
-    shape = {"width": width, "height": height, "channels": channels}
-    return Answer(Kind.VIEW, view=view, count=number, orientation=orientation, partial=is_partial, **shape)
 
 
 assert ImageOps  # used by the TIFF plug-in; must be loaded before the wall closes

@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter
 U8 = NDArray[np.uint8]
 F64 = NDArray[np.float64]
 Grid = tuple[F64, F64]
-_DRAWN = (288, 216)  # drawn small and enlarged: PDQ sees 64x64, and the demo takes seconds
+_DRAWN = (224, 168)  # drawn small and enlarged: PDQ sees 64x64, and the demo takes seconds
 
 
 def draw_scene(seed: int, width: int = 640, height: int = 480) -> U8:

@@ -31,7 +31,7 @@ _START_TIMEOUT_S = 60.0
 _REAP_TIMEOUT_S = 10.0
 SPIN_S = 0.05  # how long the self-test lets a child spin
 
-_KERNEL_HINT = "needs a Linux kernel with seccomp and memory file seals, see docs/sandbox.md (or accept --unsafe-decode)"
+_KERNEL_HINT = "docs/sandbox.md says which kernels can; --unsafe-decode accepts the risk"
 _START_HINT = "its own message is above; reinstall Leadline's dependencies, then run `leadline doctor`"
 
 # `-I` ignores PYTHONPATH and the working folder, as it should; so the folder of this very package is named, and put

@@ -24,12 +24,12 @@ import socket
 import sys
 import warnings
 from collections.abc import Callable
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 
 from leadline.media import lock, pictures, selftest, wire
-from leadline.media.pictures import Canvas
+from leadline.media.canvas import Canvas
 from leadline.media.wire import Answer, Command, Kind, Needs, Op, Refused, Request, Skipped, Status
 
 _MESSAGE_BYTES = 256
@@ -61,8 +61,8 @@ class Memory:
 class Child:
     """Answers one request after the other, until its channel is closed."""
 
-    def __init__(self, memory: Memory, start: wire.Start, container: BinaryIO | None) -> None:
-        self._memory, self._limits, self._container = memory, start.limits, container
+    def __init__(self, memory: Memory, start: wire.Start) -> None:
+        self._memory, self._limits = memory, start.limits
         self._canvas = Canvas(memory.pixels, memory.reserve)
 
     def run(self) -> NoReturn:
@@ -101,8 +101,11 @@ class Child:
         return self.receive()
 
     def _unpack(self, request: Request) -> None:
-        source = self._container if request.flag else io.BytesIO(memoryview(self._memory.input)[: request.size_bytes])
-        assert source is not None
+        source: BinaryIO
+        if request.flag:
+            source = io.BufferedReader(ContainerFile(request.size_bytes), 1 << 20)
+        else:
+            source = io.BytesIO(memoryview(self._memory.input)[: request.size_bytes])
         archives = sys.modules["leadline.media.archives"]  # loaded by the zygote before this child was forked
         status = archives.unpack(source, request.size_bytes, self._limits, WireOutlet(self, self._memory.output))
         self.send(Answer(Kind.END, status))
@@ -115,6 +118,32 @@ class Child:
         if not message:
             os._exit(0)
         return Request.unpack(message)
+
+
+class ContainerFile(io.RawIOBase):
+    """The container's descriptor as a file that needs no system call but pread: io's own would ask for its status."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self._size_bytes, self._at = size_bytes, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        data = os.pread(_CONTAINER, len(buffer), self._at)
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        at = offset + (0, self._at, self._size_bytes)[whence]
+        if at < 0:
+            raise ValueError("before the start")
+        self._at = at
+        return at
 
 
 class WireOutlet:
@@ -213,8 +242,8 @@ class Zygote:
         lock.die_with_parent(zygote_pid)  # after it: a change of user forgets this
         # No path leads to a module any more: a forgotten import is an ImportError, not a forbidden system call.
         sys.meta_path.clear()
-        container = _keep_only(descriptors)
-        child = Child(self._memory, self._start, container)
+        _keep_only(descriptors)
+        child = Child(self._memory, self._start)
         if self._lock:
             try:
                 self._lock.apply(cpu_s, threads=Needs.THREADS in needs)
@@ -233,13 +262,11 @@ class Zygote:
         return wait_status
 
 
-def _keep_only(descriptors: list[int]) -> BinaryIO | None:
+def _keep_only(descriptors: list[int]) -> None:
     """Close everything but the channel and, where there is one, the container, which become 0 and 1."""
     for place, descriptor in enumerate(descriptors):  # 0 to 2 are taken in the zygote, so none is overwritten
         os.dup2(descriptor, place)
     os.closerange(len(descriptors), 1 << 16)
-    # Opened before the lock, since opening asks for the file's status, which is not allowed afterwards.
-    return io.BufferedReader(io.FileIO(_CONTAINER, "rb"), 1 << 20) if len(descriptors) > 1 else None
 
 
 def _receive_with_descriptors(control: socket.socket) -> tuple[bytes, list[int]]:

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 import functools
 import itertools
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
-
 from leadline.domain import Entry, Kind, PdqFamily, Tlp
-from leadline.errors import ConfigError, Interrupted, LeadlineError
+from leadline.errors import ConfigError
 from leadline.match.bank import Bank
 from leadline.media import scenes
 from leadline.media.client import Sandbox
 from leadline.scan.finish import REPORT
 from leadline.scan.hashing import FileFacts, FileHasher
-from leadline.scan.run import Progress as ProgressCallback
-from leadline.scan.run import ProgressEvent, scan_paths
+from leadline.scan.run import Progress, scan_paths
 from leadline.scan.summary import Summary
 
 MARK = ".leadline-demo"  # only a folder that bears it is ever emptied
@@ -41,7 +34,7 @@ class DemoResult:
         return all(self.summary.verdicts.get(verdict, 0) == count for verdict, count in self.expected.items())
 
 
-def run_demo(out: Path, *, progress: ProgressCallback | None = None, unsafe_decode: bool = False) -> DemoResult:
+def run_demo(out: Path, *, progress: Progress | None = None, unsafe_decode: bool = False) -> DemoResult:
     """Draw, list, scan. `out` must be new, empty, or the folder of an earlier demo (which is emptied)."""
     _make_room(out)
     expected = draw_evidence(out / "evidence")
@@ -83,8 +76,8 @@ def _altered(seed: int) -> Iterator[tuple[str, bytes]]:
     yield "small.jpg", scenes.encode_picture(scenes.resize(drawn, 320, 240), quality=80)
     yield "coarse.jpg", scenes.encode_picture(drawn, quality=35)
     yield "bright.jpg", scenes.encode_picture(scenes.brighten(drawn, 1.12), quality=85)
-    yield "mirrored.png", scenes.encode_picture(scenes.mirror(drawn), "PNG")
-    yield "turned.webp", scenes.encode_picture(scenes.rotate90(drawn), "WEBP", quality=85)
+    yield "mirrored.png", scenes.encode_picture(scenes.mirror(drawn), "PNG", compress_level=1)
+    yield "turned.webp", scenes.encode_picture(scenes.rotate90(drawn), "WEBP", quality=85, method=0)
     yield "soft.jpg", scenes.encode_picture(scenes.blur(drawn, 1.2), quality=85)
 
 
@@ -174,52 +167,3 @@ def _bank(path: Path, name: str, kind: Kind, entries: list[Entry]) -> Bank:
     bank = Bank.create(path, name=name, kind=kind, source="drawn by Leadline", tlp=Tlp.CLEAR)
     bank.add(entries)
     return bank
-
-
-def verdict_table(result: DemoResult) -> Table:
-    """Verdicts as found and as they had to be."""
-    table = Table(title="Verdicts", title_justify="left")
-    table.add_column("verdict")
-    table.add_column("files", justify="right")
-    table.add_column("expected", justify="right")
-    table.add_column("of kind")
-    for verdict, count in result.summary.verdicts.items():
-        kinds = result.summary.kinds.get(verdict, {})
-        told = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
-        table.add_row(verdict, str(count), str(result.expected.get(verdict, 0)), told)
-    return table
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="leadline demo", description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("demo"))
-    parser.add_argument("--unsafe-decode", action="store_true")
-    options = parser.parse_args(arguments)
-    console = Console()
-    try:
-        result = _run_shown(console, options.out, options.unsafe_decode)
-    except LeadlineError as error:
-        sys.stderr.write(f"leadline: {error}\n")
-        return Interrupted.exit_code if isinstance(error, Interrupted) else error.exit_code
-    summary = result.summary
-    console.print(verdict_table(result))
-    clusters = f"{summary.clusters.clusters} clusters of near-duplicates among the unknown"
-    console.print(f"{summary.findings} findings, {summary.files_per_second:.0f} files/s, {clusters}")
-    console.print(f"Report: {result.report.absolute()}", soft_wrap=True)
-    return 0 if result.as_expected else 4
-
-
-def _run_shown(console: Console, out: Path, unsafe_decode: bool) -> DemoResult:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
-    with Progress(*columns, console=console) as shown:
-        task = shown.add_task("drawing", total=None, rate="")
-
-        def tell(event: ProgressEvent) -> None:
-            rate = f"{event.rate:.0f} files/s"
-            shown.update(task, description=event.phase, completed=event.done, total=event.total, rate=rate)
-
-        return run_demo(out, progress=tell, unsafe_decode=unsafe_decode)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

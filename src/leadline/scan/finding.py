@@ -209,7 +209,7 @@ def make_finding(facts: FileFacts, judgement: Judgement, *, members: int | None 
     container, container_b64 = encode_name(facts.path) if facts.member is not None else (UNSET, None)
     exact = {name: value.hex() for name, value in facts.fingerprints.exact.items()}
     views = [_view_line(view) for view in facts.fingerprints.views if view.pdq]
-    first = views[0] if views else None
+    first = next((v for v in views if v.pdq_family == PdqFamily.B), views[0] if views else None)
     return Finding(
         path=path, path_b64=path_b64 or UNSET, container=container, container_b64=container_b64 or UNSET,
         members=UNSET if members is None else members,

@@ -7,11 +7,11 @@ import platform
 import sys
 from collections import Counter
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import msgspec
 
+import leadline
 from leadline.domain import DEFAULT_QUALITY_FLOOR, Verdict
 from leadline.match import kernel
 from leadline.media.client import decoder_versions
@@ -190,11 +190,7 @@ def merge_lists(runs: Iterable[Run]) -> list[ListState]:
 
 
 def code_versions() -> dict[str, str]:
-    try:
-        own = version("leadline")
-    except PackageNotFoundError:
-        own = "not installed"
-    return {"leadline": own, "python": platform.python_version(), **decoder_versions()}
+    return {"leadline": leadline.__version__, "python": platform.python_version(), **decoder_versions()}
 
 
 def host_facts() -> dict[str, Any]:

@@ -1,0 +1,82 @@
+"""Where unpacked members go, and the limits of one container on the way. Runs inside the sandbox only; reads nothing."""
+
+from __future__ import annotations
+
+import lzma
+from typing import Any, Protocol
+
+from leadline.media.limits import RATIO_FREE_BYTES, Limits
+from leadline.media.wire import MAX_NAME_BYTES, Refused, Skipped, Status
+
+PIECE_BYTES = 1 << 18
+
+
+class Outlet(Protocol):
+    """Where members go: the wire. `begin` says whether the bytes are wanted; `write` may raise Skipped."""
+
+    def begin(self, name: bytes, size_bytes: int, status: Status) -> bool: ...
+    def write(self, data: bytes | bytearray | memoryview) -> None: ...
+    def end(self, status: Status) -> None: ...
+
+
+class Counted:
+    """An outlet with the limits of one container; raises Refused when one is passed."""
+
+    def __init__(self, outlet: Outlet, packed_bytes: int, limits: Limits) -> None:
+        self._outlet, self._limits = outlet, limits
+        self._members = self._total_bytes = self._member_bytes = 0
+        self._most_bytes = min(limits.max_total_bytes, max(RATIO_FREE_BYTES, limits.max_ratio * packed_bytes))
+        self._past_most = Status.TOO_LARGE if self._most_bytes == limits.max_total_bytes else Status.RATIO_EXCEEDED
+
+    def begin(self, name: bytes, size_bytes: int, status: Status = Status.OK) -> bool:
+        self._members += 1
+        if self._members > self._limits.max_members:
+            raise Refused(Status.TOO_MANY_MEMBERS)
+        self._member_bytes = 0
+        if len(name) > MAX_NAME_BYTES:
+            name, status = name[:MAX_NAME_BYTES], Status.NAME_TOO_LONG
+        if status is Status.OK and size_bytes > self._limits.max_member_bytes:
+            status = Status.TOO_LARGE
+        return self._outlet.begin(name, max(0, min(size_bytes, (1 << 63) - 1)), status) and status is Status.OK
+
+    def spend(self, size_bytes: int) -> None:
+        """Count unpacked bytes, wanted or not: a solid container unpacks what it skips too."""
+        self._total_bytes += size_bytes
+        if self._total_bytes > self._most_bytes:
+            raise Refused(self._past_most)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.spend(len(data))
+        self._member_bytes += len(data)
+        if self._member_bytes > self._limits.max_member_bytes:
+            self._outlet.end(Status.TOO_LARGE)
+            raise Skipped
+        self._outlet.write(data)
+
+    def end(self, status: Status = Status.OK) -> None:
+        self._outlet.end(status)
+
+    def copy(self, stream: Any) -> None:
+        """A whole member from an opened stream; its faults end the member, not the container."""
+        read = getattr(stream, "read1", stream.read)  # read1 gives what there is before a fault
+        try:
+            while piece := read(PIECE_BYTES):
+                self.write(piece)
+            self.end()
+        except Skipped:
+            pass
+        except (Refused, MemoryError):
+            raise
+        except Exception as error:
+            self.end(status_of(error))
+
+
+def status_of(error: BaseException) -> Status:
+    if isinstance(error, py7zr.exceptions.PasswordRequired):
+        return Status.ENCRYPTED
+    if isinstance(error, (NotImplementedError, py7zr.exceptions.UnsupportedCompressionMethodError)):
+        return Status.UNSUPPORTED
+    if isinstance(error, lzma.LZMAError) and "memory" in str(error).lower():
+        return Status.OUT_OF_MEMORY
+    short = isinstance(error, EOFError) or any(word in str(error).lower() for word in ("unexpected end", "truncated", "exceeds the archive"))
+    return Status.TRUNCATED if short else Status.UNDECODABLE
