@@ -162,13 +162,13 @@ struct Scratch {
 static size_t filter_scratch(const FilterArgs& args) { return Scratch(args, nullptr).size; }
 
 // One box filter along kLanes rows at once (lane = row): the running sum adds what enters, then subtracts what leaves,
-// then is divided by the number of values in it, as pdqhash does value by value. `in` holds the rows, a pitch apart;
-// write(place, means) is called for kLanes places at a time, in order; the first and last call may reach past the row.
+// then is to be divided by the number of values in it, as pdqhash does value by value. `in` holds the rows, a pitch apart;
+// write(place, sums, counts) is called for kLanes places at a time, in order; the first and last call may reach past the row.
 template <class Write>
 static inline void box_along_rows(const float* in, const Scratch& s, size_t length, Write write) {
     const Box box = box_of(length);
     const size_t mask = s.turned_columns - 1;
-    Floats sum = {}, count = {}, means[kLanes] = {};
+    Floats sum = {}, count = {}, sums[kLanes], counts[kLanes];
     for (size_t c = 0; c < length + box.ahead; c += kLanes) {
         float* entering = s.turned + (c & mask) * kLanes;
         const float* leaving = s.turned + ((c - box.window) & mask) * kLanes;  // only read once c reaches the window
@@ -183,16 +183,16 @@ static inline void box_along_rows(const float* in, const Scratch& s, size_t leng
             for (size_t l = 0; l < kLanes; l++) {
                 sum += load<Floats>(entering + l * kLanes);
                 sum -= load<Floats>(leaving + l * kLanes);
-                means[l] = sum / count;
+                sums[l] = sum, counts[l] = count;
             }
         } else {
             for (size_t l = 0; l < kLanes; l++) {
                 if (c + l < length) sum += load<Floats>(entering + l * kLanes), count += 1.0f;
                 if (c + l >= box.window) sum -= load<Floats>(leaving + l * kLanes), count -= 1.0f;
-                means[l] = sum / count;
+                sums[l] = sum, counts[l] = count;
             }
         }
-        if (c + kLanes > box.ahead) write(static_cast<ptrdiff_t>(c) - static_cast<ptrdiff_t>(box.ahead), means);
+        if (c + kLanes > box.ahead) write(static_cast<ptrdiff_t>(c) - static_cast<ptrdiff_t>(box.ahead), sums, counts);
     }
 }
 
@@ -227,19 +227,21 @@ struct ColumnBox {
 static inline void first_pass(const FilterArgs& a, const Scratch& s, size_t row, size_t rows) {
     for (size_t l = 0; l < rows; l++)
         luma_row(a.pixels + static_cast<ptrdiff_t>(row + l) * a.stride, a.width, a.channels, s.luma + l * s.pitch);
-    box_along_rows(s.luma, s, a.width, [&](ptrdiff_t place, Floats* means) {
-        transpose(means);
-        for (size_t l = 0; l < rows; l++) store(s.ring + (row + l) % s.ring_rows * s.pitch + place, means[l]);
+    box_along_rows(s.luma, s, a.width, [&](ptrdiff_t place, Floats* sums, const Floats* counts) {
+        for (size_t l = 0; l < kLanes; l++) sums[l] /= counts[l];
+        transpose(sums);
+        for (size_t l = 0; l < rows; l++) store(s.ring + (row + l) % s.ring_rows * s.pitch + place, sums[l]);
     });
 }
 
 // Box along the rows again, kept at the sampled columns only.
 static inline void second_pass(const FilterArgs& a, const Scratch& s, size_t row, size_t rows) {
     size_t next = 0;
-    box_along_rows(s.smoothed, s, a.width, [&](ptrdiff_t place, Floats* means) {
+    box_along_rows(s.smoothed, s, a.width, [&](ptrdiff_t place, const Floats* sums, const Floats* counts) {
         const size_t end = static_cast<size_t>(place + static_cast<ptrdiff_t>(kLanes));
         for (; next < 64 && a.sampled_columns[next] < end; next++) {
-            const Floats column = means[a.sampled_columns[next] - static_cast<size_t>(place)];
+            const size_t k = a.sampled_columns[next] - static_cast<size_t>(place);
+            const Floats column = sums[k] / counts[k];
             for (size_t l = 0; l < rows; l++) s.picked[(row + l) % s.ring_rows * 64 + next] = column[l];
         }
     });

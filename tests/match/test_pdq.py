@@ -170,6 +170,17 @@ def test_it_equals_pdqhash_on_twelve_megapixels(pdqhash_compute: Oracle, kind: C
         assert (list(found.hashes), found.quality) == (hashes, quality)
 
 
+@pytest.mark.parametrize("colour", [(13, 77, 201), (90, 2, 33), (200, 150, 7)])
+def test_quality_is_exact_where_differences_are_whole(pdqhash_compute: Oracle, colour: tuple[int, ...]) -> None:
+    # 51 levels are 20 steps of quality exactly, and rounding makes 19 of some of them: the estimate cannot know which
+    lifted = np.random.default_rng(61).random((64, 64)) < 0.02
+    cells = np.where(lifted[:, :, None], np.array(colour) + 51, colour).astype(np.uint8)
+    pixels = cells.repeat(10, 0).repeat(10, 1)  # every sample lies inside one cell of ten by ten
+    hashes, quality = pdqhash_compute(pixels)
+    assert 40 < quality < 90
+    assert_every_path_gives(pixels, hashes, quality)
+
+
 @pytest.mark.parametrize("shape", [(0, 0), (0, 9), (9, 0, 3), (1, 1), (1, 500), (500, 1, 3), (4, 4), (4, 1000)])
 def test_pictures_below_five_by_five_have_the_zero_hash_and_quality_zero(shape: tuple[int, ...]) -> None:
     pixels = np.full(shape, 200, np.uint8)

@@ -169,8 +169,10 @@ def test_it_refuses_to_resume_with_another_radius(evidence: Path, bank: Path, tm
 
 
 def test_it_applies_the_radius_it_is_given(evidence: Path, bank: Path, tmp_path: Path) -> None:
-    summary = scan_paths([evidence / "deep"], [bank], tmp_path / "out", radius_bits=256)
-    assert summary.verdicts["near"] == 4
+    summary = scan_paths([evidence / "deep"], [bank], tmp_path / "out", radius_bits=0)
+    assert summary.verdicts["near"] == 0
+    with pytest.raises(ConfigError):
+        scan_paths([evidence / "deep"], [bank], tmp_path / "far", radius_bits=65)
 
 
 def test_it_tells_how_far_it_is_and_what_is_left(evidence: Path, bank: Path, tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -30,9 +29,10 @@ from leadline.domain import (
 )
 from leadline.errors import BankError, ConfigError, HashFormatError, InputError, LeadlineError
 from leadline.match import manifest as manifests
-from leadline.match.admission import MAX_ID, Admission, Refusal, Refusals, column_sections
+from leadline.match.admission import MAX_ID, Admission, Refusals, column_sections
 from leadline.match.build import SPILL_ENTRIES, AssignedIds, SegmentDraft, Spills, assign_ids
-from leadline.match.combine import Part, id_sections, retired_ids
+from leadline.match.changes import AddResult, add_result, frame_sections, only_existing
+from leadline.match.combine import Part, retired_ids
 from leadline.match.fingerprints import FingerprintKind, load_kinds
 from leadline.match.folder import (
     MERGE_LOCK,
@@ -49,29 +49,13 @@ from leadline.match.info import BankInfo, describe_bank
 from leadline.match.log import HEADER_BYTES, Change, Frame, append_frame, create_log
 from leadline.match.manifest import LogFile, Manifest, SegmentFiles, save_manifest
 from leadline.match.merge import MergeResult, is_merge_due
-from leadline.match.records import FAMILY_CODES, I64, KIND_CODES, NO_QUALITY, U8, Bools, Records
+from leadline.match.records import FAMILY_CODES, I64, KIND_CODES, NO_QUALITY, U8, Records
 from leadline.match.search import MAX_RADIUS_BITS, Hit, nearest_hits
 from leadline.match.snapshot import Snapshot, load_snapshot, refresh_snapshot, with_frame
 from leadline.match.table import Sections, encode_table
 from leadline.match.verify import find_faults
 
 LOG_ENTRIES = 100_000  # more than so many at once become a segment of their own
-_KEPT_RENUMBERED = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class AddResult:
-    """What an add did. `ids` of the entries taken, in order.
-
-    refused     the first 10,000 refusals; refused_count all of them
-    renumbered  (wished-for id, given id) where the wish could not be kept; the first 10,000
-    """
-
-    ids: Sequence[int] = ()
-    added: int = 0
-    refused: list[Refusal] = field(default_factory=list)
-    refused_count: int = 0
-    renumbered: list[tuple[int, int]] = field(default_factory=list)
 
 
 class Bank:
@@ -269,19 +253,19 @@ class Bank:
         refusals = Refusals()
         with self._writing():
             admission = Admission(self.kinds, refusals, self.now())
-            for entry in _only_existing(self._snapshot, list(entries)):
+            for entry in only_existing(self._snapshot, list(entries)):
                 admission.offer(entry)
             records = admission.take()
             if records.count:
                 unchanged = AssignedIds(records.ids, np.empty(0, np.int64), self._snapshot.next_id)
-                self._append(Change.REPLACE, _frame_sections(records, unchanged))
+                self._append(Change.REPLACE, frame_sections(records, unchanged))
         return AddResult(records.ids.tolist(), records.count, refusals.kept, refusals.count)
 
     def remove(self, ids: Iterable[int]) -> int:
         """Remove entries at once; returns how many were there. Unknown ids are passed over."""
         wanted = np.unique(np.fromiter((i for i in ids if 0 < i <= MAX_ID), np.int64))
         with self._writing():
-            alive = wanted[_alive(self._snapshot, wanted)]
+            alive = wanted[self._snapshot.holds(wanted)]
             if len(alive):
                 self._append(Change.REMOVE, {"ids": alive})
         return len(alive)
@@ -342,19 +326,17 @@ class Bank:
             wished = parts[0].records.ids
             with self._writing():
                 assigned = self._assign(wished)
-                self._append(Change.ADD, _frame_sections(parts[0].records, assigned))
+                self._append(Change.ADD, frame_sections(parts[0].records, assigned))
         else:
             draft = SegmentDraft(self.path, parts, self.quality_floor, threads)
             try:
                 wished, assigned = draft.wished_ids, self._publish(draft)
             finally:
                 draft.discard()
-        moved = assigned.renumbered[:_KEPT_RENUMBERED]
-        renumbered = list(zip(wished[moved].tolist(), assigned.ids[moved].tolist(), strict=True))
-        return AddResult(_as_sequence(assigned.ids), count, refusals.kept, refusals.count, renumbered)
+        return add_result(wished, assigned, refusals)
 
     def _assign(self, wished: I64) -> AssignedIds:
-        return assign_ids(wished, lambda ids: _used(self._snapshot, ids), self._snapshot.next_id)
+        return assign_ids(wished, self._snapshot.has_used, self._snapshot.next_id)
 
     def _append(self, change: Change, sections: Sections) -> None:
         """One change at the end of the log, synced, then seen by this Bank; the lock is held."""
@@ -478,52 +460,9 @@ def _make_folder(path: Path) -> None:
         raise BankError("the folder holds other things", where=str(path), mend="give a new folder")
 
 
-def _frame_sections(records: Records, assigned: AssignedIds) -> Sections:
-    beside = id_sections(assigned.ids, np.empty(0, np.int64))
-    next_id = np.array([assigned.next_id], np.int64)
-    return {**records.sections, "ids": assigned.ids, **beside, "next_id": next_id}
-
-
 def _logs_as_of(snapshot: Snapshot) -> tuple[LogFile, ...]:
     *earlier, last = snapshot.manifest.logs
     return (*earlier, LogFile(last.number, snapshot.position.offset))
-
-
-def _used(snapshot: Snapshot, ids: I64) -> Bools:
-    """Which ids were ever given, alive or removed."""
-    used = np.zeros(len(ids), np.bool_)
-    lowest = int(ids.min()) if len(ids) else 0
-    for table in snapshot.tables:
-        if table.records.max_id >= lowest:
-            used |= table.records.has_used(ids)
-    return used
-
-
-def _alive(snapshot: Snapshot, ids: I64) -> Bools:
-    alive = np.zeros(len(ids), np.bool_)
-    for table in snapshot.tables:
-        rows = table.records.find_rows(ids)
-        found = rows >= 0
-        alive |= found if table.dead is None else found & ~table.dead[rows]
-    return alive
-
-
-def _only_existing(snapshot: Snapshot, entries: Sequence[Entry]) -> Iterator[Entry | LeadlineError]:
-    ids = [e.id if e.id is not None and 0 < e.id <= MAX_ID else 0 for e in entries]
-    alive = _alive(snapshot, np.array(ids, np.int64))
-    seen: set[int] = set()
-    for entry, entry_id, is_there in zip(entries, ids, alive.tolist(), strict=True):
-        if is_there and entry_id not in seen:
-            yield entry
-        else:
-            yield InputError("no such entry, or named twice", where=str(entry.id), mend="add it, or name it once")
-        seen.add(entry_id)
-
-
-def _as_sequence(ids: I64) -> Sequence[int]:
-    if len(ids) and bool((np.diff(ids) == 1).all()):
-        return range(int(ids[0]), int(ids[-1]) + 1)
-    return [int(i) for i in ids]
 
 
 def _disk_error(error: OSError, path: Path) -> BankError:

@@ -14,7 +14,6 @@ from leadline.match.records import I64, U8, Bools
 from leadline.match.segment import LiveTable, PdqGroup
 from leadline.match.snapshot import Snapshot
 
-
 MAX_RADIUS_BITS = 64  # further apart, pictures that have nothing in common match by chance
 
 

@@ -29,7 +29,9 @@ MAX_VERSION = 2**53 - 1
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`tables`: one per stored segment, in order, then the recent changes. `held`: the manifest's open file.
+    """`tables`: one per stored segment, in order, then the recent changes, made by `changes` frames of the logs.
+
+    `held`: the manifest's open file.
 
     Holding the file keeps its inode from being given to a later manifest, so comparing inodes is proof.
     """
@@ -43,10 +45,28 @@ class Snapshot:
     torn_bytes: int
     list_version: int
     next_id: int
+    changes: int
 
     @property
     def alive_count(self) -> int:
         return sum(table.alive_count for table in self.tables)
+
+    def has_used(self, ids: I64) -> Bools:
+        """Which ids were ever given, to an entry that is there or to one that was removed."""
+        used = np.zeros(len(ids), np.bool_)
+        lowest = int(ids.min()) if len(ids) else 0
+        for table in self.tables:
+            if table.records.max_id >= lowest:
+                used |= table.records.has_used(ids)
+        return used
+
+    def holds(self, ids: I64) -> Bools:
+        """Which ids are those of an entry that is not removed."""
+        alive = np.zeros(len(ids), np.bool_)
+        for table in self.tables:
+            rows = table.records.find_rows(ids)
+            alive |= (rows >= 0) if table.dead is None else (rows >= 0) & ~table.dead[rows]
+        return alive
 
     @property
     def recent(self) -> tuple[LiveTable, ...]:
@@ -90,6 +110,7 @@ def _load(folder: Path, held: HeldFile, previous: Snapshot | None) -> Snapshot:
         torn_bytes=0,
         list_version=manifest.list_version,
         next_id=manifest.next_id,
+        changes=0,
     )
     frames: list[Frame] = []
     for log in manifest.logs:
@@ -136,6 +157,7 @@ def _advanced(snapshot: Snapshot, read: LogRead) -> Snapshot:
         torn_bytes=read.torn_bytes,
         list_version=max([snapshot.list_version, *sequences]),
         next_id=next_id,
+        changes=snapshot.changes + len(read.frames),
     )
 
 

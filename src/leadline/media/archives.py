@@ -16,6 +16,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
 from leadline.media import sevenzip
@@ -174,7 +175,7 @@ class _Bounded:
 
 # --- tar, and single files packed by gzip, bzip2, xz -----------------------------------------------------------------
 
-_STREAMS = {
+_STREAMS: dict[str, Callable[[BinaryIO], Any]] = {
     "application/gzip": lambda source: gzip.GzipFile(fileobj=source, mode="rb"),
     "application/x-bzip2": lambda source: bz2.BZ2File(source),
     "application/x-xz": lambda source: lzma.LZMAFile(source),
@@ -234,7 +235,7 @@ def _unpack_tar(stream: Any, out: Counted) -> Status:
                 spending.counts = False
                 out.copy(archive.extractfile(info))
                 spending.counts = True
-            archive.members.clear()  # else a tar of a million members is a million objects
+            cast(Any, archive).members.clear()  # else a tar of a million members is a million objects
     clean = not ended or ended[-1].__name__ in ("EOFHeaderError", "EmptyHeaderError")
     return Status.OK if clean else Status.TRUNCATED if "Truncated" in ended[-1].__name__ else Status.UNDECODABLE
 

@@ -50,14 +50,31 @@ def facts_answer(
     is_partial: bool,
 ) -> Answer:
     width, height = size if orientation < 5 else (size[1], size[0])
-    codes = {"mime": wire.MIMES.index(mime), "decoder": wire.DECODERS.index(decoder)}
-    facts = Answer(Kind.FACTS, orientation=orientation, alpha=alpha, partial=is_partial, count=frames, **codes)
-    known = mode if mode in wire.MODES else "other"
-    return replace(facts, mode=wire.MODES.index(known), width=width, height=height)
+    return Answer(
+        Kind.FACTS,
+        mime=wire.MIMES.index(mime),
+        decoder=wire.DECODERS.index(decoder),
+        mode=wire.MODES.index(mode if mode in wire.MODES else "other"),
+        orientation=orientation,
+        alpha=alpha,
+        partial=is_partial,
+        width=width,
+        height=height,
+        count=frames,
+    )
 
 
-def view_answer(pixels: NDArray[np.uint8], view: ViewName, number: int, orientation: int, is_partial: bool) -> Answer:
+def view_answer(
+    pixels: NDArray[np.uint8], view: ViewName, number: int, orientation: int, is_partial: bool
+) -> Answer:
     height, width = pixels.shape[:2]
-    channels = 1 if pixels.ndim == 2 else 3
-    shape = {"width": width, "height": height, "channels": channels}
-    return Answer(Kind.VIEW, view=view, count=number, orientation=orientation, partial=is_partial, **shape)
+    return Answer(
+        Kind.VIEW,
+        orientation=orientation,
+        view=view,
+        channels=1 if pixels.ndim == 2 else 3,
+        partial=is_partial,
+        width=width,
+        height=height,
+        count=number,
+    )

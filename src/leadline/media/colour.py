@@ -1,7 +1,7 @@
 """Colour modes and alpha of a decoded picture -> RGB or grey. Runs inside the sandbox only.
 
-RGB is Pillow's `convert("RGB")`, because lists were made so; only deep greys (I;16, I, F), which it would clip to white,
-are scaled instead. Everything works on strips, so that a picture is never held twice.
+RGB is Pillow's `convert("RGB")`, because lists were made so; only deep greys (I;16, I, F), which it would clip to
+white, are scaled instead. Everything works on strips, so that a picture is never held twice.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def strips(image: Image.Image) -> Iterator[tuple[int, int, Image.Image]]:
 def plain(image: Image.Image, grey: bool) -> Convert:
     """How a strip of this picture becomes RGB (or L): alpha dropped, as lists were made."""
     if image.mode.startswith("I;16"):
-        to_l: Convert = _high_byte
+        deep = any(np.asarray(strip).max() > 255 for _, _, strip in strips(image))
+        to_l: Convert = _high_byte if deep else _low_byte
     elif image.mode in ("I", "F"):
         to_l = _grey_scale(image)
     elif grey:
@@ -42,6 +43,10 @@ def plain(image: Image.Image, grey: bool) -> Convert:
 def _high_byte(strip: Image.Image) -> Image.Image:
     """16-bit grey -> its high byte, as 16-bit RGB is read; Pillow's convert would turn all above 255 white."""
     return Image.fromarray((np.asarray(strip) >> 8).astype(np.uint8))
+
+
+def _low_byte(strip: Image.Image) -> Image.Image:
+    return Image.fromarray(np.asarray(strip).astype(np.uint8))
 
 
 def _grey_scale(image: Image.Image) -> Convert:
@@ -83,4 +88,4 @@ def alpha_of(image: Image.Image) -> Alpha:
 
 def composite(strip: Image.Image, *, backdrop: int, grey: bool) -> Image.Image:
     below = Image.new("RGBA", strip.size, (backdrop, backdrop, backdrop, 255))
-    return Image.alphacomposite(below, strip.convert("RGBA")).convert("L" if grey else "RGB")
+    return Image.alpha_composite(below, strip.convert("RGBA")).convert("L" if grey else "RGB")

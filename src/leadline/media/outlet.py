@@ -1,14 +1,17 @@
-"""Where unpacked members go, and the limits of one container on the way. Runs inside the sandbox only; reads nothing."""
+"""Where unpacked members go, and the limits of one container on the way. Inside the sandbox only; reads nothing."""
 
 from __future__ import annotations
 
 import lzma
 from typing import Any, Protocol
 
+from py7zr.exceptions import PasswordRequired, UnsupportedCompressionMethodError
+
 from leadline.media.limits import RATIO_FREE_BYTES, Limits
 from leadline.media.wire import MAX_NAME_BYTES, Refused, Skipped, Status
 
 PIECE_BYTES = 1 << 18
+_CUT_OFF = ("unexpected end", "truncated", "exceeds the archive")  # in messages of tarfile, zipfile, py7zr
 
 
 class Outlet(Protocol):
@@ -72,11 +75,11 @@ class Counted:
 
 
 def status_of(error: BaseException) -> Status:
-    if isinstance(error, py7zr.exceptions.PasswordRequired):
+    if isinstance(error, PasswordRequired):
         return Status.ENCRYPTED
-    if isinstance(error, (NotImplementedError, py7zr.exceptions.UnsupportedCompressionMethodError)):
+    if isinstance(error, (NotImplementedError, UnsupportedCompressionMethodError)):
         return Status.UNSUPPORTED
     if isinstance(error, lzma.LZMAError) and "memory" in str(error).lower():
         return Status.OUT_OF_MEMORY
-    short = isinstance(error, EOFError) or any(word in str(error).lower() for word in ("unexpected end", "truncated", "exceeds the archive"))
+    short = isinstance(error, EOFError) or any(mark in str(error).lower() for mark in _CUT_OFF)
     return Status.TRUNCATED if short else Status.UNDECODABLE

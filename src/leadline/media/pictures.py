@@ -33,7 +33,9 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from leadline.media import wire
+from leadline.media import colour, wire
+from leadline.media.canvas import ORIENTATION_TAG, Canvas, check_size, facts_answer, view_answer
+from leadline.media.jpeg import decode_jpeg
 from leadline.media.limits import Limits
 from leadline.media.sniff import sniff
 from leadline.media.wire import Alpha, Answer, Kind, Refused, Status, ViewName
@@ -58,12 +60,12 @@ _FRAMES_SHARE = 0.7  # of the time limit, after which no further frame is begun
 
 def prepare(limits: Limits) -> None:
     """Load and set every codec, once, in the zygote: nothing may be imported behind the wall."""
-    Image._initialized = 2  # type: ignore[attr-defined]  # else Image.open would load Pillow's other forty parsers
+    Image._initialized = 2  # else Image.open would load Pillow's other forty parsers
     Image.OPEN["JPEG"] = (JpegImagePlugin.JpegImageFile, Image.OPEN["JPEG"][1])  # no detour to the MPO plug-in
     Image.MAX_IMAGE_PIXELS = limits.max_pixels // 2  # Pillow refuses at twice this: a second net, for ICO's inner PNG
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     assert {BmpImagePlugin, GifImagePlugin, IcoImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin}
-    ImageCms.createProfile("LAB")  # type: ignore[no-untyped-call]
+    ImageCms.createProfile("LAB")
     _warm_up()
 
 

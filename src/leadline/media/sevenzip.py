@@ -24,7 +24,7 @@ def prepare() -> None:
     setattr(py7zr.py7zr, "get_memory_limit", lambda: _PIECE_BYTES)  # noqa: B010 (not an export of theirs)
 
 
-class _Member(py7zr.io.MemIO):  # type: ignore[misc]
+class _Member(py7zr.io.MemIO):
     """What py7zr writes one member to."""
 
     def __init__(self, entry: Any, out: Counted) -> None:
@@ -59,7 +59,7 @@ class _Member(py7zr.io.MemIO):  # type: ignore[misc]
 
 def unpack_7z(source: BinaryIO, out: Counted) -> Status:
     archive = py7zr.SevenZipFile(source)
-    streams = getattr(archive.header, "main_streams", None)
+    streams: Any = getattr(archive.header, "main_streams", None)
     for entry in archive.files:
         if entry.emptystream:
             with _Member(entry, out) as empty:

@@ -1,0 +1,39 @@
+"""`make attack`: every attack, one process each; writes bench/ATTACK.md. Exits 1 where one of them succeeded."""
+
+from __future__ import annotations
+
+import datetime
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.run import machine
+
+PARTS = {
+    "bench.attack_search": ["300"],
+    "bench.attack_media": ["300"],
+    "bench.attack_bank": ["200"],
+    "bench.attack_scan": ["200"],
+}
+TARGET = Path(__file__).parent / "ATTACK.md"
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or list(PARTS)
+    day = datetime.datetime.now(datetime.UTC).date().isoformat()
+    pieces, failed = [f"# Attacks\n\n{day}, {machine()}. Made by `make attack`.\n"], []
+    for part in wanted:
+        print(f"running {part}", file=sys.stderr)
+        done = subprocess.run(
+            [sys.executable, "-m", part, *PARTS[part]], stdout=subprocess.PIPE, text=True, check=False
+        )
+        outcome = "held" if done.returncode == 0 else f"DID NOT HOLD (exit code {done.returncode})"
+        pieces.append(f"## {part}: {outcome}\n\n{done.stdout}")
+        failed += [part] if done.returncode else []
+    TARGET.write_text("\n".join(pieces))
+    print(f"wrote {TARGET}", file=sys.stderr)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
