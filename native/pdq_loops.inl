@@ -225,12 +225,15 @@ struct ColumnBox {
 
 // Box along the rows of one block of luma, into the ring.
 static inline void first_pass(const FilterArgs& a, const Scratch& s, size_t row, size_t rows) {
-    for (size_t l = 0; l < rows; l++)
+    float* out[kLanes];
+    for (size_t l = 0; l < rows; l++) {
         luma_row(a.pixels + static_cast<ptrdiff_t>(row + l) * a.stride, a.width, a.channels, s.luma + l * s.pitch);
+        out[l] = s.ring + (row + l) % s.ring_rows * s.pitch;
+    }
     box_along_rows(s.luma, s, a.width, [&](ptrdiff_t place, Floats* sums, const Floats* counts) {
         for (size_t l = 0; l < kLanes; l++) sums[l] /= counts[l];
         transpose(sums);
-        for (size_t l = 0; l < rows; l++) store(s.ring + (row + l) % s.ring_rows * s.pitch + place, sums[l]);
+        for (size_t l = 0; l < rows; l++) store(out[l] + place, sums[l]);
     });
 }
 

@@ -22,7 +22,7 @@ def source(tmp_path: Path, picture: Draw) -> Path:
     folder = tmp_path / "source"
     folder.mkdir()
     (folder / "a.jpg").write_bytes(picture(1))
-    mirrored = scenes.mirror(scenes.draw_scene(2, 160, 120))
+    mirrored = scenes.mirror(scenes.draw_scene(2, 320, 240))
     (folder / "b-mirrored.png").write_bytes(scenes.encode_picture(mirrored, "PNG"))
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(30))
     (folder / "link").symlink_to("a.jpg")

@@ -23,6 +23,7 @@ from leadline.media.wire import Alpha, Answer, Kind, Needs, Op, Request, Status,
 
 __all__ = ["Member", "PictureFacts", "Probe", "Sandbox", "SandboxViolation", "View", "decoder_versions", "self_test"]
 
+_COMPOSITES = 2  # views of a picture besides its frames: on white and on black
 _HOLDS_NOT = "see docs/sandbox.md for kernels and containers that can; or accept the risk with --unsafe-decode"
 
 
@@ -181,7 +182,7 @@ class Sandbox:
             return
         view, self._first = self._first, None
         yield view
-        while self._has_more:
+        for _ in range(self.limits.max_frames + _COMPOSITES + 1 if self._has_more else 0):
             self.wall.ask(Request(Op.NEXT))
             answer = self._hear(Kind.VIEW)
             if answer.kind is Kind.END:
@@ -190,6 +191,8 @@ class Sandbox:
                     raise refusal(answer.status)
                 return
             yield self._view(answer)
+        if self._has_more:
+            raise self.wall.fail(Status.OUT_OF_BOUNDS, "the decoder went on and on")
         self._finish_file()
 
     def _take_child(self, mime: str) -> None:

@@ -1,0 +1,99 @@
+"""A worker whose only codec does what the file tells it to: crash, hang, lie. Runs under the real lock, in tests only."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from leadline.media import pictures, worker
+from leadline.media.wire import Alpha, Answer, Kind, ViewName
+
+FACTS = Answer(Kind.FACTS, width=2, height=2, count=1)
+VIEW = Answer(Kind.VIEW, width=2, height=2, channels=3)
+END = Answer(Kind.END)
+COMMAND_AT = 4  # behind the mark that makes the file look like a JPEG
+
+
+def decode(data: memoryview, **_: Any) -> Iterator[Answer]:
+    command = bytes(data[COMMAND_AT:]).decode()
+    if command in BARE_ACTS:
+        BARE_ACTS[command]()
+    yield from ANSWERS.get(command, (FACTS, VIEW, END))
+
+
+def _crash() -> None:
+    ctypes.string_at(0)
+
+
+def _spin() -> None:
+    while True:
+        pass
+
+
+def _speak(message: bytes) -> None:
+    os.write(0, message)
+
+
+def _slow() -> None:
+    time.monotonic()
+    deadline = time.monotonic() + 0.05
+    while time.monotonic() < deadline:
+        pass
+
+
+BARE_ACTS = {
+    "crash": _crash,
+    "leave": lambda: os._exit(0),
+    "spin": _spin,
+    "slow": _slow,
+    "open a file": lambda: open("/proc/self/status"),
+    "fork": os.fork,
+    "take memory": lambda: bytearray(1 << 40),
+    "change the input": lambda: ctypes.memset(_input_address(), 0, 1),
+    "speak briefly": lambda: _speak(b"\x01"),
+    "speak at length": lambda: _speak(bytes(200)),
+    "speak nonsense": lambda: _speak(b"\xff" * 32),
+}
+
+
+def _input_address() -> int:
+    import numpy as np
+
+    return int(np.frombuffer(_MEMORY[0].input, np.uint8).ctypes.data)
+
+
+def _wide(**changes: Any) -> tuple[Answer, Answer]:
+    return FACTS, Answer(Kind.VIEW, **{"width": 2, "height": 2, "channels": 3, **changes})
+
+
+ANSWERS: dict[str, Any] = {
+    "too wide": _wide(width=1 << 30, height=1 << 30),
+    "one pixel too many": _wide(width=1001, height=1000),
+    "no width": _wide(width=0),
+    "four channels": _wide(channels=4),
+    "no channels": _wide(channels=0),
+    "pixels before facts": (VIEW, FACTS),
+    "facts twice": (FACTS, FACTS),
+    "a chunk for a view": (FACTS, Answer(Kind.CHUNK, count=5)),
+    "views for ever": itertools.chain(
+        [Answer(Kind.FACTS, width=2, height=2, count=9, alpha=Alpha.VARIED)],
+        itertools.repeat(Answer(Kind.VIEW, view=ViewName.FRAME, width=2, height=2, channels=3)),
+    ),
+}
+_MEMORY: list[Any] = []
+
+
+def main(*descriptors: int) -> None:
+    pictures.decode = decode  # type: ignore[assignment]
+    make = worker.Memory.__init__
+
+    def remember(self: Any, *arguments: Any) -> None:
+        make(self, *arguments)
+        _MEMORY.append(self)
+
+    worker.Memory.__init__ = remember  # type: ignore[method-assign]
+    worker.main(*descriptors)

@@ -1,0 +1,82 @@
+"""What every sandbox must withstand, whatever its child does. A subclass gives `sandbox` over the hostile worker."""
+
+from __future__ import annotations
+
+import pytest
+
+from leadline.errors import UntrustedMediaError
+from leadline.media.client import Sandbox, SandboxViolation
+
+MARK = b"\xff\xd8\xff\xe0"  # sniffed as a JPEG
+
+
+def show(sandbox: Sandbox, command: str) -> list[str]:
+    """Have the hostile codec do it; the names of the views that came of it."""
+    data = MARK + command.encode()
+    sandbox.input_buffer(len(data))[:] = data
+    sandbox.open_picture(len(data))
+    return [view.name for view in sandbox.views()]
+
+
+def violation(sandbox: Sandbox, command: str) -> str:
+    with pytest.raises(SandboxViolation) as caught:
+        show(sandbox, command)
+    return caught.value.code
+
+
+class SandboxContract:
+    def test_it_shows_what_an_honest_child_decodes(self, sandbox: Sandbox) -> None:
+        assert show(sandbox, "behave") == ["picture"]
+
+    @pytest.mark.parametrize("command", ["crash", "leave"])
+    def test_it_outlives_a_child_that_dies(self, sandbox: Sandbox, command: str) -> None:
+        assert violation(sandbox, command) == "child-died"
+        assert show(sandbox, "behave") == ["picture"]
+
+    def test_it_kills_a_child_that_spins(self, sandbox: Sandbox) -> None:
+        assert violation(sandbox, "spin") == "timeout"
+        assert show(sandbox, "behave") == ["picture"]
+
+    def test_it_waits_for_a_slow_child(self, sandbox: Sandbox) -> None:
+        assert show(sandbox, "slow") == ["picture"]
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            *("too wide", "one pixel too many", "no width", "four channels", "no channels"),
+            *("pixels before facts", "facts twice", "a chunk for a view", "views for ever"),
+            *("speak briefly", "speak at length", "speak nonsense"),
+        ],
+    )
+    def test_it_believes_no_answer_out_of_bounds(self, sandbox: Sandbox, command: str) -> None:
+        assert violation(sandbox, command) == "out-of-bounds"
+        assert show(sandbox, "behave") == ["picture"]
+
+    def test_it_keeps_the_files_bytes_from_its_child(self, sandbox: Sandbox) -> None:
+        data = MARK + b"change the input"
+        buffer = sandbox.input_buffer(len(data))
+        buffer[:] = data
+        with pytest.raises(SandboxViolation):
+            sandbox.open_picture(len(data))
+        assert bytes(buffer) == data
+
+    def test_it_goes_on_with_a_batch_after_one_file_killed_the_child(self, sandbox: Sandbox) -> None:
+        sandbox.begin_batch()
+        try:
+            assert show(sandbox, "behave") == ["picture"]
+            assert violation(sandbox, "crash") == "child-died"
+            assert show(sandbox, "behave") == ["picture"]
+        finally:
+            sandbox.end_batch()
+
+    def test_it_tells_lack_of_memory_from_death(self, sandbox: Sandbox) -> None:
+        with pytest.raises(UntrustedMediaError) as caught:
+            show(sandbox, "take memory")
+        assert caught.value.code == "out-of-memory"
+
+
+class LockContract:
+    @pytest.mark.parametrize("command", ["open a file", "fork"])
+    def test_it_kills_a_child_that_reaches_out(self, sandbox: Sandbox, command: str) -> None:
+        assert violation(sandbox, command) == "child-died"
+        assert show(sandbox, "behave") == ["picture"]

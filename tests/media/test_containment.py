@@ -1,0 +1,124 @@
+"""A child that crashes, hangs or lies is contained, locked or not; a locked one cannot reach out either."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from leadline.errors import SandboxUnavailable
+from leadline.media import wall
+from leadline.media.client import Sandbox, SandboxViolation
+from leadline.media.limits import MIB, Limits
+from tests.contracts.sandbox import MARK, LockContract, SandboxContract, show
+
+CONTRACTS = Path(__file__).parents[1] / "contracts"
+LIMITS = Limits(max_file_bytes=MIB, max_pixels=1_000_000, timeout_s=0.5, memory_bytes=256 * MIB, batch_files=3)
+
+
+def hostile(unsafe: bool) -> Iterator[Sandbox]:
+    own = "from leadline.media.worker import main"
+    assert own in wall._BOOT
+    with pytest.MonkeyPatch.context() as patch:
+        boot = wall._BOOT.replace(own, f"sys.path.append({str(CONTRACTS)!r})\nfrom hostile_child import main")
+        patch.setattr(wall, "_BOOT", boot)
+        with Sandbox(LIMITS, unsafe=unsafe) as started:
+            yield started
+
+
+class TestLockedSandbox(SandboxContract, LockContract):
+    @pytest.fixture(scope="class")
+    def sandbox(self) -> Iterator[Sandbox]:
+        yield from hostile(unsafe=False)
+
+
+class TestUnlockedSandbox(SandboxContract):
+    @pytest.fixture(scope="class")
+    def sandbox(self) -> Iterator[Sandbox]:
+        yield from hostile(unsafe=True)
+
+    def test_it_tells_lack_of_memory_from_death(self, sandbox: Sandbox) -> None:
+        """Without a lock there is no bound to run into but the machine's: the same answer, from a petabyte."""
+        super().test_it_tells_lack_of_memory_from_death(sandbox)
+
+
+@pytest.fixture
+def own_sandbox() -> Iterator[Sandbox]:
+    yield from hostile(unsafe=False)
+
+
+def processes_of(group: int) -> list[str]:
+    listed = subprocess.run(["ps", "-o", "pid=", "-g", str(group)], capture_output=True, text=True, check=False)
+    return listed.stdout.split()
+
+
+def test_it_names_the_signal_that_killed_a_child(own_sandbox: Sandbox) -> None:
+    with pytest.raises(SandboxViolation, match=rf"signal {int(signal.SIGSYS)}"):
+        show(own_sandbox, "open a file")
+
+
+def test_it_says_so_when_the_zygote_is_gone(own_sandbox: Sandbox) -> None:
+    os.kill(own_sandbox.wall._zygote.pid, signal.SIGKILL)
+    own_sandbox.wall._zygote.wait()
+    with pytest.raises(SandboxUnavailable):
+        show(own_sandbox, "behave")
+
+
+def test_it_leaves_no_process_behind(own_sandbox: Sandbox) -> None:
+    group = own_sandbox.wall._zygote.pid
+    data = MARK + b"spin"
+    own_sandbox.input_buffer(len(data))[:] = data
+    with pytest.raises(SandboxViolation):
+        own_sandbox.open_picture(len(data))
+    own_sandbox.close()
+    assert processes_of(group) == []
+
+
+def test_everything_dies_with_the_parent() -> None:
+    source = Path(wall.__file__).parents[2]
+    story = f"""
+import sys, time
+sys.path[:0] = [{str(source)!r}, {str(CONTRACTS.parents[1])!r}]
+from leadline.media import wall
+from leadline.media.wire import Op, Request
+from leadline.media.client import Sandbox
+from leadline.media.selftest import Attempt
+sandbox = Sandbox(unsafe=True)
+sandbox.start()
+sandbox.wall.begin_child(100)
+sandbox.wall.ask(Request(Op.PROBE, Attempt.SPIN_FOR_EVER))
+print(sandbox.wall._zygote.pid, flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", story], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        group = int(parent.stdout.readline())
+        assert len(processes_of(group)) == 2
+        parent.kill()
+    deadline = time.monotonic() + 5
+    while processes_of(group) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert processes_of(group) == []
+
+
+def test_a_batch_shares_a_child_and_then_takes_the_next(own_sandbox: Sandbox) -> None:
+    begun: list[float] = []
+    begin = own_sandbox.wall.begin_child
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(own_sandbox.wall, "begin_child", lambda *a, **k: (begun.append(1), begin(*a, **k)))
+        own_sandbox.begin_batch()
+        assert own_sandbox.isolation == "batch"
+        for _ in range(7):
+            show(own_sandbox, "behave")
+        own_sandbox.end_batch()
+        assert len(begun) == 3  # 3 + 3 + 1 files
+        assert own_sandbox.isolation == "file"
+        for _ in range(2):
+            show(own_sandbox, "behave")
+        assert len(begun) == 5
