@@ -71,7 +71,8 @@ nb::tuple pdq_hash_py(const Pixels& pixels, int orientation, bool dihedral, int 
         nb::gil_scoped_release release;
         out = pdq_hash(input.view, orientation, dihedral, chosen);
     }
-    return nb::make_tuple(array_of(out.hash[0], dihedral ? kPdqTransforms : 1, kPdqHashBytes), out.quality, out.recomputed);
+    const size_t count = dihedral ? kPdqTransforms : 1;
+    return nb::make_tuple(array_of(out.hash[0], count, kPdqHashBytes), out.quality, out.recomputed);
 }
 
 nb::tuple pdq_hash_reference_py(const Pixels& pixels, int orientation) {

@@ -4,7 +4,7 @@
 //   estimate   only the 64x64 samples PDQ keeps, as two sparse products straight from the bytes, with a bound on how
 //              far each coefficient of the reference may lie from the estimate
 //   replay     the reference's own float operations, many rows or columns at a time; taken where the bound leaves a
-//              bit or the quality open
+//              bit or the quality open, and at once for small and narrow pictures
 //   reference  the same operations one after the other: the reading copy, and the oracle of the tests
 #pragma once
 #include <cstddef>

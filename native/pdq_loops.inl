@@ -162,8 +162,8 @@ struct Scratch {
 static size_t filter_scratch(const FilterArgs& args) { return Scratch(args, nullptr).size; }
 
 // One box filter along kLanes rows at once (lane = row): the running sum adds what enters, then subtracts what leaves,
-// then is to be divided by the number of values in it, as pdqhash does value by value. `in` holds the rows, a pitch apart;
-// write(place, sums, counts) is called for kLanes places at a time, in order; the first and last call may reach past the row.
+// then is to be divided by the number of values in it, as pdqhash does value by value. `in`: the rows, a pitch apart;
+// write(place, sums, counts) is called for kLanes places at a time, in order; the first and last may reach past the row.
 template <class Write>
 static inline void box_along_rows(const float* in, const Scratch& s, size_t length, Write write) {
     const Box box = box_of(length);

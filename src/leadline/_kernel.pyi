@@ -12,6 +12,7 @@ def pdq_hash(
     pixels: NDArray[np.uint8], orientation: int = 1, dihedral: bool = False, isa: int = -1
 ) -> tuple[NDArray[np.uint8], int, bool]: ...
 def pdq_hash_reference(pixels: NDArray[np.uint8], orientation: int = 1) -> tuple[NDArray[np.uint8], int]: ...
+def pdq_trace(pixels: NDArray[np.uint8], isa: int = -1) -> dict[str, Any]: ...  # the estimate's insides, for tests
 
 # Search (native/search.hpp)
 class HammingIndex:

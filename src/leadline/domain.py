@@ -43,7 +43,11 @@ class Tlp(StrEnum):
 
 
 class PdqFamily(StrEnum):
-    """How the picture was sized before PDQ: a = 512x512 first (C++ CLI, WASM), b = full resolution (pdqhash, HMA, vPDQ)."""
+    """How the picture was sized before PDQ.
+
+    a  to 512x512 first (ThreatExchange's C++ command line, WASM)
+    b  not at all: full resolution (pdqhash, HMA, vPDQ)
+    """
 
     A = "a"
     B = "b"

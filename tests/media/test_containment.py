@@ -28,24 +28,32 @@ def hostile(unsafe: bool) -> Iterator[Sandbox]:
     with pytest.MonkeyPatch.context() as patch:
         boot = wall._BOOT.replace(own, f"sys.path.append({str(CONTRACTS)!r})\nfrom hostile_child import main")
         patch.setattr(wall, "_BOOT", boot)
-        with Sandbox(LIMITS, unsafe=unsafe) as started:
-            yield started
+        started = Sandbox(LIMITS, unsafe=unsafe)
+        started.start()
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="module")
+def locked() -> Iterator[Sandbox]:
+    yield from hostile(unsafe=False)
+
+
+@pytest.fixture(scope="module")
+def unlocked() -> Iterator[Sandbox]:
+    yield from hostile(unsafe=True)
 
 
 class TestLockedSandbox(SandboxContract, LockContract):
-    @pytest.fixture(scope="class")
-    def sandbox(self) -> Iterator[Sandbox]:
-        yield from hostile(unsafe=False)
+    @pytest.fixture
+    def sandbox(self, locked: Sandbox) -> Sandbox:
+        return locked
 
 
 class TestUnlockedSandbox(SandboxContract):
-    @pytest.fixture(scope="class")
-    def sandbox(self) -> Iterator[Sandbox]:
-        yield from hostile(unsafe=True)
-
-    def test_it_tells_lack_of_memory_from_death(self, sandbox: Sandbox) -> None:
-        """Without a lock there is no bound to run into but the machine's: the same answer, from a petabyte."""
-        super().test_it_tells_lack_of_memory_from_death(sandbox)
+    @pytest.fixture
+    def sandbox(self, unlocked: Sandbox) -> Sandbox:
+        return unlocked
 
 
 @pytest.fixture
@@ -56,6 +64,13 @@ def own_sandbox() -> Iterator[Sandbox]:
 def processes_of(group: int) -> list[str]:
     listed = subprocess.run(["ps", "-o", "pid=", "-g", str(group)], capture_output=True, text=True, check=False)
     return listed.stdout.split()
+
+
+def count_comes_to(group: int, count: int) -> bool:
+    deadline = time.monotonic() + 5
+    while len(processes_of(group)) != count and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return len(processes_of(group)) == count
 
 
 def test_it_names_the_signal_that_killed_a_child(own_sandbox: Sandbox) -> None:
@@ -99,12 +114,10 @@ time.sleep(60)
     with subprocess.Popen([sys.executable, "-c", story], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         group = int(parent.stdout.readline())
-        assert len(processes_of(group)) == 2
+        both = count_comes_to(group, 2)
         parent.kill()
-    deadline = time.monotonic() + 5
-    while processes_of(group) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert processes_of(group) == []
+    assert both
+    assert count_comes_to(group, 0)
 
 
 def test_a_batch_shares_a_child_and_then_takes_the_next(own_sandbox: Sandbox) -> None:

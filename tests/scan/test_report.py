@@ -22,7 +22,7 @@ HOSTILE = b"/e/<script>alert(1)</script>\"'&<img src=x>.jpg"
 
 
 def page_of(findings: list[Finding]) -> str:
-    tally, rows = Tally(), ReportRows()
+    tally, rows = Tally(), ReportRows(["/e/<i>"])
     for finding in findings:
         tally.add(finding)
         rows.offer(finding)

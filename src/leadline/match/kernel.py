@@ -30,7 +30,12 @@ class SearchResult(NamedTuple):
 
 
 class PdqResult(NamedTuple):
-    """hashes: 1 or 8 of 32 bytes, in the order of domain.Transform; quality 0..100; recomputed: serial path used."""
+    """One picture hashed.
+
+    hashes      1 or 8 of 32 bytes, in the order of domain.Transform
+    quality     0..100
+    recomputed  the estimate left a bit or the quality open, so pdqhash's own operations were replayed
+    """
 
     hashes: tuple[bytes, ...]
     quality: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -17,9 +17,9 @@ from leadline.scan.journal import write_atomic
 from leadline.scan.summary import Summary
 
 MAX_ROWS = {
-    (Verdict.KNOWN, False): 5000,
-    (Verdict.NEAR, False): 5000,
-    (Verdict.UNREADABLE, False): 2000,
+    (Verdict.KNOWN, False): 3000,
+    (Verdict.NEAR, False): 3000,
+    (Verdict.UNREADABLE, False): 1000,
     (Verdict.UNKNOWN, False): 500,
     (Verdict.SKIPPED, False): 200,
     (Verdict.KNOWN, True): 200,  # known-good: counted, hardly worth a look
@@ -32,24 +32,23 @@ def is_benign(finding: Finding) -> bool:
 
 
 class ReportRows:
-    """The rows a page can bear: all known and near up to a bound, and the first of the others, in walk order."""
+    """The rows a page can bear, as HTML: known and near up to a bound, the first of the others, in walk order."""
 
-    def __init__(self) -> None:
-        self.rows: dict[tuple[Verdict, bool], list[Finding]] = {key: [] for key in MAX_ROWS}
+    def __init__(self, sources: Sequence[str]) -> None:
+        self.prefix = f"{sources[0].rstrip('/')}/" if len(sources) == 1 else ""
+        self.rows: dict[tuple[Verdict, bool], list[tuple[tuple[int, float], str]]] = {key: [] for key in MAX_ROWS}
         self.seen: dict[tuple[Verdict, bool], int] = dict.fromkeys(MAX_ROWS, 0)
 
     def offer(self, finding: Finding) -> None:
         key = (Verdict(finding.verdict), is_benign(finding) and finding.verdict == Verdict.KNOWN)
         self.seen[key] += 1
         if len(self.rows[key]) < MAX_ROWS[key]:
-            self.rows[key].append(finding)
+            self.rows[key].append((_seriousness(finding), _row(finding, self.prefix)))
 
-    def ordered(self) -> list[Finding]:
-        """Most serious first."""
-        known = sorted(self.rows[Verdict.KNOWN, False], key=_seriousness)
-        near = sorted(self.rows[Verdict.NEAR, False], key=_seriousness)
-        rest = [self.rows[verdict, False] for verdict in _ORDER[2:]]
-        return [*known, *near, *(f for part in rest for f in part), *self.rows[Verdict.KNOWN, True]]
+    def ordered(self) -> Iterator[str]:
+        """Most serious first, known-good last; else in walk order."""
+        for key in [*((verdict, False) for verdict in _ORDER), (Verdict.KNOWN, True)]:
+            yield from (row for _, row in sorted(self.rows[key], key=lambda ranked: ranked[0]))
 
     def left_out(self) -> list[str]:
         told = []
@@ -79,7 +78,6 @@ def render_report(summary: Summary, rows: ReportRows, clusters: Sequence[Cluster
         f"default-src 'none'; style-src {_source_hash(style)}; script-src {_source_hash(script)}; "
         "base-uri 'none'; form-action 'none'"
     )
-    prefix = f"{summary.sources[0].rstrip('/')}/" if len(summary.sources) == 1 else ""
     body = "".join(
         (
             _header(summary),
@@ -87,8 +85,8 @@ def render_report(summary: Summary, rows: ReportRows, clusters: Sequence[Cluster
             _tiles(summary),
             _warnings(summary),
             _charts(summary),
-            _findings(rows, prefix),
-            _clusters(summary, clusters, prefix),
+            _findings(rows),
+            _clusters(summary, clusters, rows.prefix),
             _origin(summary),
             "</main>",
             "<footer>Made by Leadline. This page holds no pictures and loads nothing. What a list says of a file is "
@@ -214,7 +212,7 @@ def _cluster_sizes(summary: Summary) -> list[tuple[str, int]]:
     ] if summary.clusters.clusters else []  # fmt: skip
 
 
-def _findings(rows: ReportRows, prefix: str) -> str:
+def _findings(rows: ReportRows) -> str:
     left_out = rows.left_out()
     note = (
         f'<p class="note">This table is cut ({escape("; ".join(left_out))}); findings.jsonl has every line.</p>'
@@ -228,7 +226,7 @@ def _findings(rows: ReportRows, prefix: str) -> str:
         f'{options}</select><output id="shown"></output></div>'
     )
     head = _head(("Verdict", "Kind", "Path", "Size#", "Type", "Match", "Bits#", "Quality#", "Why"))
-    lines = "".join(_row(finding, prefix) for finding in rows.ordered())
+    lines = "".join(rows.ordered())
     return (
         f'<h2>Findings</h2>{note}{tools}<div class="sheet tall" tabindex="0" role="region" aria-label="Findings">'
         f'<table class="sortable" id="findings">{head}<tbody>{lines}</tbody></table></div>'
