@@ -60,7 +60,7 @@ def test_it_allows_few_calls_and_kills_all_others(machine: str) -> None:
 @pytest.mark.parametrize("threads", [False, True])
 def test_it_kills_what_calls_by_another_machines_numbers(machine: str, threads: bool) -> None:
     program = assemble_filter(MACHINES[machine], threads=threads)
-    for arch in (0x40000003, 0x40000028, *(ARCH.values() - {ARCH[machine]})):
+    for arch in (0x40000003, 0x40000028, *(set(ARCH.values()) - {ARCH[machine]})):
         assert {run(program, number, arch) for number in range(600)} == {KILL}
 
 

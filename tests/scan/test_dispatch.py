@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from leadline.errors import ScanError
+from leadline.errors import BankCorrupt
 from leadline.scan import wire
 from leadline.scan.dispatch import Dispatcher, Job, Result
 
@@ -104,6 +105,18 @@ def test_it_neither_repeats_nor_loses_members_when_a_lane_dies_inside_a_containe
     assert found == [b"a", *ZIP, b"d", b"e"]
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_it_tells_all_once_and_in_order_however_lanes_die(seed: int) -> None:
+    dice = random.Random(seed)
+    lanes = PlayedLanes(dice.randint(1, 4), dies=lambda path, attempt: attempt < 2 and dice.random() < 0.2)
+    batches = [b" ".join(b"%02d-%d%s" % (n, m, dice.choice([b"", b".zip"])) for m in range(6)) for n in range(12)]
+    found = names(list(Dispatcher(lanes, window=dice.randint(1, 9)).run(jobs(*batches))))
+    whole = [(name, [b"%s!%d" % (name, n) for n in range(4)]) for batch in batches for name in batch.split()]
+    assert found == [
+        line for name, members in whole for line in ([*members, name] if name.endswith(b".zip") else [name])
+    ]
+
+
 def test_it_never_holds_more_than_its_window() -> None:
     taken = 0
 
@@ -130,6 +143,5 @@ def test_it_stops_with_what_a_lane_failed_with() -> None:
         def wait(self, timeout_s: float) -> list[tuple[int, bytes | None]]:
             return [(0, wire.encode(wire.Failure("bank-corrupt", "bank damaged", "DEMO", "verify it", 1)))]
 
-    with pytest.raises(ScanError, match="bank damaged") as raised:
+    with pytest.raises(BankCorrupt, match="bank damaged"):
         list(Dispatcher(Broken(1)).run(jobs(b"a")))
-    assert raised.value.code == "bank-corrupt"

@@ -36,8 +36,8 @@ def test_it_writes_a_table_in_which_no_cell_is_a_formula(findings: Path, tmp_pat
     with open(tmp_path / "t.csv", encoding="utf-8-sig", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [row["path"] for row in rows] == [
-        "/e/=HYPERLINK(0).jpg", "/e/+plus\\x0a.jpg", "/e/notes.txt", "'=cmd|'' /C calc'!A0", "'@sum"
-    ] or rows[3]["path"].startswith("'=")  # fmt: skip
+        "/e/=HYPERLINK(0).jpg", "/e/+plus\\x0a.jpg", "/e/notes.txt", "'=cmd|' /C calc'!A0", "'@sum"
+    ]  # fmt: skip
     assert not any(cell[:1] in set("=+-@\t\r") for row in rows for cell in row.values())
     first = rows[0]
     assert (first["verdict"], first["kind"], first["bank"], first["entry"]) == ("near", "illegal", "DEMO", "4")

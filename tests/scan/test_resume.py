@@ -209,3 +209,23 @@ def test_it_refuses_a_state_it_cannot_read(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "state.json").write_bytes(data)
     with pytest.raises(ScanError):
         load_state(tmp_path)
+
+
+def test_it_does_not_resume_where_no_scan_was(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_bytes(b"dear")
+    with pytest.raises(ConfigError, match="not empty"):
+        open_state(tmp_path, state(), resume=True)
+
+
+def test_it_begins_anew_after_a_kill_in_its_first_moment(tmp_path: Path) -> None:
+    (tmp_path / FINDINGS).touch()
+    (tmp_path / "state.json.new").write_bytes(b"{")
+    assert open_state(tmp_path, state(), resume=True) == state()
+
+
+def test_it_lets_one_scan_write_at_a_time(tmp_path: Path) -> None:
+    first = Journal(tmp_path)
+    with pytest.raises(ConfigError, match="another scan"):
+        Journal(tmp_path)
+    first.close()
+    Journal(tmp_path).close()

@@ -6,16 +6,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from leadline.domain import Entry, Isolation, Kind
-from leadline.errors import ConfigError, Interrupted
+from leadline.errors import ConfigError, Interrupted, SandboxUnavailable
 from leadline.match.bank import Bank
 from leadline.media import scenes
-from leadline.media.client import Sandbox, SandboxViolation
+from leadline.media.client import Member, Sandbox, SandboxViolation
 from leadline.scan import run as run_module
 from leadline.scan.hashing import FileHasher, hash_file
 from leadline.scan.run import ProgressEvent, default_workers, scan_paths
@@ -221,6 +221,58 @@ def test_it_redoes_a_batch_file_by_file_when_the_decoder_died(
     assert told["known-2.jpg"]["error"] == {"code": "child-died", "message": "the decoder died"}
     assert told["known-2.jpg"]["verdict"] == "known"  # by its exact hash
     assert told["known-1.jpg"]["pdq"] is not None
+
+
+def test_it_starts_the_decoders_anew_when_their_process_is_gone(
+    evidence: Path, bank: Path, scanned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twice: in the batch, and when the same file comes again alone; its exact digests stand."""
+    real, size, deaths = Sandbox.open_picture, (evidence / "known-2.jpg").stat().st_size, []
+
+    def vanish(self: Sandbox, size_bytes: int, *, grey: bool = False) -> object:
+        if size_bytes == size and len(deaths) < 2:
+            deaths.append(size_bytes)
+            self.close()
+        return real(self, size_bytes, grey=grey)
+
+    monkeypatch.setattr(Sandbox, "open_picture", vanish)
+    scan_paths([evidence], [bank], tmp_path / "out")
+    told = {str(f["path"]): f for f in findings(tmp_path / "out")}
+    lost = [f for f in told.values() if f.get("error", {}).get("code") == "sandbox-unavailable"]  # type: ignore[attr-defined]
+    assert [f["path"] for f in lost] == [f"{evidence}/known-2.jpg"]
+    assert lost[0]["verdict"] == "known"
+    before = {str(f["path"]): (f["verdict"], f["pdq"]) for f in findings(scanned)}
+    assert {path: (f["verdict"], f["pdq"]) for path, f in told.items() if f is not lost[0]}.items() <= before.items()
+
+
+def test_it_reads_a_container_once_more_when_its_sandbox_is_gone(
+    evidence: Path, bank: Path, scanned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, deaths = Sandbox.members, []
+
+    def vanish(self: Sandbox, fd_or_size: int, *, from_fd: bool) -> Iterator[Member]:
+        for number, member in enumerate(real(self, fd_or_size, from_fd=from_fd)):
+            if number == 1 and not deaths:
+                deaths.append(number)
+                raise SandboxUnavailable("the decoders' process is gone")
+            yield member
+
+    monkeypatch.setattr(Sandbox, "members", vanish)
+    scan_paths([evidence], [bank], tmp_path / "out")
+    assert deaths == [1]
+    assert (tmp_path / "out/findings.jsonl").read_bytes() == (scanned / "findings.jsonl").read_bytes()
+
+
+def test_it_stops_where_decoders_cannot_be_contained_any_more(
+    evidence: Path, bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Sandbox, fd_or_size: int, *, from_fd: bool) -> Iterator[Member]:
+        raise SandboxUnavailable("the sandbox does not hold")
+
+    monkeypatch.setattr(Sandbox, "members", refuse)
+    with pytest.raises(SandboxUnavailable):
+        scan_paths([evidence], [bank], tmp_path / "out")
+    assert b"does not hold" not in (tmp_path / "out/findings.jsonl").read_bytes()
 
 
 def test_it_outlives_a_fault_of_its_own_on_one_file(

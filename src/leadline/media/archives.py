@@ -63,24 +63,37 @@ def unpack(source: BinaryIO, size_bytes: int, limits: Limits, outlet: Outlet) ->
 
 
 def _unpack_zip(source: BinaryIO, out: Counted) -> Status:
+    size_bytes = source.seek(0, io.SEEK_END)
     try:
         end = zipfile._EndRecData(source)  # type: ignore[attr-defined]
-        if not end or end[zipfile._ECD_ENTRIES_TOTAL] > out._limits.max_members:  # type: ignore[attr-defined]
-            return _salvage_zip(source, out)
+        if not end or end[zipfile._ECD_ENTRIES_TOTAL] > out.limits.max_members:  # type: ignore[attr-defined]
+            return _salvage_zip(source, out, 0, size_bytes)
         archive = zipfile.ZipFile(source)
     except Exception:
-        return _salvage_zip(source, out)
+        return _salvage_zip(source, out, 0, size_bytes)
+    # A directory that does not span the file hides members from whoever trusts it: two zips in one, or the directory
+    # of a zip within a zip whose own was cut off.
+    first = min((info.header_offset for info in archive.infolist()), default=archive.start_dir)
+    last = end[zipfile._ECD_LOCATION] + _END_BYTES + len(archive.comment)  # type: ignore[attr-defined]
+    outside = [_salvage_zip(source, out, 0, first)]
     for info in archive.infolist():
-        kind = _zip_kind(info)
-        stream = None
-        if kind is Status.OK:
-            try:
-                stream = archive.open(info)
-            except Exception as error:
-                kind = status_of(error)
-        if out.begin(_zip_name(info), info.file_size, kind) and stream:
-            out.copy(stream)
-    return Status.OK
+        _unpack_entry(archive, info, out)
+    outside.append(_salvage_zip(source, out, last, size_bytes))
+    return max(outside)
+
+
+_END_BYTES = 22
+
+
+def _unpack_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, out: Counted) -> None:
+    kind, stream = _zip_kind(info), None
+    if kind is Status.OK:
+        try:
+            stream = archive.open(info)
+        except Exception as error:
+            kind = status_of(error)
+    if out.begin(_zip_name(info), info.file_size, kind) and stream:
+        out.copy(stream)
 
 
 def _zip_name(info: zipfile.ZipInfo) -> bytes:
@@ -104,14 +117,16 @@ def _zip_kind(info: zipfile.ZipInfo) -> Status:
 _LOCAL = struct.Struct("<4sHHHHHIIIHH")
 
 
-def _salvage_zip(source: BinaryIO, out: Counted) -> Status:
-    """A zip whose directory is lost (cut off, carved, damaged): its members by their own headers, in file order."""
-    at, whole_bytes = 0, source.seek(0, io.SEEK_END)
-    while (at := _find(source, b"PK\x03\x04", at)) >= 0:
+def _salvage_zip(source: BinaryIO, out: Counted, at: int, until: int) -> Status:
+    """Members by their own headers, in file order, where no directory tells of them; TRUNCATED if there were any,
+    or if that is all there is to the file."""
+    found = (at, until) == (0, source.seek(0, io.SEEK_END))
+    while 0 <= (at := _find(source, b"PK\x03\x04", at)) < until:
         source.seek(at)
         fields = source.read(_LOCAL.size)
         if len(fields) < _LOCAL.size:
             break
+        found = True
         _, _, flags, method, _, _, _, packed, size, name_bytes, extra_bytes = _LOCAL.unpack(fields)
         name = source.read(name_bytes)
         at += _LOCAL.size + name_bytes + extra_bytes
@@ -124,8 +139,8 @@ def _salvage_zip(source: BinaryIO, out: Counted) -> Status:
             source.seek(at)
             out.copy(data)
         # Past the member, so that a zip stored in it is not taken apart here; into it where its size is no guide.
-        at += packed if known and at + packed <= whole_bytes else data.used_bytes
-    return Status.TRUNCATED
+        at += packed if known and at + packed <= until else data.used_bytes
+    return Status.TRUNCATED if found else Status.OK
 
 
 def _find(source: BinaryIO, mark: bytes, at: int) -> int:

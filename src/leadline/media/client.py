@@ -74,6 +74,7 @@ class Sandbox:
         self._unsafe = unsafe
         self._is_batch = False
         self._wall: Wall | None = None
+        self._opened = 0  # tells the views of one picture from those of the next
         self._served_files = 0
         self._child_can = Needs.NOTHING
         self._waited_s = 0.0
@@ -160,6 +161,7 @@ class Sandbox:
         if size_bytes > self.limits.max_file_bytes:
             raise refusal(Status.TOO_LARGE)
         self._first, self._has_more, self._waited_s = None, False, 0.0
+        self._opened += 1
         mime = sniff(self.wall.peek(4096))
         if mime not in PICTURE_TYPES:
             raise refusal(Status.UNSUPPORTED)
@@ -180,9 +182,11 @@ class Sandbox:
         """
         if self._first is None:
             return
-        view, self._first = self._first, None
+        view, self._first, opened = self._first, None, self._opened
         yield view
         for _ in range(self.limits.max_frames + _COMPOSITES + 1 if self._has_more else 0):
+            if self._opened != opened:
+                raise RuntimeError("another picture was opened before this one's views had ended")
             self.wall.ask(Request(Op.NEXT))
             answer = self._hear(Kind.VIEW)
             if answer.kind is Kind.END:
@@ -191,6 +195,8 @@ class Sandbox:
                     raise refusal(answer.status)
                 return
             yield self._view(answer)
+        if self._opened != opened:
+            return
         if self._has_more:
             raise self.wall.fail(Status.OUT_OF_BOUNDS, "the decoder went on and on")
         self._finish_file()
@@ -264,10 +270,11 @@ class Sandbox:
         self._first, self._has_more = None, False
         cpu_s = members.cpu_budget_s(self.limits)
         self.wall.begin_child(cpu_s, needs=Needs.ARCHIVES, container_fd=fd_or_size if from_fd else None)
+        begun = self.wall.children_begun
         try:
             yield from Unpacking(self.wall, packed_bytes, from_fd=from_fd).members()
         finally:
-            if self._wall is not None:
+            if self._wall is not None and self._wall.children_begun == begun:
                 self._wall.end_child()
 
 

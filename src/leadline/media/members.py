@@ -71,8 +71,8 @@ class Unpacking:
     """One container being read by a child that `wall` has begun for it."""
 
     def __init__(self, wall: Wall, packed_bytes: int, *, from_fd: bool) -> None:
-        self._wall, self._limits = wall, wall.limits
-        self._request = Request(Op.UNPACK, int(from_fd), packed_bytes)
+        self._wall, self._limits, self._child = wall, wall.limits, wall.children_begun
+        self._from_fd, self._packed_bytes = from_fd, packed_bytes
         ratio_bytes = max(RATIO_FREE_BYTES, self._limits.max_ratio * packed_bytes)
         self._most_bytes = min(self._limits.max_total_bytes, ratio_bytes)
         self._waited_s = 0.0
@@ -82,7 +82,7 @@ class Unpacking:
 
     def members(self) -> Iterator[Member]:
         """Raises UntrustedMediaError after the last member where the container is damaged or passes a limit."""
-        self._wall.ask(self._request)
+        self._ask(Op.UNPACK)
         while self._phase is not _Phase.OVER:
             answer = self._hear(Kind.MEMBER)
             if answer.kind is Kind.MEMBER:
@@ -94,9 +94,9 @@ class Unpacking:
 
     def _pass_by(self, answer: Answer) -> None:
         if self._phase is _Phase.OFFERED and answer.status is not Status.OK:
-            self._wall.ask(Request(Op.NEXT))
+            self._ask(Op.NEXT)
         elif self._phase in (_Phase.OFFERED, _Phase.CHUNK):
-            self._wall.ask(Request(Op.SKIP))
+            self._ask(Op.SKIP)
         else:
             return
         self._phase = _Phase.PASSED
@@ -114,7 +114,7 @@ class Unpacking:
     def _chunks(self, number: int) -> Iterator[memoryview]:
         if number != self._count or self._phase is not _Phase.OFFERED:
             raise RuntimeError("a member's bytes can be read once, before the next member is asked for")
-        self._wall.ask(Request(Op.NEXT))
+        self._ask(Op.NEXT)
         while True:
             self._phase = _Phase.PASSED
             answer = self._hear(Kind.CHUNK, Kind.MEMBER_END)
@@ -124,7 +124,7 @@ class Unpacking:
             yield self._chunk(answer)
             if self._count != number or self._phase is not _Phase.CHUNK:
                 return  # the caller has gone on to the next member meanwhile
-            self._wall.ask(Request(Op.NEXT))
+            self._ask(Op.NEXT)
         if answer.status is not Status.OK:
             raise refusal(answer.status)
 
@@ -135,6 +135,11 @@ class Unpacking:
         if too_many or not 0 < answer.count <= wire.CHUNK_BYTES:
             raise self._wall.fail(Status.OUT_OF_BOUNDS, "the unpacker passed a limit")
         return memoryview(self._wall.output)[: answer.count].toreadonly()
+
+    def _ask(self, op: Op) -> None:
+        if self._wall.children_begun != self._child:
+            raise RuntimeError("the sandbox has gone on to something else; decode members in a second one")
+        self._wall.ask(Request(op, int(self._from_fd), self._packed_bytes))
 
     def _hear(self, *expected: Kind) -> Answer:
         earned_s = _time_earned_s(self._limits, self._bytes_out, self._count)

@@ -26,19 +26,19 @@ class Counted:
     """An outlet with the limits of one container; raises Refused when one is passed."""
 
     def __init__(self, outlet: Outlet, packed_bytes: int, limits: Limits) -> None:
-        self._outlet, self._limits = outlet, limits
+        self._outlet, self.limits = outlet, limits
         self._members = self._total_bytes = self._member_bytes = 0
         self._most_bytes = min(limits.max_total_bytes, max(RATIO_FREE_BYTES, limits.max_ratio * packed_bytes))
         self._past_most = Status.TOO_LARGE if self._most_bytes == limits.max_total_bytes else Status.RATIO_EXCEEDED
 
     def begin(self, name: bytes, size_bytes: int, status: Status = Status.OK) -> bool:
         self._members += 1
-        if self._members > self._limits.max_members:
+        if self._members > self.limits.max_members:
             raise Refused(Status.TOO_MANY_MEMBERS)
         self._member_bytes = 0
         if len(name) > MAX_NAME_BYTES:
             name, status = name[:MAX_NAME_BYTES], Status.NAME_TOO_LONG
-        if status is Status.OK and size_bytes > self._limits.max_member_bytes:
+        if status is Status.OK and size_bytes > self.limits.max_member_bytes:
             status = Status.TOO_LARGE
         return self._outlet.begin(name, max(0, min(size_bytes, (1 << 63) - 1)), status) and status is Status.OK
 
@@ -51,7 +51,7 @@ class Counted:
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.spend(len(data))
         self._member_bytes += len(data)
-        if self._member_bytes > self._limits.max_member_bytes:
+        if self._member_bytes > self.limits.max_member_bytes:
             self._outlet.end(Status.TOO_LARGE)
             raise Skipped
         self._outlet.write(data)

@@ -13,6 +13,7 @@ import signal
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 
 class Attempt(IntEnum):
@@ -56,6 +57,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _LIBC.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 _MACHINE = os.uname().machine if hasattr(os, "uname") else ""
 _ZYGOTE_PID = os.getpid()
+_EXEC_ARGUMENTS = (ctypes.c_char_p * 3)(b"python", b"--version", None)  # surely there, and soon over
 _IO_URING_SETUP, _CLONE3 = 425, 435
 _AT_FDCWD, _CLONE_NEWUSER, _PTRACE_TRACEME, _SIGCHLD = -100, 0x10000000, 0, 17
 _NUMBERS = {
@@ -83,11 +85,11 @@ def attempt(which: int, memory_bytes: int) -> int:
 
 def _bare(tried: Attempt) -> int:
     number = _NUMBERS[_MACHINE]
-    calls: dict[Attempt, tuple[int | bytes | None, ...]] = {
+    calls: dict[Attempt, tuple[Any, ...]] = {
         Attempt.READ_A_FILE: (number["openat"], _AT_FDCWD, b"/proc/self/cmdline", os.O_RDONLY, 0),
         Attempt.WRITE_A_FILE: (number["openat"], _AT_FDCWD, b"/dev/null", os.O_WRONLY, 0),
         Attempt.OPEN_A_SOCKET: (number["socket"], 2, 1, 0),
-        Attempt.RUN_A_PROGRAM: (number["execve"], b"/proc/self/exe", None, None),
+        Attempt.RUN_A_PROGRAM: (number["execve"], b"/proc/self/exe", _EXEC_ARGUMENTS, None),
         Attempt.START_A_PROCESS: (number["fork"], _SIGCHLD, 0, 0, 0, 0),
         Attempt.CLONE_A_PROCESS: (_CLONE3, struct.pack("=11Q", *(0,) * 4, _SIGCHLD, *(0,) * 6), 88),
         Attempt.TRACE_A_PROCESS: (number["ptrace"], _PTRACE_TRACEME, 0, 0, 0),

@@ -67,6 +67,7 @@ class Wall:
         self.limits = limits
         self.versions: dict[str, str] = {}
         self._channel: socket.socket | None = None
+        self.children_begun = 0  # tells a reader whether the child is still the one it began
         self._unreaped = 0
         self._input_used_bytes = 0
         input_bytes = _whole_pages(limits.max_file_bytes)
@@ -146,6 +147,7 @@ class Wall:
         finally:
             theirs.close()
         self._channel = ours
+        self.children_begun += 1
 
     def end_child(self) -> None:
         """Have the child killed, if there is one. The zygote's answer is collected later, off the hot path."""

@@ -6,11 +6,11 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from leadline.errors import LeadlineError, UntrustedMediaError
+from leadline.errors import LeadlineError, SandboxUnavailable, UntrustedMediaError
 from leadline.media.client import Member, Sandbox, SandboxViolation
 from leadline.media.limits import Limits
 from leadline.media.sniff import ARCHIVE_TYPES, PICTURE_TYPES, sniff
-from leadline.scan.hashing import Digests, FileFacts, FileHasher, blank_facts
+from leadline.scan.hashing import Digests, FileFacts, FileHasher, blank_facts, renew_sandbox
 from leadline.scan.names import MEMBER_MARK
 from leadline.scan.reading import HEAD_BYTES, open_regular
 
@@ -81,6 +81,9 @@ class ContainerReader:
             with open_regular(path) as (fd, _):
                 members = self._room(1).members(fd, from_fd=True)
                 return (yield from self._walk(path, b"", members, 1, budget))
+        except SandboxUnavailable as error:
+            self.close()  # whichever it was that is gone: all are started anew when they are next needed
+            return error
         except LeadlineError as error:
             return error
 
@@ -112,6 +115,8 @@ class ContainerReader:
                 if len(held) >= GROUP_FILES or held_bytes >= GROUP_BYTES:
                     yield self._finish(path, held)
                     held, held_bytes = [], 0
+        except SandboxUnavailable:
+            raise  # the container will be read anew, so what is in hand comes again
         except LeadlineError as error:
             fault = error
         yield self._finish(path, held)
@@ -190,6 +195,8 @@ class ContainerReader:
                 return [self._facts(path, part) for part in held]
             except SandboxViolation:
                 pass
+            except SandboxUnavailable:
+                renew_sandbox(self._pictures)
             finally:
                 self._pictures.end_batch()
         return [self._facts(path, part) for part in held]
@@ -204,7 +211,10 @@ class ContainerReader:
             )
         if part.data is None:
             return self._hasher.describe_member(path, part.name, part.head, part.size_bytes, part.exact)
-        return self._hasher.hash_buffer(path, part.name, memoryview(part.data), part.exact)
+        facts = self._hasher.hash_buffer(path, part.name, memoryview(part.data), part.exact)
+        if isinstance(facts.error, SandboxUnavailable):
+            renew_sandbox(self._pictures)
+        return facts
 
 
 def _bare_name(container: bytes) -> bytes:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.domain import Fingerprints, Isolation, PdqFamily, ViewHashes
-from leadline.errors import ConfigError, LeadlineError, UntrustedMediaError
+from leadline.errors import ConfigError, LeadlineError, SandboxUnavailable, UntrustedMediaError
 from leadline.match import pdq
 from leadline.match.fingerprints import FingerprintKind
 from leadline.media.client import PictureFacts, Sandbox, SandboxViolation, View
@@ -135,12 +135,13 @@ class FileHasher:
     def hash_path(self, path: bytes) -> FileFacts:
         """Never raises for what a file is or holds: that stands in `error`.
 
-        Raises SandboxViolation only while a batch is open: the caller redoes the batch file by file.
+        Raises SandboxViolation and SandboxUnavailable only while a batch is open: the caller redoes the batch file
+        by file (after `renew_sandbox`, where it is gone).
         """
         try:
             with open_regular(path) as (fd, status):
                 return self._hash_fd(path, fd, status)
-        except SandboxViolation:
+        except (SandboxViolation, SandboxUnavailable):
             raise
         except LeadlineError as error:
             return blank_facts(path, self._sandbox.isolation, error=error)
@@ -216,7 +217,7 @@ class FileHasher:
                 hashes, serial = self._hash_view(view)
                 found += hashes
                 recomputed, partial = recomputed or serial, partial or view.partial
-        except SandboxViolation as violation:
+        except (SandboxViolation, SandboxUnavailable) as violation:
             if self._sandbox.isolation is Isolation.BATCH:
                 raise
             error = violation
@@ -257,6 +258,12 @@ def _tell(facts: PictureFacts | None, partial: bool, frames_hashed: int) -> tupl
     if facts is not None and facts.frames > max(frames_hashed, 1):
         told.append(f"{frames_hashed or 1} of {facts.frames} frames hashed")
     return tuple(told)
+
+
+def renew_sandbox(sandbox: Sandbox) -> None:
+    """A new process for decoders where the old one is gone (killed for want of memory, say). Raises as `start`."""
+    sandbox.close()
+    sandbox.start()
 
 
 def turn_upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:

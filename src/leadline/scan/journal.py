@@ -42,6 +42,7 @@ class Run(msgspec.Struct):
     resumed_findings: int = 0
     ended: str | None = None
     lists: list[ListState] = []
+    version: str = ""
 
 
 class State(msgspec.Struct):
@@ -110,11 +111,11 @@ def open_state(out: Path, wanted: State, *, resume: bool) -> State:
     try:
         out.mkdir(parents=True, exist_ok=True)
         old = load_state(out)
-        if not resume and any(out.iterdir()):
+        if not (resume and old) and any(map(_is_foreign, out.iterdir())):
             raise ConfigError(
                 "the output folder is not empty",
                 where=str(out),
-                mend="add --resume to go on with its scan, or name another",
+                mend="add --resume to go on with its scan, or name another" if old else "name another",
             )
     except OSError as error:
         what = f"the output folder cannot be used: {os.strerror(error.errno or 0)}"
@@ -124,6 +125,11 @@ def open_state(out: Path, wanted: State, *, resume: bool) -> State:
     _refuse_other_scan(out, old, wanted)
     old.finished = False
     return old
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a file may be of use to someone; what a scan killed in its first moment left is not."""
+    return path.name != f"{STATE}.new" and not (path.name == FINDINGS and path.stat().st_size == 0)
 
 
 def _refuse_other_scan(out: Path, old: State, wanted: State) -> None:
@@ -182,6 +188,15 @@ def read_findings(path: Path) -> Iterator[tuple[Finding, int, int]]:
             yield finding, start, end
 
 
+def _lock(stream: BinaryIO) -> None:
+    """For as long as it is open; the kernel takes the lock back from whoever dies."""
+    try:
+        import fcntl
+    except ImportError:
+        return  # no such locks on this system
+    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 class Journal:
     """The one writer of findings.jsonl: each `append` is one write, so a kill leaves whole lines or one torn one."""
 
@@ -189,6 +204,13 @@ class Journal:
         self._out = out
         self._stream: BinaryIO = open(out / FINDINGS, "ab", buffering=0)
         self._unsynced = 0
+        try:
+            _lock(self._stream)
+        except OSError:
+            self._stream.close()
+            raise ConfigError(
+                "another scan is writing there", where=str(out), mend="wait until it ends, or name another --out"
+            ) from None
 
     def append(self, lines: Sequence[bytes]) -> None:
         data = b"".join(lines)

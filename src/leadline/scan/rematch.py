@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+import leadline
 from leadline.errors import ConfigError, InputError, Interrupted, LeadlineError
 from leadline.match.bank import Bank
 from leadline.match.matcher import MatchAnswer, Matcher
@@ -47,10 +49,10 @@ def rematch(
     if not source.is_file():
         raise ConfigError("no findings there", where=str(source), mend="name a scan's folder or its findings.jsonl")
     opened = [bank if isinstance(bank, Bank) else Bank.open(Path(bank)) for bank in banks]
-    config = wire.LaneConfig([str(bank.path) for bank in opened], Limits(), radius_bits)
+    config = wire.LaneConfig([os.fsencode(bank.path) for bank in opened], Limits(), radius_bits)
     folder = Path(out)
     state = open_state(folder, _state(source, opened, radius_bits), resume=False)
-    state.runs.append(Run(started=utc_now(), lists=[list_state(bank) for bank in opened]))
+    state.runs.append(Run(started=utc_now(), version=leadline.__version__, lists=[list_state(bank) for bank in opened]))
     matcher = Matcher(opened, radius_bits=radius_bits)
     try:
         _rematch(source, folder, matcher, state, progress)

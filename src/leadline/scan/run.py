@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import leadline
 from leadline.errors import Interrupted
 from leadline.match.bank import Bank
 from leadline.match.matcher import Matcher
@@ -89,7 +90,7 @@ def scan_paths(
     opened = [bank if isinstance(bank, Bank) else Bank.open(Path(bank)) for bank in banks]
     Matcher(opened, radius_bits=radius_bits)  # refuses lists that cannot be told apart, before anything is written
     config = wire.LaneConfig(
-        banks=[str(Path(bank.path).absolute()) for bank in opened],
+        banks=[os.fsencode(Path(bank.path).absolute()) for bank in opened],
         limits=limits or Limits(),
         radius_bits=radius_bits,
         unsafe_decode=unsafe_decode,
@@ -97,8 +98,13 @@ def scan_paths(
     )
     state = open_state(folder, _wanted_state(sources, opened, config), resume=resume)
     scan = _Scan(folder, sources, opened, state, progress)
-    scan.run(lambda: _open_lanes(config, workers or default_workers(), ray_address), lambda: InlineLane(config))
-    return finish_output(folder, state, config, csv=csv, vics=vics, progress=scan.tell)
+    try:
+        scan.run(lambda: _open_lanes(config, workers or default_workers(), ray_address), lambda: InlineLane(config))
+        return finish_output(folder, state, config, csv=csv, vics=vics, progress=scan.tell)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "scan interrupted", where=show_name(os.fsencode(folder)), mend="run the same command with --resume"
+        ) from None
 
 
 def _wanted_state(sources: Sequence[Source], banks: Sequence[Bank], config: wire.LaneConfig) -> State:
@@ -135,7 +141,7 @@ class Counting:
 
     def stop(self) -> None:
         self._stop.set()
-        self._thread.join()
+        self._thread.join(timeout=1.0)  # a hung mount must not hang the end of a scan too
 
 
 @dataclass
@@ -155,21 +161,18 @@ class _Scan:
     saved_s: float = 0.0
 
     def run(self, open_lanes: Callable[[], Lanes], open_inline: Callable[[], Lanes]) -> None:
-        self.current = Run(started=utc_now(), lists=[list_state(bank) for bank in self.banks])
+        journal = Journal(self.out)
+        lists = [list_state(bank) for bank in self.banks]
+        self.current = Run(started=utc_now(), version=leadline.__version__, lists=lists)
         self.state.runs.append(self.current)
-        save_state(self.out, self.state)
         counting = Counting(self.sources) if self.progress else None
         self.counting = counting
-        journal = Journal(self.out)
         try:
+            save_state(self.out, self.state)
             self._scan(journal, open_lanes, open_inline)
             journal.sync()
             (self.out / REST).unlink(missing_ok=True)
             self.state.finished = True
-        except KeyboardInterrupt:
-            raise Interrupted(
-                "scan interrupted", where=str(self.out), mend="run the same command with --resume"
-            ) from None
         finally:
             if counting:
                 counting.stop()

@@ -109,20 +109,22 @@ class PathSource:
         return Listed(path, (self.number, names), fault=(fault.code, fault.what))
 
     def count(self, stop: Callable[[], bool]) -> Iterator[int]:
-        """Fast and rough: no stat; a folder that cannot be listed counts as one."""
+        """Fast: no look at files, one at each folder; a folder that cannot be entered counts as one."""
         if not os.path.isdir(self.root) or os.path.islink(self.root):
             yield 1
             return
-        waiting = [self.root]
+        waiting, device = [self.root], os.lstat(self.root).st_dev
         while waiting and not stop():
-            number, folders = _count_folder(waiting.pop())
+            number, folders = _count_folder(waiting.pop(), device)
             waiting += folders
             yield number
 
 
-def _count_folder(path: bytes) -> tuple[int, list[bytes]]:
+def _count_folder(path: bytes, device: int) -> tuple[int, list[bytes]]:
     number, folders = 0, []
     try:
+        if os.lstat(path).st_dev != device:
+            return 1, []
         with os.scandir(path) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):

@@ -19,7 +19,7 @@ MAX_FRAME_BYTES = 1 << 30
 class LaneConfig(msgspec.Struct, frozen=True, array_like=True):
     """All a lane needs to start. Banks are folders every lane can read; radius_bits None = each bank's own."""
 
-    banks: list[str]
+    banks: list[bytes]
     limits: Limits
     radius_bits: int | None = None
     unsafe_decode: bool = False
@@ -108,9 +108,20 @@ def decode_reply(untrusted: bytes) -> Reply:
     reply = _decode(_replies, untrusted)
     if isinstance(reply, Reply):
         return reply
-    error = ScanError(reply.what, where=reply.where, mend=reply.mend, code=reply.code)
+    error = _class_of(reply.code)(reply.what, where=reply.where, mend=reply.mend, code=reply.code)
     error.exit_code = reply.exit_code
     raise error
+
+
+def _class_of(code: str) -> type[LeadlineError]:
+    """The class in the tree that bears this code; ScanError where none does."""
+    waiting: list[type[LeadlineError]] = [LeadlineError]
+    while waiting:
+        found = waiting.pop()
+        if found.code == code:
+            return found
+        waiting += found.__subclasses__()
+    return ScanError
 
 
 def failure_of(error: LeadlineError) -> Failure:

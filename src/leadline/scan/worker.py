@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from leadline.domain import Isolation, PdqFamily, Verdict
-from leadline.errors import LeadlineError
+from leadline.errors import LeadlineError, SandboxUnavailable
 from leadline.match.bank import Bank
 from leadline.match.matcher import MatchAnswer, Matcher
 from leadline.media.client import Sandbox, SandboxViolation
@@ -26,7 +26,7 @@ from leadline.media.sniff import ARCHIVE_TYPES
 from leadline.scan import wire
 from leadline.scan.containers import ContainerReader, container_facts
 from leadline.scan.finding import encode_line, make_finding
-from leadline.scan.hashing import FileFacts, FileHasher, blank_facts
+from leadline.scan.hashing import FileFacts, FileHasher, blank_facts, renew_sandbox
 from leadline.scan.names import show_name
 from leadline.scan.verdict import judge, match_reasons
 
@@ -55,7 +55,8 @@ class Lane:
 
     def _start(self) -> None:
         config = self._config
-        self._matcher = Matcher([Bank.open(Path(path)) for path in config.banks], radius_bits=config.radius_bits)
+        banks = [Bank.open(Path(os.fsdecode(path))) for path in config.banks]
+        self._matcher = Matcher(banks, radius_bits=config.radius_bits)
         self._sandbox = self._open.enter_context(self._new_sandbox())
         self._hasher = FileHasher(self._sandbox, grey=config.grey, limits=config.limits)
         self._suit_hasher()
@@ -101,20 +102,35 @@ class Lane:
     def _open_container(
         self, fact: FileFacts, done: int
     ) -> Generator[wire.Reply, None, tuple[FileFacts, int]]:
-        """Reply with the members' findings as they come; return the container's own facts and how many there were."""
+        """Reply with the members' findings as they come; return the container's own facts and how many there were.
+
+        Where its sandbox is gone it is read once more, passing over what was told: that is no fault of the file's.
+        """
         count = 0
-        groups = self._containers.read(fact.path)
-        while True:
-            try:
-                group = next(groups)
-            except StopIteration as stop:
-                return container_facts(fact, count, stop.value), count
-            if not group:
-                continue
-            count += len(group)
-            told = [self._conclude(f, a) for f, a in zip(group, self._match(group), strict=True)]
-            verdicts = dict(Counter(str(verdict) for _, verdict in told))
-            yield wire.Reply([line for line, _ in told], done, False, verdicts=verdicts)
+        fault: LeadlineError | None = None
+        for _ in range(2):
+            passed = 0
+            groups = self._containers.read(fact.path)
+            while True:
+                try:
+                    group = next(groups)
+                except StopIteration as stop:
+                    fault = stop.value
+                    break
+                fresh = group[max(0, count - passed) :]
+                passed += len(group)
+                if fresh:
+                    count += len(fresh)
+                    yield self._tell_members(fresh, done)
+            if not isinstance(fault, SandboxUnavailable):
+                return container_facts(fact, count, fault), count
+        assert fault is not None
+        raise fault
+
+    def _tell_members(self, group: list[FileFacts], done: int) -> wire.Reply:
+        told = [self._conclude(f, a) for f, a in zip(group, self._match(group), strict=True)]
+        verdicts = dict(Counter(str(verdict) for _, verdict in told))
+        return wire.Reply([line for line, _ in told], done, False, verdicts=verdicts)
 
     def _match(self, facts: list[FileFacts]) -> list[MatchAnswer]:
         return self._matcher.match([fact.fingerprints for fact in facts])
@@ -145,6 +161,8 @@ class Lane:
             return [self._hash(item) for item in work.items]
         except SandboxViolation:
             pass
+        except SandboxUnavailable:
+            renew_sandbox(self._sandbox)
         finally:
             self._sandbox.end_batch()
         return [self._hash(item) for item in work.items]
@@ -154,11 +172,13 @@ class Lane:
             return listed_facts(item, self._sandbox.isolation)
         try:
             facts = self._hasher.hash_path(item.path)
-        except SandboxViolation:
+        except (SandboxViolation, SandboxUnavailable):
             raise
         except Exception as fault:  # one file must never end a scan: it gets a verdict, the fault goes to stderr
             traceback.print_exc()
             facts = blank_facts(item.path, self._sandbox.isolation, error=_internal(fault, item.path))
+        if isinstance(facts.error, SandboxUnavailable):
+            renew_sandbox(self._sandbox)
         if facts.error is not None and not facts.fingerprints.exact:
             return replace(facts, size_bytes=item.size_bytes, mtime_ns=item.mtime_ns, ctime_ns=item.ctime_ns)
         return facts
