@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from leadline.errors import ConfigError
+from leadline.scan import sources
 from leadline.scan.sources import PathSource, open_sources, refuse_out_inside
 
 
@@ -67,16 +68,45 @@ def test_it_does_not_enter_another_file_system() -> None:
 def test_it_reports_a_folder_it_may_not_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path / "closed/file")
     touch(tmp_path / "open/file")
-    real = os.listdir
+    real = sources.list_folder
 
-    def listdir(path: bytes) -> list[bytes]:
+    def listing(path: bytes) -> list[bytes]:
         if path.endswith(b"closed"):
             raise PermissionError(13, "no")
         return real(path)
 
-    monkeypatch.setattr(os, "listdir", listdir)
+    monkeypatch.setattr(sources, "list_folder", listing)
     closed, _ = PathSource(os.fsencode(tmp_path)).walk()
     assert closed.fault == ("permission-denied", "could not be read: Permission denied")
+
+
+def test_it_does_not_follow_a_link_put_in_the_place_of_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path / "source/folder/inside")
+    touch(tmp_path / "elsewhere/secret")
+    real = sources.list_folder
+
+    def swap_and_list(path: bytes) -> list[bytes]:
+        if path.endswith(b"folder"):
+            (tmp_path / "source/folder").rename(tmp_path / "away")
+            (tmp_path / "source/folder").symlink_to(tmp_path / "elsewhere")
+        return real(path)
+
+    monkeypatch.setattr(sources, "list_folder", swap_and_list)
+    (only,) = PathSource(os.fsencode(tmp_path / "source")).walk()
+    assert only.path.endswith(b"folder")
+    assert only.fault is not None
+
+
+def test_it_leaves_the_access_times_of_folders_alone(tmp_path: Path) -> None:
+    touch(tmp_path / "a/b/file")
+    folders = [tmp_path, tmp_path / "a", tmp_path / "a/b"]
+    for folder in folders:
+        os.utime(folder, ns=(1_000_000_000, folder.stat().st_mtime_ns))
+    source = PathSource(os.fsencode(tmp_path))
+    assert len(list(source.walk())) == sum(source.count(lambda: False)) == 1
+    assert [folder.stat().st_atime_ns for folder in folders] == [1_000_000_000] * 3
 
 
 def test_it_takes_a_single_file_as_a_source(tmp_path: Path) -> None:

@@ -270,7 +270,10 @@ def _keep_only(descriptors: list[int]) -> None:
 
 
 def _receive_with_descriptors(control: socket.socket) -> tuple[bytes, list[int]]:
-    message, ancillary, _, _ = control.recvmsg(_MESSAGE_BYTES, socket.CMSG_SPACE(2 * 4))
+    try:
+        message, ancillary, _, _ = control.recvmsg(_MESSAGE_BYTES, socket.CMSG_SPACE(2 * 4))
+    except ConnectionResetError:  # the parent went without reading our last word: the end, as when it closes
+        return b"", []
     descriptors = array.array("i")
     for level, kind, data in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):

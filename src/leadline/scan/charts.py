@@ -7,7 +7,7 @@ from html import escape
 
 Rows = Sequence[tuple[str, int]]
 _WIDTH = 560
-_BARS_WIDTH, _ROW, _LABEL, _VALUE = 430, 28, 158, 58
+_BARS_WIDTH, _ROW, _LABEL, _VALUE = 440, 28, 176, 58
 _COLUMN_HEIGHT = 176
 
 

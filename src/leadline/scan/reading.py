@@ -52,13 +52,35 @@ def describe_mode(mode: int) -> str:
     return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else "neither file nor folder, not opened"
 
 
-def _open(path: bytes) -> int:
+def _open(path: bytes, flags: int = 0) -> int:
     try:
-        return os.open(path, _BASE | _NOATIME)
+        return os.open(path, _BASE | _NOATIME | flags)
     except PermissionError:
         if not _NOATIME:
             raise
-    return os.open(path, _BASE)  # O_NOATIME is for the owner and root only
+    return os.open(path, _BASE | flags)  # O_NOATIME is for the owner and root only
+
+
+@contextmanager
+def open_folder(path: bytes) -> Iterator[int | bytes]:
+    """What to list a folder by, so that a link put in its place is not followed and its access time stays.
+
+    A descriptor, or the path itself on systems that cannot list by descriptor. Raises OSError.
+    """
+    if os.listdir not in os.supports_fd:
+        yield path
+        return
+    fd = _open(path, os.O_DIRECTORY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def list_folder(path: bytes) -> list[bytes]:
+    """The names in a folder, sorted by their bytes. Raises OSError."""
+    with open_folder(path) as folder:
+        return sorted(os.fsencode(name) for name in os.listdir(folder))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from leadline.errors import ConfigError
 from leadline.scan.names import show_name
-from leadline.scan.reading import describe_mode, os_fault
+from leadline.scan.reading import describe_mode, list_folder, open_folder, os_fault
 
 Names = tuple[bytes, ...]
 _END: tuple[Names, None] = ((), None)
@@ -94,7 +94,7 @@ class PathSource:
                 return self._listed(path, names, status, "another file system, not entered")
             if not stat.S_ISDIR(status.st_mode):
                 return self._listed(path, names, status)
-            inside = sorted(os.listdir(path))
+            inside = list_folder(path)
         except OSError as error:
             return self._faulty(path, names, error)
         return (((*names, name), os.path.join(path, name)) for name in inside)
@@ -125,10 +125,10 @@ def _count_folder(path: bytes, device: int) -> tuple[int, list[bytes]]:
     try:
         if os.lstat(path).st_dev != device:
             return 1, []
-        with os.scandir(path) as entries:
+        with open_folder(path) as folder, os.scandir(folder) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
+                    folders.append(os.path.join(path, os.fsencode(entry.name)))
                 else:
                     number += 1
     except OSError:
