@@ -1,4 +1,4 @@
-"""A worker whose only codec does what the file tells it to: crash, hang, lie. Runs under the real lock, in tests only."""
+"""A worker whose only codec does what the file tells it to: crash, hang, lie. Under the real lock; for tests only."""
 
 from __future__ import annotations
 

@@ -19,11 +19,11 @@ import numpy as np
 import py7zr
 import pytest
 from PIL import Image
+from tests.media.conftest import encode
 
 from leadline.errors import UntrustedMediaError
 from leadline.media.client import Sandbox
 from leadline.media.limits import MIB, Limits
-from tests.media.conftest import encode
 
 LONG = np.random.default_rng(3).integers(0, 256, 5 * MIB + 77, dtype=np.uint8).tobytes()  # more than one chunk
 SHORT = b"a little text\n" * 40

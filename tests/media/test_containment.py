@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.contracts.sandbox import MARK, LockContract, SandboxContract, show
 
 from leadline.errors import SandboxUnavailable
 from leadline.media import wall
 from leadline.media.client import Sandbox, SandboxViolation
 from leadline.media.limits import MIB, Limits
-from tests.contracts.sandbox import MARK, LockContract, SandboxContract, show
 
 CONTRACTS = Path(__file__).parents[1] / "contracts"
 LIMITS = Limits(max_file_bytes=MIB, max_pixels=1_000_000, timeout_s=0.5, memory_bytes=256 * MIB, batch_files=3)

@@ -86,7 +86,10 @@ def weakened(monkeypatch: pytest.MonkeyPatch, code: str) -> Sandbox:
     return Sandbox(LIMITS)
 
 
-NO_FILTER = "prctl = lock.Lock._prctl\nlock.Lock._prctl = lambda self, what, *values: what == 22 or prctl(self, what, *values)"
+NO_FILTER = """
+prctl = lock.Lock._prctl
+lock.Lock._prctl = lambda self, what, *values: what == lock.PR_SET_SECCOMP or prctl(self, what, *values)
+"""
 
 
 def test_it_fails_closed_where_the_kernel_refuses_seccomp(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,20 @@ from hypothesis import strategies as st
 
 from leadline.media import wire
 from leadline.media.limits import Limits
-from leadline.media.wire import Alpha, Answer, Command, Kind, Needs, Op, Request, Start, Status, ViewName, WireError
+from leadline.media.wire import (
+    Alpha,
+    Answer,
+    Command,
+    Kind,
+    Needs,
+    Op,
+    Order,
+    Request,
+    Start,
+    Status,
+    ViewName,
+    WireError,
+)
 
 
 def test_it_brings_an_answer_back_whole() -> None:
@@ -33,8 +46,8 @@ def test_it_brings_an_answer_back_whole() -> None:
 
 def test_it_brings_a_request_a_command_and_a_start_back_whole() -> None:
     assert Request.unpack(Request(Op.DECODE, 1, 77).pack()) == Request(Op.DECODE, 1, 77)
-    packed = wire.pack_command(Command.FORK, needs=Needs.HEIF | Needs.THREADS, cpu_s=22)
-    assert wire.unpack_command(packed) == (Command.FORK, Needs.HEIF | Needs.THREADS, 22)
+    order = Order(Command.FORK, Needs.HEIF | Needs.THREADS, 22, 1 << 33)
+    assert Order.unpack(order.pack()) == order
     start = Start(Limits(max_pixels=5, timeout_s=0.25, max_ratio=9), True, 4711, 4096, 8192)
     assert Start.unpack(start.pack()) == start
 

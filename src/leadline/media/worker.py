@@ -184,12 +184,12 @@ class WireOutlet:
 
 
 class Zygote:
-    """Forks one child at a time on command, and reaps it on command, so that no process id is ever stale."""
+    """Forks children on command, and reaps them on command, so that no process id is ever stale."""
 
     def __init__(self, control: socket.socket, memory: Memory, start: wire.Start) -> None:
         self._control, self._memory, self._start = control, memory, start
         self._lock = None if start.unsafe else lock.Lock(start.limits.memory_bytes)
-        self._child = 0
+        self._children: list[int] = []  # oldest first: the one at work, and a spare
         self._loaded = Needs.NOTHING
 
     def run(self) -> None:
@@ -203,13 +203,13 @@ class Zygote:
             message, descriptors = _receive_with_descriptors(self._control)
             if not message:
                 return
-            command, needs, cpu_s = wire.unpack_command(message)
-            if command is Command.FORK:
-                self._load(needs)
-                self._fork(descriptors, needs, cpu_s)
+            order = wire.Order.unpack(message)
+            if order.command is Command.FORK:
+                self._load(order.needs)
+                self._fork(descriptors, order)
             else:
                 try:
-                    self._control.send(wire.pack_waited(self._child, self.end_child()))
+                    self._control.send(wire.pack_waited(*self._end_oldest()))
                 except BrokenPipeError:
                     return  # the parent closed without waiting for the answer
 
@@ -222,21 +222,21 @@ class Zygote:
             self._loaded |= new
             _settle()
 
-    def _fork(self, descriptors: list[int], needs: Needs, cpu_s: int) -> None:
-        self.end_child()
-        if self._lock and Needs.THREADS in needs:
+    def _fork(self, descriptors: list[int], order: wire.Order) -> None:
+        if self._lock and Needs.THREADS in order.needs:
             self._lock.count_tasks()
         zygote_pid = os.getpid()
-        self._child = os.fork()
-        if self._child == 0:
+        pid = os.fork()
+        if pid == 0:
             try:
-                self._become_child(descriptors, needs, cpu_s, zygote_pid)
+                self._become_child(descriptors, order, zygote_pid)
             finally:
                 os._exit(1)  # nothing of the zygote's may run in a child, whatever was raised
+        self._children.append(pid)
         for descriptor in descriptors:
             os.close(descriptor)
 
-    def _become_child(self, descriptors: list[int], needs: Needs, cpu_s: int, zygote_pid: int) -> None:
+    def _become_child(self, descriptors: list[int], order: wire.Order, zygote_pid: int) -> None:
         if self._lock:
             lock.leave_root()
         lock.die_with_parent(zygote_pid)  # after it: a change of user forgets this
@@ -246,20 +246,23 @@ class Zygote:
         child = Child(self._memory, self._start)
         if self._lock:
             try:
-                self._lock.apply(cpu_s, threads=Needs.THREADS in needs)
+                self._lock.apply(order.cpu_s, threads=Needs.THREADS in order.needs)
             except OSError as error:
                 child.send(Answer(Kind.END, Status.LOCK_FAILED, count=error.errno or 0))
                 os._exit(1)
+        self._memory.reserve(order.expected_bytes)
         child.run()
 
-    def end_child(self) -> int:
-        """Kill the child if it lives, and wait for it; its wait status, or 0 where there is none."""
-        if not self._child:
-            return 0
-        os.kill(self._child, signal.SIGKILL)
-        _, wait_status = os.waitpid(self._child, 0)
-        self._child = 0
-        return wait_status
+    def _end_oldest(self) -> tuple[int, int]:
+        """Kill the oldest child if it lives, and wait for it; its id and wait status, or (0, 0)."""
+        if not self._children:
+            return 0, 0
+        os.kill(self._children[0], signal.SIGKILL)
+        return os.waitpid(self._children.pop(0), 0)
+
+    def end_children(self) -> None:
+        while self._children:
+            self._end_oldest()
 
 
 def _keep_only(descriptors: list[int]) -> None:
@@ -297,7 +300,7 @@ def main(control_fd: int, input_fd: int, output_fd: int) -> None:
     try:
         zygote.run()
     finally:
-        zygote.end_child()
+        zygote.end_children()
 
 
 def versions(zygote: Zygote) -> dict[str, str]:

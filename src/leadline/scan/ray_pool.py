@@ -14,7 +14,7 @@ from leadline.scan import wire
 from leadline.scan.worker import start_lane
 
 START_S = 120.0
-MAX_DEATHS_IN_A_ROW = 8
+MAX_STARTS = 10
 
 
 def _import_ray() -> Any:
@@ -32,12 +32,15 @@ class _RayLane:
         self._stack = contextlib.ExitStack()
         self._handle = start_lane(self._stack, config)
 
+    def is_ready(self) -> bool:
+        return True
+
     def handle(self, message: bytes) -> bytes:
         return self._handle(message)
 
 
 class RayLanes:
-    """One lane for each CPU the cluster has at the start; a lane whose node dies stands anew where there is room."""
+    """One lane for each CPU that is free in the cluster at the start; a lane whose node dies stands anew where there is room."""
 
     def __init__(self, config: wire.LaneConfig, address: str, *, count: int | None = None) -> None:
         self._ray = _import_ray()
@@ -46,10 +49,9 @@ class RayLanes:
         if self._joined:
             self._connect(address)
         self._actor = self._ray.remote(num_cpus=1, max_restarts=0)(_RayLane)
-        self.count = count or max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+        self.count = count or max(1, int(self._ray.available_resources().get("CPU", 1)))
         self._lanes = [self._start() for _ in range(self.count)]
         self._under_way: dict[Any, int] = {}
-        self._deaths = 0
 
     def _connect(self, address: str) -> None:
         if address == "local":  # a machine with evidence on it tells no one that it is at work
@@ -78,26 +80,36 @@ class RayLanes:
         lane = self._under_way.pop(reference)
         try:
             answer: bytes = self._ray.get(reference)
-        except self._ray.exceptions.RayError as error:
-            self._replace(lane, error)
+        except self._ray.exceptions.RayError:
+            self._end(self._lanes[lane])
+            self._lanes[lane] = self._start_anew()
             return lane, None
-        self._deaths = 0
         return lane, answer
 
-    def _replace(self, lane: int, error: Exception) -> None:
-        self._deaths += 1
-        if self._deaths > MAX_DEATHS_IN_A_ROW + self.count:
-            what = f"lanes on the cluster die one after the other ({type(error).__name__})"
-            raise ScanError(what, mend="check that every node has Leadline and the shared paths")
+    def _start_anew(self) -> Any:
+        """A lane that has answered once: a cluster may go on placing lanes on a dead node until it has noticed, and
+        work that died there twice would be taken for what kills lanes."""
+        fault: Exception | None = None
+        for _ in range(MAX_STARTS):
+            # No CPU is reserved: with the node its CPUs are gone, and a lane that waits for one would wait for ever.
+            made = self._actor.options(num_cpus=0, scheduling_strategy="SPREAD").remote(self._config)
+            try:
+                self._ray.get(made.is_ready.remote(), timeout=START_S)
+            except self._ray.exceptions.RayError as error:
+                self._end(made)
+                fault = error
+            else:
+                return made
+        what = f"no lane can be started on the cluster ({type(fault).__name__})"
+        raise ScanError(what, mend="check that every node has Leadline and the shared paths")
+
+    def _end(self, lane: Any) -> None:
         with contextlib.suppress(Exception):
-            self._ray.kill(self._lanes[lane])
-        # No CPU is reserved: with the node its CPUs are gone, and a lane that waits for one would wait for ever.
-        self._lanes[lane] = self._actor.options(num_cpus=0, scheduling_strategy="SPREAD").remote(self._config)
+            self._ray.kill(lane)
 
     def close(self) -> None:
         for lane in self._lanes:
-            with contextlib.suppress(Exception):
-                self._ray.kill(lane)
+            self._end(lane)
         self._lanes = []
         if self._joined:
             self._ray.shutdown()
