@@ -69,7 +69,7 @@ static void sweep(const SweepArgs& a, SurvivorBuffer& out) {
 static void stream(uint32_t query, const Probe* probes, size_t count, const uint16_t* const* next, const uint16_t* query_next,
                    int64_t& budget, SurvivorBuffer& out) {
     // A cursor runs kAhead cache lines in front of the reader over the concatenation of all buckets.
-    constexpr int kAhead = 48;
+    constexpr int kAhead = 96;
     size_t ahead = 0;
     const char *cursor = nullptr, *cursor_end = nullptr;
     auto enter = [&]() {

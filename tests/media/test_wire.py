@@ -46,7 +46,7 @@ def test_it_brings_an_answer_back_whole() -> None:
 
 def test_it_brings_a_request_a_command_and_a_start_back_whole() -> None:
     assert Request.unpack(Request(Op.DECODE, 1, 77).pack()) == Request(Op.DECODE, 1, 77)
-    order = Order(Command.FORK, Needs.HEIF | Needs.THREADS, 22, 1 << 33)
+    order = Order(Command.FORK, Needs.HEIF | Needs.THREADS, 22)
     assert Order.unpack(order.pack()) == order
     start = Start(Limits(max_pixels=5, timeout_s=0.25, max_ratio=9), True, 4711, 4096, 8192)
     assert Start.unpack(start.pack()) == start

@@ -11,11 +11,12 @@ import pytest
 
 from leadline.domain import Isolation, PdqFamily
 from leadline.errors import ConfigError
+from leadline.match.pdq import turn_upright
 from leadline.media import scenes
 from leadline.media.client import Sandbox
 from leadline.media.limits import Limits
 from leadline.scan import hashing, reading
-from leadline.scan.hashing import FileHasher, hash_file, turn_upright
+from leadline.scan.hashing import FileHasher, hash_file
 
 Draw = Callable[[int], bytes]
 

@@ -50,7 +50,7 @@ def resize_for_family_a(pixels: NDArray[np.uint8], orientation: int = 1) -> NDAr
     The aspect ratio is given up and source = floor(target * length / 512), as CImg's nearest-neighbour resize does
     in the C++ and WASM tools. Returns uint8, same channels.
     """
-    oriented = _orient(pixels, orientation)
+    oriented = turn_upright(pixels, orientation)
     height, width = oriented.shape[:2]
     if height <= _FAMILY_A_SIDE and width <= _FAMILY_A_SIDE:
         return oriented
@@ -79,7 +79,7 @@ def distance_bits(a: bytes, b: bytes) -> int:
     return (int.from_bytes(a) ^ int.from_bytes(b)).bit_count()
 
 
-def _orient(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+def turn_upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     """A view of the picture as EXIF orientation 1..8 says it is to be seen (CIPA DC-008, tag 0x0112)."""
     if not 1 <= orientation <= 8 or pixels.ndim not in (2, 3):
         raise ValueError("pixels are uint8 of shape (H, W) or (H, W, 3), orientation is 1..8")

@@ -23,7 +23,6 @@ from leadline.media.wire import Alpha, Answer, Kind, Needs, Op, Request, Status,
 
 __all__ = ["Member", "PictureFacts", "Probe", "Sandbox", "SandboxViolation", "View", "decoder_versions", "self_test"]
 
-_EXPECT_AT_MOST_BYTES = 64 << 20  # of output, paged in ahead for the next file
 _COMPOSITES = 2  # views of a picture besides its frames: on white and on black
 _HOLDS_NOT = "see docs/sandbox.md for kernels and containers that can; or accept the risk with --unsafe-decode"
 
@@ -76,7 +75,6 @@ class Sandbox:
         self._is_batch = False
         self._wall: Wall | None = None
         self._opened = 0  # tells the views of one picture from those of the next
-        self._last_bytes = 0
         self._served_files = 0
         self._child_can = Needs.NOTHING
         self._waited_s = 0.0
@@ -209,8 +207,7 @@ class Sandbox:
         needs = Needs.HEIF | Needs.THREADS if mime == "image/heic" else Needs.NOTHING
         can_go_on = self._is_batch and self.wall.has_child and needs in self._child_can
         if not can_go_on or self._served_files >= files:
-            expected_bytes = -1 if self._is_batch else self._last_bytes
-            self.wall.begin_child(self.limits.timeout_s * files, needs=needs, expected_bytes=expected_bytes)
+            self.wall.begin_child(self.limits.timeout_s * files, needs=needs)
             self._served_files, self._child_can = 0, needs
         self._served_files += 1
 
@@ -249,7 +246,6 @@ class Sandbox:
             size_bytes = wire.pixel_bytes(answer, self.limits.max_pixels)
         except wire.WireError as error:
             raise self.wall.fail(Status.OUT_OF_BOUNDS, f"the decoder answered out of bounds: {error}") from None
-        self._last_bytes = min(size_bytes, _EXPECT_AT_MOST_BYTES)
         shape = (answer.height, answer.width) if answer.channels == 1 else (answer.height, answer.width, 3)
         name = answer.view.name.lower().replace("_", "-")
         name = f"frame {answer.count}" if answer.view is ViewName.FRAME else name

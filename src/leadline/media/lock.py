@@ -86,6 +86,12 @@ def assemble_filter(machine: Machine, *, threads: bool) -> bytes:
     )
 
 
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_LIBC.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+_LIBC.syscall.restype = ctypes.c_long
+_LIBC.capset.argtypes = [ctypes.c_char_p, ctypes.c_char_p]  # names it now: a child would search fifty libraries for it
+
+
 class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
 
@@ -115,13 +121,10 @@ class Lock:
         machine = MACHINES.get(os.uname().machine)
         if sys.platform != "linux" or machine is None or sys.maxsize < 1 << 32:
             raise OSError(errno.ENOSYS, "no seccomp filter for this machine")
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self._libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
-        self._libc.syscall.restype = ctypes.c_long
         self._programs = [_Program.of(assemble_filter(machine, threads=threads)) for threads in (False, True)]
         self._tasks = 0
         self._address_space_bytes = memory_bytes + _mapped_bytes()
-        self.landlock_abi = max(0, self._libc.syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), _RULESET_VERSION))
+        self.landlock_abi = max(0, _LIBC.syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), _RULESET_VERSION))
 
     def _restrict_files(self) -> None:
         abi = self.landlock_abi
@@ -129,15 +132,15 @@ class Lock:
         attribute = struct.pack("=Q", handled)
         attribute += struct.pack("=Q", _NET_RIGHTS) if abi >= _NET_RIGHTS_ABI else b""
         attribute += struct.pack("=Q", _SCOPES) if abi >= _SCOPES_ABI else b""
-        ruleset = self._libc.syscall(_LANDLOCK_CREATE, attribute, ctypes.c_size_t(len(attribute)), 0)
-        if ruleset < 0 or self._libc.syscall(_LANDLOCK_RESTRICT, ruleset, 0) != 0:
+        ruleset = _LIBC.syscall(_LANDLOCK_CREATE, attribute, ctypes.c_size_t(len(attribute)), 0)
+        if ruleset < 0 or _LIBC.syscall(_LANDLOCK_RESTRICT, ruleset, 0) != 0:
             raise OSError(ctypes.get_errno(), "Landlock")
         os.close(ruleset)
 
     def apply(self, cpu_s: int, *, threads: bool = False) -> None:
         """Lock this process for ever. Raises OSError when a part that must hold does not; then leave at once."""
         self._prctl(PR_SET_NO_NEW_PRIVS, 1)
-        self._libc.prctl(PR_SET_MDWE, 1, 0, 0, 0)  # refused by kernels before 6.3; seccomp says the same
+        _LIBC.prctl(PR_SET_MDWE, 1, 0, 0, 0)  # refused by kernels before 6.3; seccomp says the same
         if self.landlock_abi:
             self._restrict_files()
         for limit, value in (
@@ -157,20 +160,20 @@ class Lock:
             self._tasks = int(loadavg.read().split()[3].partition("/")[2])
 
     def _prctl(self, option: int, *values: int) -> None:
-        if self._libc.prctl(option, *(*values, 0, 0, 0)[:4]) != 0:
+        if _LIBC.prctl(option, *(*values, 0, 0, 0)[:4]) != 0:
             raise OSError(ctypes.get_errno(), f"prctl {option}")
 
 
 def die_with_parent(parent_pid: int) -> None:
     """Be killed when the process that forked us ends, also when it already has."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
+    _LIBC.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
     if os.getppid() != parent_pid:
         os._exit(0)
 
 
 def hide_from_neighbours() -> None:
     """No core dumps, and no ptrace or /proc memory by processes of the same user: the memory holds evidence."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    _LIBC.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def leave_root() -> None:
@@ -186,7 +189,7 @@ def leave_root() -> None:
         except OSError:
             pass  # a user namespace without that number; root's uid alone is of no use behind the lock
     header = struct.pack("=Ii", 0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this process
-    ctypes.CDLL(None, use_errno=True).capset(header, bytes(24))
+    _LIBC.capset(header, bytes(24))
 
 
 def _mapped_bytes() -> int:

@@ -54,6 +54,7 @@ _PLUGINS = {
 }
 # These either decode or do not: Pillow's truncated mode would answer with a black picture that nobody took.
 _ALL_OR_NOTHING = frozenset({"image/webp", "image/avif", "image/heic"})
+_WARM_UPS = 20  # CPython specialises a function's code within its first dozen calls
 _HEADER_SHARE = 0.25  # of the time limit, for counting frames
 _FRAMES_SHARE = 0.7  # of the time limit, after which no further frame is begun
 
@@ -66,7 +67,7 @@ def prepare(limits: Limits) -> None:
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     assert {BmpImagePlugin, GifImagePlugin, IcoImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin}
     ImageCms.createProfile("LAB")
-    _warm_up()
+    _warm_up(limits)
 
 
 def prepare_heif() -> None:
@@ -80,17 +81,16 @@ def prepare_heif() -> None:
     pillow_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
 
 
-def _warm_up() -> None:
-    """Touch the common paths with a picture of ours, so that each child starts with them bound and paged in."""
+def _warm_up(limits: Limits) -> None:
+    """Decode a picture of ours, often enough that the interpreter has settled: a child copies every page it changes."""
     pixels = np.zeros((16, 16, 3), np.uint8)
-    simplejpeg.decode_jpeg(simplejpeg.encode_jpeg(pixels), buffer=np.zeros(16 * 16 * 3, np.uint8))
-    for name in ("PNG", "JPEG"):
+    canvas = Canvas(np.zeros(16 * 16 * 3, np.uint8), lambda size_bytes: None)
+    for name in ("JPEG", "PNG"):
         stream = io.BytesIO()
         Image.fromarray(pixels).save(stream, name)
-        with Image.open(stream, formats=[name]) as image:
-            image.getexif()
-            image.convert("RGB").tobytes()
-    hashlib.blake2b(b"").digest()
+        for _ in range(_WARM_UPS):
+            for answer in decode(memoryview(stream.getvalue()), grey=False, limits=limits, canvas=canvas):
+                answer.pack()
 
 
 def versions() -> dict[str, str]:

@@ -67,7 +67,6 @@ class Wall:
         self.limits = limits
         self.versions: dict[str, str] = {}
         self._channel: socket.socket | None = None
-        self._spare: tuple[socket.socket, Order] | None = None
         self.children_begun = 0  # tells a reader whether the child is still the one it began
         self._unreaped = 0
         self._input_used_bytes = 0
@@ -103,10 +102,9 @@ class Wall:
 
     def close(self) -> None:
         """End the child and the zygote; returns when both are gone. May be called twice."""
-        for channel in (self._channel, self._spare[0] if self._spare else None):
-            if channel is not None:
-                channel.close()
-        self._channel = self._spare = None
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
         self._control.close()  # the zygote's sign to end
         try:
             self._zygote.wait(timeout=_REAP_TIMEOUT_S)
@@ -135,54 +133,23 @@ class Wall:
     def has_child(self) -> bool:
         return self._channel is not None
 
-    def begin_child(
-        self,
-        cpu_s: float,
-        *,
-        needs: Needs = Needs.NOTHING,
-        container_fd: int | None = None,
-        expected_bytes: int = -1,
-    ) -> None:
-        """A fresh child in place of the last one, which is dead before this returns.
-
-        With `expected_bytes` of output, the next child of the same kind is made ready meanwhile: forked and locked, it
-        waits for its one file, so that forking costs no time between two files. What is at work cannot reach it.
-        """
-        order = Order(Command.FORK, needs, min(int(cpu_s) + 2, (1 << 31) - 1), max(0, expected_bytes))
+    def begin_child(self, cpu_s: float, *, needs: Needs = Needs.NOTHING, container_fd: int | None = None) -> None:
+        """A fresh child in place of the last one, which is dead before the new one is forked."""
         self.end_child()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        descriptors = [theirs.fileno()] if container_fd is None else [theirs.fileno(), container_fd]
+        order = Order(Command.FORK, needs, min(int(cpu_s) + 2, (1 << 31) - 1))
         try:
             self._collect_reaped()
             self.give_back_output()
-            self._channel = self._take_spare(order, usable=container_fd is None) or self._fork(order, container_fd)
-            if expected_bytes >= 0:
-                self._spare = self._fork(order, None), order
-        except OSError as error:
-            raise SandboxUnavailable("the decoders' process is gone", where=str(error), mend=_START_HINT) from None
-        self.children_begun += 1
-
-    def _fork(self, order: Order, container_fd: int | None) -> socket.socket:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        descriptors = [theirs.fileno()] if container_fd is None else [theirs.fileno(), container_fd]
-        try:
             socket.send_fds(self._control, [order.pack()], descriptors)
-        except OSError:
+        except OSError as error:
             ours.close()
-            raise
+            raise SandboxUnavailable("the decoders' process is gone", where=str(error), mend=_START_HINT) from None
         finally:
             theirs.close()
-        return ours
-
-    def _take_spare(self, order: Order, *, usable: bool) -> socket.socket | None:
-        """The spare child's channel, if it can do what is ordered; else it is ended."""
-        if self._spare is None:
-            return None
-        (channel, made_for), self._spare = self._spare, None
-        if usable and (made_for.needs, made_for.cpu_s) == (order.needs, order.cpu_s):
-            return channel
-        channel.close()
-        self._order_end()
-        self._collect_reaped()
-        return None
+        self._channel = ours
+        self.children_begun += 1
 
     def end_child(self) -> None:
         """Have the child killed, if there is one. The zygote's answer is collected later, off the hot path."""
@@ -191,14 +158,10 @@ class Wall:
         self._channel.close()
         self._channel = None
         try:
-            self._order_end()
+            self._control.send(Order(Command.END).pack())
+            self._unreaped += 1
         except OSError:
-            pass  # the zygote is gone, and its children with it; begin_child will say so
-
-    def _order_end(self) -> None:
-        """Of the oldest child: the one at work, for a spare is made after it."""
-        self._control.send(Order(Command.END).pack())
-        self._unreaped += 1
+            pass  # the zygote is gone, and its child with it; begin_child will say so
 
     def _collect_reaped(self) -> int:
         """Wait until every ended child is gone; the wait status of the last."""

@@ -238,10 +238,10 @@ class Command(IntEnum):
     """What the parent asks of the zygote."""
 
     FORK = 1  # with one or two descriptors: the child's channel, and a container to read
-    END = 2  # kill the oldest child if it lives; answered with its wait status
+    END = 2  # kill the child if it lives; answered with its wait status
 
 
-_COMMAND = struct.Struct("<BBHIQ")
+_COMMAND = struct.Struct("<BBHI")
 _WAITED = struct.Struct("<ii")
 _VERSION_LINE = struct.Struct("<32s32s")
 _START = struct.Struct("<HBBI9QdQQ")
@@ -250,22 +250,21 @@ READY = _VERSION_LINE.pack(b"", b"")  # ends the version lines: the zygote is wa
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One command to the zygote. `expected_bytes` of output are paged in by a child before it is asked for them."""
+    """One command to the zygote."""
 
     command: Command
     needs: Needs = Needs.NOTHING
     cpu_s: int = 0
-    expected_bytes: int = 0
 
     def pack(self) -> bytes:
-        return _COMMAND.pack(self.command, self.needs, VERSION, self.cpu_s, self.expected_bytes)
+        return _COMMAND.pack(self.command, self.needs, VERSION, self.cpu_s)
 
     @classmethod
     def unpack(cls, message: bytes) -> Order:
-        command, needs, version, cpu_s, expected_bytes = _COMMAND.unpack(message)
+        command, needs, version, cpu_s = _COMMAND.unpack(message)
         if version != VERSION:
             raise WireError("wire version")
-        return cls(Command(command), Needs(needs), cpu_s, expected_bytes)
+        return cls(Command(command), Needs(needs), cpu_s)
 
 
 def pack_waited(pid: int, wait_status: int) -> bytes:

@@ -184,12 +184,12 @@ class WireOutlet:
 
 
 class Zygote:
-    """Forks children on command, and reaps them on command, so that no process id is ever stale."""
+    """Forks one child at a time on command, and reaps it on command, so that no process id is ever stale."""
 
     def __init__(self, control: socket.socket, memory: Memory, start: wire.Start) -> None:
         self._control, self._memory, self._start = control, memory, start
         self._lock = None if start.unsafe else lock.Lock(start.limits.memory_bytes)
-        self._children: list[int] = []  # oldest first: the one at work, and a spare
+        self._child = 0
         self._loaded = Needs.NOTHING
 
     def run(self) -> None:
@@ -209,7 +209,7 @@ class Zygote:
                 self._fork(descriptors, order)
             else:
                 try:
-                    self._control.send(wire.pack_waited(*self._end_oldest()))
+                    self._control.send(wire.pack_waited(*self.end_child()))
                 except BrokenPipeError:
                     return  # the parent closed without waiting for the answer
 
@@ -223,16 +223,16 @@ class Zygote:
             _settle()
 
     def _fork(self, descriptors: list[int], order: wire.Order) -> None:
+        self.end_child()
         if self._lock and Needs.THREADS in order.needs:
             self._lock.count_tasks()
         zygote_pid = os.getpid()
-        pid = os.fork()
-        if pid == 0:
+        self._child = os.fork()
+        if self._child == 0:
             try:
                 self._become_child(descriptors, order, zygote_pid)
             finally:
                 os._exit(1)  # nothing of the zygote's may run in a child, whatever was raised
-        self._children.append(pid)
         for descriptor in descriptors:
             os.close(descriptor)
 
@@ -250,19 +250,15 @@ class Zygote:
             except OSError as error:
                 child.send(Answer(Kind.END, Status.LOCK_FAILED, count=error.errno or 0))
                 os._exit(1)
-        self._memory.reserve(order.expected_bytes)
         child.run()
 
-    def _end_oldest(self) -> tuple[int, int]:
-        """Kill the oldest child if it lives, and wait for it; its id and wait status, or (0, 0)."""
-        if not self._children:
+    def end_child(self) -> tuple[int, int]:
+        """Kill the child if it lives, and wait for it; its id and wait status, or (0, 0)."""
+        if not self._child:
             return 0, 0
-        os.kill(self._children[0], signal.SIGKILL)
-        return os.waitpid(self._children.pop(0), 0)
-
-    def end_children(self) -> None:
-        while self._children:
-            self._end_oldest()
+        os.kill(self._child, signal.SIGKILL)
+        pid, self._child = self._child, 0
+        return os.waitpid(pid, 0)
 
 
 def _keep_only(descriptors: list[int]) -> None:
@@ -300,7 +296,7 @@ def main(control_fd: int, input_fd: int, output_fd: int) -> None:
     try:
         zygote.run()
     finally:
-        zygote.end_children()
+        zygote.end_child()
 
 
 def versions(zygote: Zygote) -> dict[str, str]:

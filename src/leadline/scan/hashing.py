@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from leadline.domain import Fingerprints, Isolation, PdqFamily, ViewHashes
 from leadline.errors import ConfigError, LeadlineError, SandboxUnavailable, UntrustedMediaError
@@ -234,7 +233,7 @@ class FileHasher:
         )  # fmt: skip
         if not self._kinds or not hashes:
             return hashes, recomputed
-        upright = np.ascontiguousarray(turn_upright(view.pixels, view.orientation))
+        upright = np.ascontiguousarray(pdq.turn_upright(view.pixels, view.orientation))
         values = {kind.name: kind.compute(upright) for kind in self._kinds}
         others = {name: value for name, value in values.items() if value is not None}
         return [dataclasses.replace(hashes[0], others=others), *hashes[1:]], recomputed
@@ -264,16 +263,6 @@ def renew_sandbox(sandbox: Sandbox) -> None:
     """A new process for decoders where the old one is gone (killed for want of memory, say). Raises as `start`."""
     sandbox.close()
     sandbox.start()
-
-
-def turn_upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """Pixels (H, W[, 3]) as stored and their EXIF orientation 1..8 -> as they are meant to be seen (a view)."""
-    turned = np.swapaxes(pixels, 0, 1) if orientation >= 5 else pixels
-    if orientation in (3, 4, 7, 8):
-        turned = turned[::-1]
-    if orientation in (2, 3, 6, 7):
-        turned = turned[:, ::-1]
-    return turned
 
 
 def hash_file(

@@ -40,7 +40,7 @@ class _RayLane:
 
 
 class RayLanes:
-    """One lane for each CPU that is free in the cluster at the start; a lane whose node dies stands anew where there is room."""
+    """One lane for each CPU that is free at the start; a lane whose node dies stands anew where there is room."""
 
     def __init__(self, config: wire.LaneConfig, address: str, *, count: int | None = None) -> None:
         self._ray = _import_ray()
