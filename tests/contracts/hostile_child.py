@@ -88,12 +88,12 @@ _MEMORY: list[Any] = []
 
 
 def main(*descriptors: int) -> None:
-    pictures.decode = decode  # type: ignore[assignment]
     make = worker.Memory.__init__
 
     def remember(self: Any, *arguments: Any) -> None:
         make(self, *arguments)
         _MEMORY.append(self)
+        pictures.decode = decode  # type: ignore[assignment]  # only now: the worker has warmed its own one up
 
     worker.Memory.__init__ = remember  # type: ignore[method-assign]
     worker.main(*descriptors)

@@ -126,6 +126,13 @@ def test_more_frames_than_anyone_needs_are_bounded(sandbox: Sandbox) -> None:
     assert answer(sandbox, gif(64, 64, frames=20_000)) in ("ok", "timeout", "truncated")
 
 
+def test_frames_too_many_to_count_leave_the_first_picture() -> None:
+    limits = Limits(max_file_bytes=8 * MIB, max_pixels=100_000, timeout_s=1.0)
+    data = gif(64, 64, frames=300_000)
+    with Sandbox(limits) as sandbox:
+        assert answer(sandbox, data) == "partial"
+
+
 def test_directories_of_a_tiff_that_go_round_in_a_circle_end(sandbox: Sandbox) -> None:
     entries = ((256, 3, 1, 2), (257, 3, 1, 2), (258, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, 0), (279, 4, 1, 4))
     assert answer(sandbox, tiff(*entries, following=8)) == "ok"

@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -149,3 +152,18 @@ def test_it_asks_the_worker_for_the_decoders_versions() -> None:
     named = decoder_versions()
     assert {"simplejpeg", "Pillow", "pillow-heif", "py7zr", "webp", "libtiff"} <= set(named)
     assert named["Pillow"][0].isdigit()
+
+
+def test_no_decoder_is_loaded_outside_the_sandbox() -> None:
+    outside = Path(wall.__file__).parents[2]
+    code = f"import sys; sys.path.insert(0, {str(outside)!r}); import leadline.media.client; print(*sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "leadline.media.wall" in told
+    assert not {"PIL", "pillow_heif", "simplejpeg", "py7zr", "zipfile", "tarfile"} & set(told)
+
+
+def test_no_secret_of_the_environment_is_within_a_decoders_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_SECRET", "swordfish")
+    with Sandbox(LIMITS) as sandbox:
+        seen = Path(f"/proc/{sandbox.wall._zygote.pid}/environ").read_bytes()
+    assert b"swordfish" not in seen

@@ -29,10 +29,10 @@ def names(lines: list[bytes]) -> list[str]:
 def test_it_starts_a_killed_lane_anew_and_does_its_work_again(
     lanes: LocalLanes, tmp_path: Path, picture: Callable[[int], bytes]
 ) -> None:
-    for number in range(24):
+    for number in range(96):
         (tmp_path / f"{number:02d}.jpg").write_bytes(picture(number % 3))
     items = [wire.WorkItem(os.fsencode(path)) for path in sorted(tmp_path.iterdir())]
-    jobs = [Job(tuple(items[start : start + 4])) for start in range(0, 24, 4)]
+    jobs = [Job(tuple(items[start : start + 4])) for start in range(0, 96, 4)]
     told: list[bytes] = []
     first = set(lanes.process_ids)
     for result in Dispatcher(lanes).run(jobs):
@@ -40,7 +40,7 @@ def test_it_starts_a_killed_lane_anew_and_does_its_work_again(
         if len(told) == 4:
             for process in lanes.process_ids:
                 os.kill(process, signal.SIGKILL)
-    assert names(told) == [f"{number:02d}.jpg" for number in range(24)]
+    assert names(told) == [f"{number:02d}.jpg" for number in range(96)]
     assert b"worker-lost" not in b"".join(told)
     assert not first & set(lanes.process_ids)
 

@@ -15,7 +15,7 @@ from leadline.media.limits import Limits
 from leadline.media.wire import Alpha, Answer, Kind, ViewName
 
 # libjpeg's warnings that leave every pixel as it was meant (jerror.h); all others mean damaged or missing pixels.
-_HARMLESS = ("extraneous bytes", "unknown jfif revision", "unknown adobe color transform", "invalid progressive")
+_HARMLESS = ("unknown jfif revision", "unknown adobe color transform")
 
 
 def decode_jpeg(data: memoryview, grey: bool, limits: Limits, canvas: Canvas) -> list[Answer]:

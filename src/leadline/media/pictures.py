@@ -54,6 +54,7 @@ _PLUGINS = {
 }
 # These either decode or do not: Pillow's truncated mode would answer with a black picture that nobody took.
 _ALL_OR_NOTHING = frozenset({"image/webp", "image/avif", "image/heic"})
+_FINAL = (Refused, MemoryError, ImportError, Image.DecompressionBombError)  # another attempt would end the same
 _WARM_UPS = 20  # CPython specialises a function's code within its first dozen calls
 _HEADER_SHARE = 0.25  # of the time limit, for counting frames
 _FRAMES_SHARE = 0.7  # of the time limit, after which no further frame is begun
@@ -161,38 +162,44 @@ class _Picture:
 
     def _load_first(self) -> tuple[ImageFile.ImageFile, int, bool]:
         try:
-            return *self._attempt(), False
-        except (Refused, MemoryError, Image.DecompressionBombError):
+            return self._attempt()
+        except _FINAL:
             raise
         except Exception as error:
             if self._mime in _ALL_OR_NOTHING:
                 raise Refused(self._hopeless(error)) from None
         ImageFile.LOAD_TRUNCATED_IMAGES = True
         try:
-            return *self._attempt(), True
-        except (Refused, MemoryError, Image.DecompressionBombError):
+            return *self._attempt()[:2], True
+        except _FINAL:
             raise
         except Exception as error:
             raise Refused(self._hopeless(error)) from None
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES = False
 
-    def _attempt(self) -> tuple[ImageFile.ImageFile, int]:
+    def _attempt(self) -> tuple[ImageFile.ImageFile, int, bool]:
+        """The first picture, loaded; how many there are; whether they were too many to count."""
         if self._mime == "image/webp":
             check_size(_webp_size(self._data), self._limits)  # its decoder allocates on opening
         source = _Source(self._data)
-        image = Image.open(source, formats=[_PLUGINS[self._mime]])
-        check_size(image.size, self._limits)
+        image = self._open(source)
         source.expires = self._started + self._limits.timeout_s * _HEADER_SHARE
+        uncounted = False
         try:
             frames = int(getattr(image, "n_frames", 1))
         except (Refused, EOFError, OSError, SyntaxError, ValueError):
             source.expires = math.inf
-            source.seek(0)
-            image, frames = Image.open(source, formats=[_PLUGINS[self._mime]]), 1
+            image, frames, uncounted = self._open(source), 1, True
         source.expires = math.inf
         image.load()
-        return image, max(1, min(frames, wire.MAX_DIMENSION))
+        return image, max(1, min(frames, wire.MAX_DIMENSION)), uncounted
+
+    def _open(self, source: _Source) -> ImageFile.ImageFile:
+        source.seek(0)
+        image = Image.open(source, formats=[_PLUGINS[self._mime]])
+        check_size(image.size, self._limits)
+        return image
 
     def _hopeless(self, error: Exception) -> Status:
         short = self._mime == "image/webp" and int.from_bytes(self._data[4:8], "little") + 8 > len(self._data)
@@ -219,11 +226,11 @@ class _Picture:
                 check_size(image.size, self._limits)
                 image.load()
                 pixels = self._draw(image, colour.plain(image, self._grey))
-            except (MemoryError, Image.DecompressionBombError):
-                raise
             except Refused as refused:
                 status = refused.status
                 break
+            except _FINAL:
+                raise
             except Exception:
                 status = Status.TRUNCATED
                 break

@@ -78,6 +78,9 @@ class Wall:
             self._input = _share("leadline-input", input_bytes, descriptors, readonly_for_child=True)
             self.output = _share("leadline-output", output_bytes, descriptors, readonly_for_child=False)
             self._zygote = _spawn([theirs.fileno(), *descriptors])
+        except SandboxUnavailable:
+            self._control.close()
+            raise
         except OSError as error:
             self._control.close()
             raise SandboxUnavailable("no sandbox can be made", where=str(error), mend=_KERNEL_HINT) from None
