@@ -10,8 +10,8 @@ from pathlib import Path
 from bench.run import machine
 
 PARTS = {
-    "bench.attack_search": ["300"],
-    "bench.attack_media": ["300"],
+    "bench.attack_search": ["120"],
+    "bench.attack_media": ["120"],
     "bench.attack_bank": ["200"],
     "bench.attack_scan": ["200"],
 }
