@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import numpy as np
 import simplejpeg
 
+from bench.pdq import median_ms
 from bench.pictures import SIZES, make_jpegs
 from leadline.match import kernel
 from leadline.media.client import Sandbox
-
-
-def median_ms(run: Callable[[bytes], object], jpegs: tuple[bytes, ...], rounds: int) -> float:
-    times = []
-    for _ in range(rounds):
-        for jpeg in jpegs:
-            begin = time.perf_counter()
-            run(jpeg)
-            times.append((time.perf_counter() - begin) * 1000)
-    return float(np.median(times))
 
 
 def hash_in_process(jpeg: bytes) -> None:

@@ -32,16 +32,6 @@ static inline uint32_t filter_line(const uint16_t* p, uint32_t valid, uint16_t q
 
 #include "search_loops.inl"
 
-static size_t scan_rows(const uint64_t* rows, size_t first_row, size_t count, const uint64_t* query, unsigned radius,
-                        uint32_t query_number, Hit* hits) {
-    size_t found = 0;
-    for (size_t i = 0; i < count; i++) {
-        const unsigned distance = row_distance(rows + (first_row + i) * 4, query);
-        if (distance <= radius) hits[found++] = Hit{query_number, static_cast<uint32_t>(first_row + i), distance};
-    }
-    return found;
-}
-
 static size_t scan_planes(const uint32_t* planes, size_t stride, size_t first_row, size_t count, const uint64_t* query,
                           unsigned radius, uint32_t query_number, Hit* hits) {
     __m256i wanted[3];
@@ -69,6 +59,6 @@ static size_t scan_planes(const uint32_t* planes, size_t stride, size_t first_ro
 }  // namespace avx2
 
 extern const Kernels kSearchAvx2;
-const Kernels kSearchAvx2 = {avx2::sweep, avx2::stream, avx2::verify, avx2::scan_rows, avx2::scan_planes};
+const Kernels kSearchAvx2 = {avx2::sweep, avx2::stream, avx2::verify, avx2::scan_rows_singly, avx2::scan_planes};
 
 }  // namespace leadline

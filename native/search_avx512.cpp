@@ -42,11 +42,7 @@ static size_t scan_rows(const uint64_t* rows, size_t first_row, size_t count, co
             hits[found++] = Hit{query_number, static_cast<uint32_t>(row), row_distance(rows + row * 4, query)};
         }
     }
-    for (; i < count; i++) {
-        const unsigned distance = row_distance(rows + (first_row + i) * 4, query);
-        if (distance <= radius) hits[found++] = Hit{query_number, static_cast<uint32_t>(first_row + i), distance};
-    }
-    return found;
+    return found + scan_rows_singly(rows, first_row + i, count - i, query, radius, query_number, hits + found);
 }
 
 static size_t scan_planes(const uint32_t* planes, size_t stride, size_t first_row, size_t count, const uint64_t* query,

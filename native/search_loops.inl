@@ -1,5 +1,5 @@
 // The loops shared by every instruction set; included once per file, inside its own namespace, after that file has
-// defined `filter_line`, `kLine`, `scan_rows` and `scan_planes`.
+// defined `kLine` and `filter_line`.
 //
 // filter_line(p, valid, q, limit) -> bit mask of the places i < valid (<= kLine) with popcount(p[i] ^ q) <= limit
 
@@ -21,6 +21,17 @@ static inline unsigned plane_distance(const uint32_t* planes, size_t stride, siz
     unsigned distance = 0;
     for (size_t k = 0; k < 8; k++) distance += static_cast<unsigned>(__builtin_popcount(planes[k * stride + row] ^ half_word(query, k)));
     return distance;
+}
+
+// Row after row, one query: what a processor without wider loops does, and what is left over where there are some.
+static size_t scan_rows_singly(const uint64_t* rows, size_t first_row, size_t count, const uint64_t* query, unsigned radius,
+                               uint32_t query_number, Hit* hits) {
+    size_t found = 0;
+    for (size_t row = first_row; row < first_row + count; row++) {
+        const unsigned distance = row_distance(rows + row * 4, query);
+        if (distance <= radius) hits[found++] = Hit{query_number, static_cast<uint32_t>(row), distance};
+    }
+    return found;
 }
 
 static inline void keep(SurvivorBuffer& out, uint64_t tag, uint32_t base, uint32_t mask, int64_t& budget) {
