@@ -143,17 +143,29 @@ int usable_threads(int threads, size_t items, size_t per_thread) {
 
 void store_id(uint8_t* table, uint32_t id_bytes, size_t place, uint32_t id) { std::memcpy(table + place * id_bytes, &id, id_bytes); }
 
-struct Sorted {  // permuted hashes in order, with the position each came from
-    Block rows;  // count x Row
-    std::vector<uint32_t> origin;
+// Working memory in large pages, zeroed by the system only where it is touched.
+template <class T>
+class Workspace {
+  public:
+    explicit Workspace(size_t count) : block_(allocate_block(std::max<size_t>(1, count) * sizeof(T))) {}
+    ~Workspace() { free_block(block_); }
+    Workspace(const Workspace&) = delete;
+    Workspace& operator=(const Workspace&) = delete;
+    T* data() { return reinterpret_cast<T*>(block_.data); }
+    Block release(size_t size) {  // its first `size` bytes, now the caller's to free
+        Block out = block_;
+        out.size = size;
+        block_ = Block{};
+        return out;
+    }
+
+  private:
+    Block block_;
 };
 
-// Counting sort by the top 16 bits, then each part by comparison. Equal hashes keep the order of their positions.
-Sorted sort_rows(const uint8_t* hashes, size_t count, int threads) {
-    Sorted out;
-    out.rows = allocate_block(std::max<size_t>(1, count) * sizeof(Row));
-    out.origin.resize(count);
-    auto* rows = reinterpret_cast<Row*>(out.rows.data);
+// Permuted hashes into `rows`, in order, and into `origin` the position each came from. A counting sort by the top 16
+// bits, then each part by comparison. Equal hashes keep the order of their positions.
+void sort_rows(const uint8_t* hashes, size_t count, int threads, Row* rows, uint32_t* origin) {
     const int t_count = usable_threads(threads, count, 100'000);
     std::vector<std::vector<uint32_t>> starts(static_cast<size_t>(t_count), std::vector<uint32_t>(65536, 0));
     auto slice = [&](int t) { return std::pair{count * static_cast<size_t>(t) / static_cast<size_t>(t_count), count * (static_cast<size_t>(t) + 1) / static_cast<size_t>(t_count)}; };
@@ -180,7 +192,7 @@ Sorted sort_rows(const uint8_t* hashes, size_t count, int threads) {
             const Row row = permute(hashes + i * 32);
             const uint32_t place = next[row.w[0] >> 48]++;
             rows[place] = row;
-            out.origin[place] = static_cast<uint32_t>(i);
+            origin[place] = static_cast<uint32_t>(i);
         }
     });
     std::atomic<size_t> next_part{0};
@@ -197,7 +209,7 @@ Sorted sort_rows(const uint8_t* hashes, size_t count, int threads) {
                 const size_t from = part[b], n = part[b + 1] - from;
                 if (n < 2) continue;
                 old_rows.assign(rows + from, rows + from + n);
-                old_origin.assign(out.origin.begin() + static_cast<ptrdiff_t>(from), out.origin.begin() + static_cast<ptrdiff_t>(from + n));
+                old_origin.assign(origin + from, origin + from + n);
                 keys.resize(n);
                 for (size_t i = 0; i < n; i++) keys[i] = Key{old_rows[i].w[0], static_cast<uint32_t>(i)};
                 std::sort(keys.begin(), keys.end(), [&](const Key& a, const Key& b2) {
@@ -207,11 +219,10 @@ Sorted sort_rows(const uint8_t* hashes, size_t count, int threads) {
                 });
                 for (size_t i = 0; i < n; i++) {
                     rows[from + i] = old_rows[keys[i].at];
-                    out.origin[from + i] = old_origin[keys[i].at];
+                    origin[from + i] = old_origin[keys[i].at];
                 }
             }
     });
-    return out;
 }
 
 bool same(const Row& a, const Row& b) { return std::memcmp(&a, &b, sizeof(Row)) == 0; }
@@ -234,7 +245,7 @@ std::vector<uint32_t> group_equal(Row* rows, size_t count, size_t& distinct) {
 
 // One chunk's table: rows ordered by (chunk value, row), the next 16 bits beside. Two passes of a radix sort.
 void fill_chunk(const Row* rows, size_t distinct, uint32_t offset, uint32_t bits, uint32_t* offsets, uint16_t* next, uint8_t* ids,
-                uint32_t id_bytes, std::vector<uint64_t>& scratch) {
+                uint32_t id_bytes, uint64_t* scratch) {
     const size_t buckets = size_t{1} << bits;
     const uint32_t following = (offset + bits) & 255;
     if (!ids) {  // chunk 0: rows are in its order already
@@ -251,7 +262,6 @@ void fill_chunk(const Row* rows, size_t distinct, uint32_t offset, uint32_t bits
     for (size_t p = 0; p < 256; p++) part[p + 1] += part[p];
     size_t cursor[256];
     std::copy(part, part + 256, cursor);
-    scratch.resize(distinct);
     std::vector<uint32_t> at;
     for (size_t i = 0; i < distinct; i++)
         scratch[cursor[ring_bits(rows[i].w, offset, 8)]++] =
@@ -339,41 +349,48 @@ void free_block(Block& block) {
 
 Block build_index(const uint8_t* hashes, size_t count, int threads, int wanted_layout) {
     if (count >= UINT32_MAX) throw std::invalid_argument("too many hashes for one index: split it");
-    Sorted sorted = sort_rows(hashes, count, threads);
-    auto* sorted_rows = reinterpret_cast<Row*>(sorted.rows.data);
+    auto choose = [&](size_t distinct) {
+        return wanted_layout >= 0             ? static_cast<Layout>(wanted_layout)
+               : distinct < kScanBelow        ? Layout::scan
+               : distinct <= kRadius2Above    ? Layout::mih16
+                                              : Layout::mih_r2;
+    };
+    // Rows are sorted where they will stay: their table comes first whatever the layout. Room for the largest outcome
+    // is reserved; memory is taken only where it is touched.
+    size_t most = 0;
+    for (const size_t distinct : {count, std::min(count, kRadius2Above)})
+        most = std::max(most, plan(choose(distinct), count, distinct, true).total);
+    Workspace<uint8_t> out(std::max(most, aligned(sizeof(Header)) + count * sizeof(Row) + kPadding));
+    auto* rows = reinterpret_cast<Row*>(out.data() + aligned(sizeof(Header)));
+    Workspace<uint32_t> origin(count);
+    sort_rows(hashes, count, threads, rows, origin.data());
     size_t distinct = 0;
-    const std::vector<uint32_t> first = group_equal(sorted_rows, count, distinct);
-    const Layout layout = wanted_layout >= 0             ? static_cast<Layout>(wanted_layout)
-                          : distinct < kScanBelow        ? Layout::scan
-                          : distinct <= kRadius2Above    ? Layout::mih16
-                                                         : Layout::mih_r2;
+    const std::vector<uint32_t> first = group_equal(rows, count, distinct);
+    const Layout layout = choose(distinct);
     const Header h = plan(layout, count, distinct, !first.empty());
-    Block out = allocate_block(h.total);
-    std::memcpy(out.data, &h, sizeof h);
+    std::memcpy(out.data(), &h, sizeof h);
     if (layout == Layout::scan) {
-        auto* planes = reinterpret_cast<uint32_t*>(out.data + h.rows.offset);
+        const std::vector<Row> sorted(rows, rows + distinct);
+        std::memset(static_cast<void*>(rows), 0, count * sizeof(Row));
+        auto* planes = reinterpret_cast<uint32_t*>(rows);
         const size_t stride = plane_stride(distinct);
         for (size_t i = 0; i < distinct; i++)
-            for (size_t k = 0; k < 8; k++)
-                planes[k * stride + i] = static_cast<uint32_t>(sorted_rows[i].w[k >> 1] >> (k & 1 ? 0 : 32));
+            for (size_t k = 0; k < 8; k++) planes[k * stride + i] = static_cast<uint32_t>(sorted[i].w[k >> 1] >> (k & 1 ? 0 : 32));
     } else {
-        std::memcpy(out.data + h.rows.offset, sorted_rows, distinct * sizeof(Row));
+        std::memset(static_cast<void*>(rows + distinct), 0, (count - distinct) * sizeof(Row));
     }
-    free_block(sorted.rows);
-    if (!first.empty()) std::memcpy(out.data + h.first.offset, first.data(), first.size() * 4);
-    for (size_t i = 0; i < count; i++) store_id(out.data + h.origin.offset, h.id_bytes, i, sorted.origin[i]);
-    std::vector<uint32_t>().swap(sorted.origin);
+    if (!first.empty()) std::memcpy(out.data() + h.first.offset, first.data(), first.size() * 4);
+    for (size_t i = 0; i < count; i++) store_id(out.data() + h.origin.offset, h.id_bytes, i, origin.data()[i]);
     const Chunks c = chunks_of(layout);
-    const auto* rows = reinterpret_cast<const Row*>(out.data + h.rows.offset);
     std::atomic<size_t> next_chunk{0};
     run_threads(usable_threads(threads, distinct * (c.count > 0), 10'000), [&](int) {
-        std::vector<uint64_t> scratch;
+        Workspace<uint64_t> scratch(distinct);
         for (size_t i; (i = next_chunk.fetch_add(1)) < c.count;)
-            fill_chunk(rows, distinct, c.offset[i], c.bits[i], reinterpret_cast<uint32_t*>(out.data + h.offsets[i].offset),
-                       reinterpret_cast<uint16_t*>(out.data + h.next[i].offset), i ? out.data + h.ids[i].offset : nullptr,
-                       h.id_bytes, scratch);
+            fill_chunk(rows, distinct, c.offset[i], c.bits[i], reinterpret_cast<uint32_t*>(out.data() + h.offsets[i].offset),
+                       reinterpret_cast<uint16_t*>(out.data() + h.next[i].offset), i ? out.data() + h.ids[i].offset : nullptr,
+                       h.id_bytes, scratch.data());
     });
-    return out;
+    return out.release(h.total);
 }
 
 // ---------------------------------------------------------------- opening
@@ -580,7 +597,7 @@ struct Searcher {
         const uint64_t* query = block + size_t{q} * 4;
         for (size_t i = 0; i < chunks.count; i++)
             for_each_in_ball(chunks.bits[i], thresholds.of[i],
-                             [&, own = value(query, i)](uint32_t mask, int) { __builtin_prefetch(ix.offsets_[i] + (own ^ mask)); });
+                             [&, own = value(query, i)](uint32_t mask, int) { LEADLINE_FETCH_AHEAD(ix.offsets_[i] + (own ^ mask)); });
     }
 
     // ---- one query through the tables, the next one's offsets fetched meanwhile; false where the scan is cheaper

@@ -47,11 +47,11 @@ static inline void keep(SurvivorBuffer& out, uint64_t tag, uint32_t base, uint32
 static inline void prefetch_bucket(const SweepArgs& a, uint32_t bucket) {
     constexpr uint32_t kMost = 12 * 32;  // longer buckets are left to the processor's own prefetcher
     const uint32_t begin = a.offsets[bucket] & ~31u, end = a.offsets[bucket + 1];
-    for (uint32_t at = begin; at < end && at < begin + kMost; at += 32) __builtin_prefetch(a.next + at);
+    for (uint32_t at = begin; at < end && at < begin + kMost; at += 32) LEADLINE_FETCH_AHEAD(a.next + at);
 }
 
 static void sweep(const SweepArgs& a, SurvivorBuffer& out) {
-    constexpr size_t kAhead = 6;
+    constexpr size_t kAhead = 12;
     size_t visits = 0;
     for (uint32_t bucket = 0; bucket < 65536; bucket++) {
         a.visited[visits] = static_cast<uint16_t>(bucket);
@@ -79,8 +79,8 @@ static void sweep(const SweepArgs& a, SurvivorBuffer& out) {
 
 static void stream(uint32_t query, const Probe* probes, size_t count, const uint16_t* const* next, const uint16_t* query_next,
                    int64_t& budget, SurvivorBuffer& out) {
-    // A cursor runs kAhead cache lines in front of the reader over the concatenation of all buckets.
-    constexpr int kAhead = 96;
+    // A cursor runs kAhead cache lines (128 KB) in front of the reader over the concatenation of all buckets.
+    constexpr int kAhead = 2048;
     size_t ahead = 0;
     const char *cursor = nullptr, *cursor_end = nullptr;
     auto enter = [&]() {
@@ -91,7 +91,7 @@ static void stream(uint32_t query, const Probe* probes, size_t count, const uint
     };
     auto advance = [&]() {
         if (ahead >= count) return;
-        __builtin_prefetch(cursor);
+        LEADLINE_FETCH_AHEAD(cursor);
         cursor += 64;
         if (cursor >= cursor_end) {
             ahead++;
@@ -118,23 +118,26 @@ static void stream(uint32_t query, const Probe* probes, size_t count, const uint
 
 static size_t verify(const uint64_t* survivors, size_t count, const uint8_t* const* ids, uint32_t id_bytes, const uint64_t* rows,
                      size_t row_count, const uint64_t* queries, unsigned radius, Hit* hits) {
-    constexpr size_t kGroup = 64;
+    constexpr size_t kGroup = 128;
     uint32_t row_of[kGroup];
     size_t found = 0;
+    auto fetch_ids = [&](size_t from) {
+        for (size_t i = from; i < count && i < from + kGroup; i++) {
+            const uint8_t* table = ids[survivors[i] >> 32 & 0xffff];
+            if (table) LEADLINE_FETCH_AHEAD(table + (survivors[i] & 0xffffffffu) * id_bytes);
+        }
+    };
+    fetch_ids(0);
     for (size_t from = 0; from < count; from += kGroup) {
         const size_t n = count - from < kGroup ? count - from : kGroup;
+        fetch_ids(from + kGroup);
         for (size_t i = from; i < from + n; i++) {
-            if (i + kGroup < count) {
-                const uint64_t later = survivors[i + kGroup];
-                const uint8_t* table = ids[later >> 32 & 0xffff];
-                if (table) __builtin_prefetch(table + (later & 0xffffffffu) * id_bytes);
-            }
             const uint8_t* table = ids[survivors[i] >> 32 & 0xffff];
             const uint32_t place = static_cast<uint32_t>(survivors[i]);
             const uint32_t row = table ? load_id(table, id_bytes, place) : place;
             if (row >= row_count) return SIZE_MAX;
             row_of[i - from] = row;
-            __builtin_prefetch(rows + size_t{row} * 4);
+            LEADLINE_FETCH_AHEAD(rows + size_t{row} * 4);
         }
         for (size_t i = 0; i < n; i++) {
             const uint32_t query = static_cast<uint32_t>(survivors[from + i] >> 48);
