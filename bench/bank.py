@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.search import best_rate, make_hashes, make_queries
+from bench.search import make_hashes, make_queries, median_rate
 from leadline.domain import Kind
 from leadline.match.bank import Bank
 
@@ -39,7 +39,7 @@ def main() -> None:
         rows.append(("open", f"{open_s * 1000:.0f} ms"))
         files = sorted(path.glob("seg-*"))
         rows += [(f"bytes per entry, {file.suffix[1:]}", f"{file.stat().st_size / count:.1f}") for file in files]
-        quiet = best_rate(lambda: len(bank.find_pdq(queries, 31)))
+        quiet = median_rate(lambda: len(bank.find_pdq(queries, 31)))
         rows.append(("queries/s through Bank.find_pdq, 1 thread", f"{quiet:,.0f}"))
         fresh = make_hashes(10_000, 2)
         add_s, added = timed(lambda: bank.add_pdq_array(fresh))
@@ -51,7 +51,7 @@ def main() -> None:
         rows.append((f"remove {removed:,} entries, synced", f"{remove_s * 1000:.0f} ms"))
         refresh_s, _ = timed(other.refresh)
         rows.append(("another reader picks that up", f"{refresh_s * 1000:.0f} ms"))
-        burdened = best_rate(lambda: len(bank.find_pdq(queries, 31)))
+        burdened = median_rate(lambda: len(bank.find_pdq(queries, 31)))
         rows.append(("queries/s with that delta and 1 % tombstones", f"{burdened:,.0f} ({burdened / quiet:.0%} of the quiet)"))
         merge_s, _ = timed(lambda: bank.merge(threads=2))
         rows.append(("merge all into one segment, 2 threads", f"{merge_s:.1f} s"))

@@ -65,7 +65,8 @@ class View:
 class Sandbox:
     """One zygote, and one locked child at a time. A context manager, for one thread at a time.
 
-    One child per file, unless a batch is open: then up to `limits.batch_files` files share one.
+    One child per file, the next one made ready meanwhile; unless a batch is open: then up to `limits.batch_files`
+    files share one.
     """
 
     def __init__(self, limits: Limits = Limits(), *, unsafe: bool = False) -> None:  # noqa: B008 (frozen)
@@ -78,6 +79,8 @@ class Sandbox:
         self._served_files = 0
         self._child_can = Needs.NOTHING
         self._waited_s = 0.0
+        self._files_alone = 0
+        self._output_bytes = 0
         self._first: View | None = None
         self._has_more = False
 
@@ -165,8 +168,12 @@ class Sandbox:
         mime = sniff(self.wall.peek(4096))
         if mime not in PICTURE_TYPES:
             raise refusal(Status.UNSUPPORTED)
-        self._take_child(mime)
-        self.wall.ask(Request(Op.DECODE, int(grey), size_bytes))
+        request = Request(Op.DECODE, int(grey), size_bytes)
+        if self._is_batch:
+            self._take_child(mime)
+            self.wall.ask(request)
+        else:
+            self._ask_alone(mime, request)
         facts = self._hear(Kind.FACTS)
         if facts.kind is Kind.END:
             self._finish_file()
@@ -202,14 +209,26 @@ class Sandbox:
         self._finish_file()
 
     def _take_child(self, mime: str) -> None:
-        """A fresh child, or the batch's; in a batch the first HEIC ends a child that may not start threads."""
-        files = self.limits.batch_files if self._is_batch else 1
-        needs = Needs.HEIF | Needs.THREADS if mime == "image/heic" else Needs.NOTHING
-        can_go_on = self._is_batch and self.wall.has_child and needs in self._child_can
-        if not can_go_on or self._served_files >= files:
-            self.wall.begin_child(self.limits.timeout_s * files, needs=needs)
+        """The batch's child, or a fresh one; the first HEIC ends a child that may not start threads."""
+        needs = _needs_of(mime)
+        can_go_on = self.wall.has_child and needs in self._child_can
+        if not can_go_on or self._served_files >= self.limits.batch_files:
+            self.wall.begin_child(self.limits.timeout_s * self.limits.batch_files, needs=needs)
             self._served_files, self._child_can = 0, needs
         self._served_files += 1
+
+    def _ask_alone(self, mime: str, request: Request) -> None:
+        """A child for this file only; from the second file on, the next file's is made ready while it works."""
+        needs = _needs_of(mime)
+        self.wall.begin_child(self.limits.timeout_s, needs=needs)
+        try:
+            self.wall.ask(request)
+        except SandboxViolation:  # a spare may have died of nothing that this file did
+            self.wall.begin_child(self.limits.timeout_s, needs=needs)
+            self.wall.ask(request)
+        self._files_alone += 1
+        if self._files_alone > 1:
+            self.wall.prepare_spare(self.limits.timeout_s, self._output_bytes)
 
     def _finish_file(self) -> None:
         self._has_more = False
@@ -247,6 +266,7 @@ class Sandbox:
         except wire.WireError as error:
             raise self.wall.fail(Status.OUT_OF_BOUNDS, f"the decoder answered out of bounds: {error}") from None
         shape = (answer.height, answer.width) if answer.channels == 1 else (answer.height, answer.width, 3)
+        self._output_bytes = size_bytes
         name = answer.view.name.lower().replace("_", "-")
         name = f"frame {answer.count}" if answer.view is ViewName.FRAME else name
         return View(name, self.wall.pixels[:size_bytes].reshape(shape), answer.orientation, answer.partial)
@@ -276,6 +296,10 @@ class Sandbox:
         finally:
             if self._wall is not None and self._wall.children_begun == begun:
                 self._wall.end_child()
+
+
+def _needs_of(mime: str) -> Needs:
+    return Needs.HEIF | Needs.THREADS if mime == "image/heic" else Needs.NOTHING
 
 
 def self_test(limits: Limits = Limits()) -> list[Probe]:  # noqa: B008 (frozen)

@@ -1,4 +1,4 @@
-"""The machinery outside the wall: one zygote, at most one locked child, their shared memory and messages.
+"""The machinery outside the wall: one zygote, a locked child and its spare, their shared memory and messages.
 
 Loads no decoder. What a child says is untrusted until `wire` has unpacked it; what lies in the output memory may change
 while it is read (the child shares it), so nothing may depend on it but pixels and member bytes themselves.
@@ -67,6 +67,7 @@ class Wall:
         self.limits = limits
         self.versions: dict[str, str] = {}
         self._channel: socket.socket | None = None
+        self._spare: tuple[socket.socket, Order] | None = None  # a locked child that has seen no file
         self.children_begun = 0  # tells a reader whether the child is still the one it began
         self._unreaped = 0
         self._input_used_bytes = 0
@@ -105,9 +106,10 @@ class Wall:
 
     def close(self) -> None:
         """End the child and the zygote; returns when both are gone. May be called twice."""
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
+        for channel in (self._channel, self._spare and self._spare[0]):
+            if channel is not None:
+                channel.close()
+        self._channel = self._spare = None
         self._control.close()  # the zygote's sign to end
         try:
             self._zygote.wait(timeout=_REAP_TIMEOUT_S)
@@ -137,29 +139,51 @@ class Wall:
         return self._channel is not None
 
     def begin_child(self, cpu_s: float, *, needs: Needs = Needs.NOTHING, container_fd: int | None = None) -> None:
-        """A fresh child in place of the last one, which is dead before the new one is forked."""
+        """A fresh child in place of the last one, which is dead before the new one hears of a file."""
         self.end_child()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        descriptors = [theirs.fileno()] if container_fd is None else [theirs.fileno(), container_fd]
-        order = Order(Command.FORK, needs, min(int(cpu_s) + 2, (1 << 31) - 1))
+        order = Order(Command.FORK, needs, _whole_seconds(cpu_s))
+        spare, self._spare = self._spare, None
+        fits = spare is not None and container_fd is None and spare[1].needs is needs and spare[1].cpu_s == order.cpu_s
+        if spare is not None and not fits:
+            self._end(spare[0])
+            spare = None
         try:
             self._collect_reaped()
             self.give_back_output()
+        except OSError as error:
+            raise self._zygote_gone(error) from None
+        self._channel = spare[0] if spare is not None else self._fork(order, container_fd)
+        self.children_begun += 1
+
+    def prepare_spare(self, cpu_s: float, output_bytes: int) -> None:
+        """Have the next child forked and locked while the present one works; it waits for a file of its own."""
+        if self._spare is None:
+            order = Order(Command.FORK, Needs.NOTHING, _whole_seconds(cpu_s), min(output_bytes, _KEEP_BYTES))
+            self._spare = self._fork(order, None), order
+
+    def _fork(self, order: Order, container_fd: int | None) -> socket.socket:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        descriptors = [theirs.fileno()] if container_fd is None else [theirs.fileno(), container_fd]
+        try:
             socket.send_fds(self._control, [order.pack()], descriptors)
         except OSError as error:
             ours.close()
-            raise SandboxUnavailable("the decoders' process is gone", where=str(error), mend=_START_HINT) from None
+            raise self._zygote_gone(error) from None
         finally:
             theirs.close()
-        self._channel = ours
-        self.children_begun += 1
+        return ours
+
+    def _zygote_gone(self, error: OSError) -> SandboxUnavailable:
+        return SandboxUnavailable("the decoders' process is gone", where=str(error), mend=_START_HINT)
 
     def end_child(self) -> None:
         """Have the child killed, if there is one. The zygote's answer is collected later, off the hot path."""
-        if self._channel is None:
-            return
-        self._channel.close()
-        self._channel = None
+        if self._channel is not None:
+            channel, self._channel = self._channel, None
+            self._end(channel)
+
+    def _end(self, channel: socket.socket) -> None:
+        channel.close()
         try:
             self._control.send(Order(Command.END).pack())
             self._unreaped += 1
@@ -244,6 +268,10 @@ class Wall:
         finally:
             self.end_child()
         return Outcome(answered_errno=answer.count)
+
+
+def _whole_seconds(cpu_s: float) -> int:
+    return min(int(cpu_s) + 2, (1 << 31) - 1)
 
 
 def _whole_pages(size_bytes: int) -> int:

@@ -238,10 +238,10 @@ class Command(IntEnum):
     """What the parent asks of the zygote."""
 
     FORK = 1  # with one or two descriptors: the child's channel, and a container to read
-    END = 2  # kill the child if it lives; answered with its wait status
+    END = 2  # kill the oldest child, if it lives; answered with its wait status
 
 
-_COMMAND = struct.Struct("<BBHI")
+_COMMAND = struct.Struct("<BBHIQ")
 _WAITED = struct.Struct("<ii")
 _VERSION_LINE = struct.Struct("<32s32s")
 _START = struct.Struct("<HBBI9QdQQ")
@@ -255,16 +255,17 @@ class Order:
     command: Command
     needs: Needs = Needs.NOTHING
     cpu_s: int = 0
+    output_bytes: int = 0  # to page in before the first request: a guess, never a bound
 
     def pack(self) -> bytes:
-        return _COMMAND.pack(self.command, self.needs, VERSION, self.cpu_s)
+        return _COMMAND.pack(self.command, self.needs, VERSION, self.cpu_s, self.output_bytes)
 
     @classmethod
     def unpack(cls, message: bytes) -> Order:
-        command, needs, version, cpu_s = _COMMAND.unpack(message)
+        command, needs, version, cpu_s, output_bytes = _COMMAND.unpack(message)
         if version != VERSION:
             raise WireError("wire version")
-        return cls(Command(command), Needs(needs), cpu_s)
+        return cls(Command(command), Needs(needs), cpu_s, output_bytes)
 
 
 def pack_waited(pid: int, wait_status: int) -> bytes:

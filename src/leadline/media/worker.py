@@ -184,12 +184,15 @@ class WireOutlet:
 
 
 class Zygote:
-    """Forks one child at a time on command, and reaps it on command, so that no process id is ever stale."""
+    """Forks children on command, and reaps the oldest on command, so that no process id is ever stale.
+
+    There are two at most: the one at work, and a spare, locked and paged in, that has seen no file yet.
+    """
 
     def __init__(self, control: socket.socket, memory: Memory, start: wire.Start) -> None:
         self._control, self._memory, self._start = control, memory, start
         self._lock = None if start.unsafe else lock.Lock(start.limits.memory_bytes)
-        self._child = 0
+        self._children: list[int] = []  # oldest first
         self._loaded = Needs.NOTHING
 
     def run(self) -> None:
@@ -223,16 +226,16 @@ class Zygote:
             _settle()
 
     def _fork(self, descriptors: list[int], order: wire.Order) -> None:
-        self.end_child()
         if self._lock and Needs.THREADS in order.needs:
             self._lock.count_tasks()
         zygote_pid = os.getpid()
-        self._child = os.fork()
-        if self._child == 0:
+        child = os.fork()
+        if child == 0:
             try:
                 self._become_child(descriptors, order, zygote_pid)
             finally:
                 os._exit(1)  # nothing of the zygote's may run in a child, whatever was raised
+        self._children.append(child)
         for descriptor in descriptors:
             os.close(descriptor)
 
@@ -250,15 +253,20 @@ class Zygote:
             except OSError as error:
                 child.send(Answer(Kind.END, Status.LOCK_FAILED, count=error.errno or 0))
                 os._exit(1)
+        self._memory.reserve(order.output_bytes)
         child.run()
 
     def end_child(self) -> tuple[int, int]:
-        """Kill the child if it lives, and wait for it; its id and wait status, or (0, 0)."""
-        if not self._child:
+        """Kill the oldest child if it lives, and wait for it; its id and wait status, or (0, 0)."""
+        if not self._children:
             return 0, 0
-        os.kill(self._child, signal.SIGKILL)
-        pid, self._child = self._child, 0
-        return os.waitpid(pid, 0)
+        child = self._children.pop(0)
+        os.kill(child, signal.SIGKILL)
+        return os.waitpid(child, 0)
+
+    def end_all(self) -> None:
+        while self._children:
+            self.end_child()
 
 
 def _keep_only(descriptors: list[int]) -> None:
@@ -296,7 +304,7 @@ def main(control_fd: int, input_fd: int, output_fd: int) -> None:
     try:
         zygote.run()
     finally:
-        zygote.end_child()
+        zygote.end_all()
 
 
 def versions(zygote: Zygote) -> dict[str, str]:
