@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contracts.sandbox import MARK, LockContract, SandboxContract, show
+from tests.contracts.sandbox import MARK, LockContract, SandboxContract, show, violation
 
 from leadline.errors import SandboxUnavailable
 from leadline.media import wall
@@ -135,3 +135,37 @@ def test_a_batch_shares_a_child_and_then_takes_the_next(own_sandbox: Sandbox) ->
         for _ in range(2):
             show(own_sandbox, "behave")
         assert len(begun) == 5
+
+
+def children_of(sandbox: Sandbox) -> set[str]:
+    zygote = sandbox.wall._zygote.pid
+    assert count_comes_to(zygote, 2)  # the zygote and one spare child: the last file's is gone
+    return set(processes_of(zygote)) - {str(zygote)}
+
+
+def test_the_next_files_child_is_ready_and_none_serves_two_files(own_sandbox: Sandbox) -> None:
+    seen: list[set[str]] = []
+    show(own_sandbox, "behave")
+    for _ in range(4):
+        assert show(own_sandbox, "behave") == ["picture"]
+        seen.append(children_of(own_sandbox))
+    assert len(set.union(*seen)) == 4
+
+
+def test_the_death_of_a_spare_child_is_not_held_against_the_next_file(own_sandbox: Sandbox) -> None:
+    for _ in range(2):
+        show(own_sandbox, "behave")
+    (spare,) = children_of(own_sandbox)
+    os.kill(int(spare), signal.SIGKILL)
+    time.sleep(0.1)
+    assert show(own_sandbox, "behave") == ["picture"]
+    assert violation(own_sandbox, "crash") == "child-died"
+
+
+def test_a_spare_child_that_does_not_fit_makes_way(own_sandbox: Sandbox) -> None:
+    for _ in range(2):
+        show(own_sandbox, "behave")
+    own_sandbox.begin_batch()
+    assert show(own_sandbox, "behave") == ["picture"]
+    assert len(children_of(own_sandbox)) == 1  # the batch's own
+    own_sandbox.end_batch()
