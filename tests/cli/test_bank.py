@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -201,3 +202,15 @@ def test_a_build_that_is_stopped_leaves_nothing(run: Any, tmp_path: Path, monkey
     ended = _build(run, tmp_path / "b", tmp_path / "list.txt")
     assert ended.code == 130
     assert [p.name for p in tmp_path.iterdir()] == ["list.txt"]
+
+
+def test_a_large_addition_is_merged_in_the_background(run: Any, bank: Path, tmp_path: Path) -> None:
+    lines = tmp_path / "many.txt"
+    lines.write_text("".join(f"{number:064x}\n" for number in range(1, 50_100)))
+    added = run("bank", "add", bank, lines, "--json")
+    assert added.objects[0]["merging"]
+    deadline = time.monotonic() + 60
+    while (recent := run("bank", "info", bank, "--json").objects[0]["recent"]) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert recent == 0
+    assert run("bank", "info", bank, "--json").objects[0]["entries"] == 50_102

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from leadline.cli import bank_fill
+from leadline.cli.background import merge_behind
 from leadline.cli.files import path_fields
 from leadline.cli.options import Json
 from leadline.cli.output import (
@@ -174,7 +175,12 @@ def remove_command(
         absent = len(distinct) - removed
         faults.note(InputError(f"{absent} of {len(distinct)} not there", where=bank, mend="see `leadline bank list`"))
     faults.finish()
-    record = {"bank": opened.name, "removed": removed, "refused": len(distinct) - removed + len(given) - len(wanted)}
+    record: dict[str, object] = {
+        "bank": opened.name,
+        "removed": removed,
+        "refused": len(distinct) - removed + len(given) - len(wanted),
+        "merging": merge_behind(opened, bank),
+    }
     if json:
         emit(record)
     else:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from leadline.cli.background import merge_behind
 from leadline.cli.config import load_settings
 from leadline.cli.files import path_fields
 from leadline.cli.intake import Intake, Taken, shown_input
@@ -164,6 +165,7 @@ def add_command(
     """Add entries to a bank; they match at once, in every process that has the bank open.
 
     Reads the same inputs as `leadline bank build`. What was told as added is on disk.
+    Where much has changed, a merge is started in the background; nothing waits for it.
 
     \b
     Examples:
@@ -182,7 +184,8 @@ def add_command(
     )  # fmt: skip
     intake = Intake(defaults, settings.limits, unsafe_decode, format_, _kinds_by_label(label_kind))
     _check_inputs(inputs)
-    return _finish(opened, bank, _fill(opened, inputs, intake, settings.threads), intake, json=json)
+    counts = _fill(opened, inputs, intake, settings.threads)
+    return _finish(opened, bank, counts, intake, json=json, merging=merge_behind(opened, bank))
 
 
 def _kinds_by_label(given: Sequence[str] | None) -> dict[str, Kind | None]:
@@ -244,7 +247,9 @@ def _placed(refusal: Any, where: str) -> LeadlineError:
     return error
 
 
-def _finish(bank: Bank, path: str, counts: Counts, intake: Intake, *, json: bool) -> int:
+def _finish(
+    bank: Bank, path: str, counts: Counts, intake: Intake, *, json: bool, merging: bool = False
+) -> int:
     record: dict[str, object] = {
         "bank": bank.name,
         **path_fields(os.fsencode(path)),
@@ -257,6 +262,7 @@ def _finish(bank: Bank, path: str, counts: Counts, intake: Intake, *, json: bool
         "files": intake.files,
         "entries": bank.count,
         "list_version": bank.list_version,
+        "merging": merging,
     }
     if json:
         emit(record)

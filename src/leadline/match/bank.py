@@ -281,9 +281,14 @@ class Bank:
             except OSError as error:
                 raise _disk_error(error, self.path) from error
 
+    @property
+    def is_merge_due(self) -> bool:
+        """Whether recent changes weigh enough to be merged (see `match/merge.py`)."""
+        return is_merge_due(self._snapshot)
+
     def merge_in_background(self, *, threads: int = 1) -> threading.Thread | None:
         """Start a merge in a thread where one is due; None where not. For processes that live long."""
-        if not is_merge_due(self._snapshot):
+        if not self.is_merge_due:
             return None
         thread = threading.Thread(target=self._merge_quietly, args=(threads,), name=f"merge {self.name}")
         thread.start()
