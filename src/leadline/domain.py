@@ -166,3 +166,126 @@ class ViewHashes:
     width: int
     height: int
     others: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One setting of the environment: its name, its default as text, and what it means."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+WORKBENCH_VARIABLES = (
+    Variable("LEADLINE_HOME", "~/.local/share/leadline", "folder of the database, vault, keys and banks"),
+    Variable("LEADLINE_ADDRESS", "127.0.0.1:8400", "address of the workbench"),
+    Variable("LEADLINE_PUBLIC_ADDRESS", "127.0.0.1:8401", "address of the public report form; off closes it"),
+    Variable("LEADLINE_HOSTS", "localhost,127.0.0.1", "names under which the workbench may be called"),
+    Variable("LEADLINE_PUBLIC_HOSTS", "localhost,127.0.0.1", "names under which the public form may be called"),
+    Variable("LEADLINE_TLS_CERTIFICATE", "", "file of the certificate chain (PEM)"),
+    Variable("LEADLINE_TLS_KEY", "", "file of its private key (PEM)"),
+    Variable("LEADLINE_PROXY", "", "address of the one TLS proxy that may speak for others"),
+    Variable("LEADLINE_WEB_WORKERS", "2", "processes that answer requests"),
+    Variable("LEADLINE_KEY_FILE", "HOME/keys/instance.key", "the instance key that wraps every data key"),
+    Variable("LEADLINE_SIGNING_KEY_FILE", "HOME/keys/signing.key", "the Ed25519 key that signs the head of the chain"),
+    Variable("LEADLINE_VAULT", "HOME/vault", "folder of sealed files, or s3://BUCKET/PREFIX?endpoint=URL"),
+    Variable("LEADLINE_ERASURES", "HOME/erasures/list", "the list of erased files, kept apart from vault and backups"),
+    Variable("LEADLINE_BANKS", "HOME/banks", "folder of the bank folders"),
+    Variable("LEADLINE_BACKUPS", "HOME/backups", "folder that backups are written to"),
+    Variable("LEADLINE_ANCHORS", "HOME/anchors", "folder that signed heads of the chain are dropped into"),
+    Variable("LEADLINE_TIMESTAMP_URLS", "", "RFC 3161 authorities that stamp the head, comma between"),
+    Variable("LEADLINE_MAIL_URL", "", "smtp://USER:PASSWORD@HOST:PORT or smtps://...; empty: mail is written to a folder"),
+    Variable("LEADLINE_MAIL_FROM", "leadline@localhost", "sender of our own mail"),
+    Variable("LEADLINE_IMAP_URL", "", "imaps://USER:PASSWORD@HOST/FOLDER that reports are taken from"),
+    Variable("LEADLINE_ALERT_WEBHOOK", "", "URL that urgent alerts are posted to, without content"),
+    Variable("LEADLINE_OIDC_ISSUER", "", "OpenID Connect issuer for sign-in"),
+    Variable("LEADLINE_OIDC_CLIENT", "", "client id there"),
+    Variable("LEADLINE_OIDC_SECRET_FILE", "", "file of the client secret"),
+    Variable("LEADLINE_OFFICE_NAME", "Leadline", "name of the office, on pages and in mail"),
+)
+
+
+SEALED: Mapping[str, bool] = {"sealed": True}  # metadata of a field that is stored only under the instance key
+
+
+class Channel(StrEnum):
+    """How a report reached us."""
+
+    PUBLIC_FORM = "public-form"
+    STAFF_FORM = "staff-form"
+    BULK = "bulk"
+    MAIL = "mail"
+    API = "api"
+    ICCAM = "iccam"
+    NCMEC = "ncmec"
+    CHAT = "chat"
+    CAPTURE = "capture"
+    SCAN = "scan"
+
+
+class Urgency(StrEnum):
+    """What a reporter can tick. Always a tick, never read out of a text."""
+
+    CHILD_AT_RISK_NOW = "child-at-risk-now"
+    ONGOING = "ongoing"
+    KNOWN_VICTIM_CONTACT = "known-victim-contact"  # the reporter can reach, or is, the person concerned
+    COMMERCIAL = "commercial"
+    SENDER_ESCALATED = "sender-escalated"  # the sending organisation marked its own report as urgent
+
+
+class ItemKind(StrEnum):
+    URL = "url"
+    FILE = "file"
+    ACCOUNT = "account"
+    TEXT = "text"
+    HASH = "hash"
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingItem:
+    """One thing a report points at, as its sender wrote it; `selectors` makes the normalised key.
+
+    value     the URL, account name, hash, text or file name, unchanged
+    referrer  the page on which the sender met it
+    facts     what else the sender said of it: name -> JSON value, under the sender's own names
+    """
+
+    kind: ItemKind
+    value: str
+    note: str = field(default="", repr=False, metadata=SEALED)
+    referrer: str = ""
+    facts: Mapping[str, object] = field(default_factory=dict, repr=False, metadata=SEALED)
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """How the reporter can be reached, where they said so; every field is sealed."""
+
+    name: str = field(default="", repr=False, metadata=SEALED)
+    organisation: str = field(default="", repr=False, metadata=SEALED)
+    email: str = field(default="", repr=False, metadata=SEALED)
+    phone: str = field(default="", repr=False, metadata=SEALED)
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingReport:
+    """One report as it came in, before anything is stored or decided.
+
+    source_reference  the sender's own number; with the sender it tells a repeated delivery
+    received_at, made_at   seconds since 1970-01-01 UTC, 0 where not said: when we (or the sender's own intake)
+                      received it, and the moment it speaks of
+    attachments       names only; the bytes go their own way, through the sandbox
+    facts             what the sender said beyond these fields: name -> JSON value, under the sender's names
+    """
+
+    channel: Channel
+    items: tuple[IncomingItem, ...] = ()
+    source_reference: str = ""
+    received_at: int = 0
+    made_at: int = 0
+    reporter: Reporter | None = None
+    urgency: frozenset[Urgency] = frozenset()
+    text: str = field(default="", repr=False, metadata=SEALED)
+    attachments: tuple[str, ...] = ()
+    facts: Mapping[str, object] = field(default_factory=dict, repr=False, metadata=SEALED)

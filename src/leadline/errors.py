@@ -4,6 +4,9 @@ LeadlineError                       what, where, how to mend; `exit_code`, `code
 ├── InputError                      fix the input (a file, a line, a hash)
 │   ├── HashFormatError             a hash that is not one
 │   ├── ListFormatError             a list that cannot be read
+│   ├── UrlFormatError              a text that is no URL, or a URL that names no place
+│   ├── ReportFormatError           an incoming report, or one record of a delivery, that cannot be read
+│   ├── CustodyFormatError          a custody line, anchor, timestamp or key that is not one, or may not enter a chain
 │   └── UntrustedMediaError         hostile or broken bytes: refused, truncated, too large, undecodable
 ├── ConfigError                     fix the configuration (an option, a folder, a plug-in)
 │   └── SandboxUnavailable          the kernel cannot isolate decoders: Leadline fails closed
@@ -13,6 +16,12 @@ LeadlineError                       what, where, how to mend; `exit_code`, `code
 │   └── BankLocked                  retry: another writer is at work
 ├── ScanError                       a scan as a whole
 │   └── WorkerLost                  retry: a worker process or node died
+├── OfficeError                     an act of the workbench
+│   ├── NotAllowed                  ask somebody who may, or a second person
+│   └── WrongState                  the thing has moved on: look at it again
+├── CustodyError                    what has to prove something later
+│   ├── ChainBroken                 stop writing; call someone
+│   └── TimestampFailed             retry, or ask another authority
 └── Interrupted                     stopped by a person; can be resumed
 """
 
@@ -48,6 +57,26 @@ class HashFormatError(InputError):
 
 class ListFormatError(InputError):
     code = "list-format"
+
+
+class UrlFormatError(InputError):
+    """`code`: url-format, url-too-long, url-no-place (mailto:, javascript:), url-holds-content (data:)."""
+
+    code = "url-format"
+
+
+class ReportFormatError(InputError):
+    """`field` is the column or element at fault, or empty where the whole record is."""
+
+    code = "report-format"
+
+    def __init__(self, what: str, *, where: str = "", mend: str = "", code: str | None = None, field: str = "") -> None:
+        super().__init__(what, where=where, mend=mend, code=code)
+        self.field = field
+
+
+class CustodyFormatError(InputError):
+    code = "custody-format"
 
 
 class UntrustedMediaError(InputError):
@@ -89,6 +118,31 @@ class ScanError(LeadlineError):
 
 class WorkerLost(ScanError):
     code = "worker-lost"
+    permanent = False
+
+
+class OfficeError(LeadlineError):
+    code = "office"
+
+
+class NotAllowed(OfficeError):
+    code = "not-allowed"
+
+
+class WrongState(OfficeError):
+    code = "wrong-state"
+
+
+class CustodyError(LeadlineError):
+    code = "custody"
+
+
+class ChainBroken(CustodyError):
+    code = "chain-broken"
+
+
+class TimestampFailed(CustodyError):
+    code = "timestamp-failed"
     permanent = False
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from leadline.domain import WORKBENCH_VARIABLES
 from leadline.errors import ConfigError
 from leadline.media.limits import Limits
 
@@ -37,6 +38,7 @@ def variables() -> dict[str, str]:
     """Name of every variable -> its default, for the reference."""
     names = {PREFIX + "WORKERS": "one per core", PREFIX + "THREADS": "1", PREFIX + "TRACEBACK": "0"}
     limits = Limits()
+    names |= {variable.name: variable.default for variable in WORKBENCH_VARIABLES}
     return names | {PREFIX + spec.name.upper(): str(getattr(limits, spec.name)) for spec in dataclasses.fields(Limits)}
 
 

@@ -1,0 +1,1 @@
+"""People, their roles and grants, invitations, keys of the API, and signing in."""

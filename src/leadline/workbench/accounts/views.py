@@ -1,0 +1,166 @@
+"""Pages of accounts: the way in, the person's own page, the people of the office."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from allauth.account.internal.flows.login import record_authentication
+from django.contrib import messages
+from django.contrib.auth import login
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from leadline.errors import LeadlineError
+from leadline.workbench.accounts import access, actions
+from leadline.workbench.accounts.forms import InviteForm, JoinForm, KeyForm, ReasonForm, RoleForm
+from leadline.workbench.accounts.models import Person
+from leadline.workbench.permissions import Permission, Role, requires
+
+
+@requires(Permission.SIGNED_IN)
+def show_home(request: HttpRequest) -> HttpResponse:
+    return render(request, "accounts/home.html", {"roles": sorted(access.roles_of(request.user))})
+
+
+@requires(Permission.SIGNED_IN)
+def show_second_factor(request: HttpRequest) -> HttpResponse:
+    """Where a person without a second factor is sent, whatever page was asked for."""
+    if access.has_second_factor(request.user, request):
+        return redirect("home")
+    return render(request, "accounts/second_factor.html")
+
+
+@requires(Permission.ANYONE)
+def join(request: HttpRequest, token: str) -> HttpResponse:
+    invitation = access.find_invitation(token)
+    if invitation is None:
+        raise Http404
+    at_setup = invitation.invited_by_id is None
+    form = JoinForm(request.POST or None, invited_email=invitation.email, at_setup=at_setup)
+    if request.method == "POST" and form.is_valid():
+        person = actions.accept_invitation(
+            token,
+            email=form.cleaned_data["email"],
+            name=form.cleaned_data["name"],
+            password=form.cleaned_data["password"],
+            is_alone=form.cleaned_data.get("is_alone", False),
+        )
+        login(request, person, backend="allauth.account.auth_backends.AuthenticationBackend")
+        record_authentication(request, person, method="password", email=person.email)
+        return redirect("second_factor")
+    return render(request, "accounts/join.html", {"form": form, "at_setup": at_setup})
+
+
+@requires(Permission.PEOPLE_READ)
+def list_people(request: HttpRequest) -> HttpResponse:
+    context = {
+        "people": access.people(),
+        "unconfirmed": access.unconfirmed_grants(),
+        "invitations": access.open_invitations(),
+        "invite_form": InviteForm(),
+        "role_form": RoleForm(),
+        "reason_form": ReasonForm(),
+        "held": access.permissions_of(request.user),
+    }
+    return render(request, "accounts/people.html", context)
+
+
+@requires(Permission.PEOPLE_MANAGE, fresh=True)
+def invite_person(request: HttpRequest) -> HttpResponse:
+    form = InviteForm(request.POST or None)
+    if request.method != "POST" or not form.is_valid():
+        return render(request, "accounts/invite.html", {"form": form})
+    try:
+        roles = [Role(role) for role in form.cleaned_data["roles"]]
+        token = actions.invite(_person(request), form.cleaned_data["email"], roles)
+    except LeadlineError as error:
+        form.add_error(None, str(error))
+        return render(request, "accounts/invite.html", {"form": form})
+    link = request.build_absolute_uri(reverse("join", args=[token]))
+    return render(request, "accounts/invited.html", {"link": link, "email": form.cleaned_data["email"]})
+
+
+@requires(Permission.PEOPLE_MANAGE, fresh=True)
+def change_role(request: HttpRequest, person_id: str, what: str) -> HttpResponse:
+    person, form = _found(person_id), RoleForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        change = actions.give_role if what == "give" else actions.end_role
+        try:
+            change(_person(request), person, Role(form.cleaned_data["role"]))
+        except LeadlineError as error:
+            messages.error(request, str(error))
+        else:
+            messages.success(request, _("The change is recorded."))
+    return redirect("people")
+
+
+@requires(Permission.PEOPLE_CONFIRM, fresh=True)
+def confirm_role(request: HttpRequest, grant_id: int) -> HttpResponse:
+    if request.method == "POST" and access.unconfirmed_grants().filter(pk=grant_id).exists():
+        try:
+            actions.confirm_role(_person(request), grant_id)
+        except LeadlineError as error:
+            messages.error(request, str(error))
+        else:
+            messages.success(request, _("The role is confirmed."))
+    return redirect("people")
+
+
+@requires(Permission.PEOPLE_MANAGE, fresh=True)
+def deactivate_person(request: HttpRequest, person_id: str) -> HttpResponse:
+    person, form = _found(person_id), ReasonForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            actions.deactivate_person(_person(request), person, form.cleaned_data["reason"])
+        except LeadlineError as error:
+            messages.error(request, str(error))
+        else:
+            messages.success(request, _("The account is closed."))
+    return redirect("people")
+
+
+@requires(Permission.SIGNED_IN)
+def list_keys(request: HttpRequest) -> HttpResponse:
+    form = KeyForm(roles=access.roles_of(request.user))
+    return render(request, "accounts/keys.html", {"keys": access.keys_of(request.user), "form": form})
+
+
+@requires(Permission.SIGNED_IN, fresh=True)
+def make_key(request: HttpRequest) -> HttpResponse:
+    form = KeyForm(request.POST or None, roles=access.roles_of(request.user))
+    if request.method == "POST" and form.is_valid():
+        given = form.cleaned_data
+        scopes = [Permission(scope) for scope in given["scopes"]]
+        try:
+            key, secret = actions.make_key(
+                _person(request), given["name"], Role(given["role"]), scopes, timedelta(days=given["days"])
+            )
+        except LeadlineError as error:
+            form.add_error(None, str(error))
+        else:
+            return render(request, "accounts/key_made.html", {"key": key, "secret": secret})
+    return render(request, "accounts/keys.html", {"keys": access.keys_of(request.user), "form": form})
+
+
+@requires(Permission.SIGNED_IN)
+def end_key(request: HttpRequest, key_id: str) -> HttpResponse:
+    key = access.keys_of(request.user).filter(pk=key_id).first()
+    if key is None:
+        raise Http404
+    if request.method == "POST" and key.ended_at is None:
+        actions.end_key(_person(request), key)
+    return redirect("keys")
+
+
+def _found(person_id: str) -> Person:
+    person = access.find_person(person_id)
+    if person is None:
+        raise Http404
+    return person
+
+
+def _person(request: HttpRequest) -> Person:
+    assert isinstance(request.user, Person)
+    return request.user

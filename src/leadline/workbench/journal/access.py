@@ -1,0 +1,20 @@
+"""Reads of the journal on behalf of a person. Lines hold ids and codes only, so who may read any may read all."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+
+from leadline.workbench.journal.models import Anchor, Line
+
+
+def visible_lines(*, object_id: str = "", actor: str = "", act: str = "") -> QuerySet[Line]:
+    lines = Line.objects.order_by("-line")
+    if object_id:
+        lines = lines.filter(object_id=object_id)
+    if actor:
+        lines = lines.filter(actor=actor)
+    return lines.filter(act__startswith=act) if act else lines
+
+
+def latest_anchor() -> Anchor | None:
+    return Anchor.objects.order_by("-line").first()

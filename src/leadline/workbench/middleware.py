@@ -1,0 +1,129 @@
+"""What every request passes: headers, session limits, the second factor, the permission that its view declares."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
+from django.conf import settings
+from django.contrib.auth import logout
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from leadline.workbench.accounts import access
+from leadline.workbench.permissions import Permission
+
+Handler = Callable[[HttpRequest], HttpResponse]
+
+_SEEN = "leadline-seen"
+_SEEN_EVERY_S = 60
+_SELF = "'self'"
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        f"script-src {_SELF}",
+        f"style-src {_SELF}",
+        f"img-src {_SELF} data:",  # the QR code of an authenticator's secret comes as one
+        f"font-src {_SELF}",
+        f"connect-src {_SELF}",
+        f"form-action {_SELF}",
+        f"manifest-src {_SELF}",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+
+
+def security_headers(handle: Handler) -> Handler:
+    """On every answer, also on errors and static files. Nothing but static files may be kept by a browser."""
+
+    def with_headers(request: HttpRequest) -> HttpResponse:
+        response = handle(request)
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        if not request.path.startswith(f"/{settings.STATIC_URL.strip('/')}/"):
+            response.headers["Cache-Control"] = "no-store"
+        return response
+
+    return with_headers
+
+
+def session_limits(handle: Handler) -> Handler:
+    """Sign out after 30 minutes without a request; the 8 hours from sign-in are the session cookie's own age."""
+
+    def with_limits(request: HttpRequest) -> HttpResponse:
+        if request.user.is_authenticated:
+            now = int(time.time())
+            seen = request.session.get(_SEEN, now)
+            if not 0 <= now - seen <= settings.LEADLINE_IDLE_S:
+                logout(request)
+                return redirect(f"{reverse('account_login')}?{urlencode({'next': request.path})}")
+            if now - seen >= _SEEN_EVERY_S or _SEEN not in request.session:
+                request.session[_SEEN] = now
+        return handle(request)
+
+    return with_limits
+
+
+def second_factor_first(handle: Handler) -> Handler:
+    """A person without a second factor reaches nothing but the pages that set one up, and the way out."""
+    allowed = ("mfa_", "account_logout", "account_reauthenticate", "set_language")
+
+    def with_second_factor(request: HttpRequest) -> HttpResponse:
+        return handle(request)
+
+    def process_view(request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
+        if not request.user.is_authenticated or access.has_second_factor(request.user, request):
+            return None
+        match = request.resolver_match
+        if match is not None and (match.url_name or "").startswith(allowed):
+            return None
+        return redirect("second_factor") if match is None or match.url_name != "second_factor" else None
+
+    with_second_factor.process_view = process_view  # type: ignore[attr-defined]
+    return with_second_factor
+
+
+def permission_gate(handle: Handler) -> Handler:
+    """Let a request through to its view only where the person holds what the view declares.
+
+    A view that declares nothing is refused to all. Forbidden and absent look the same: 404.
+    """
+
+    def gated(request: HttpRequest) -> HttpResponse:
+        return handle(request)
+
+    def process_view(request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
+        permission = getattr(view, "permission", None)
+        if permission is None:
+            raise Http404
+        if permission is Permission.ANYONE:
+            return None
+        if not request.user.is_authenticated:
+            return redirect(f"{reverse('account_login')}?{urlencode({'next': request.get_full_path()})}")
+        if permission is not Permission.SIGNED_IN and permission not in access.permissions_of(request.user):
+            raise Http404
+        if view.fresh and not did_recently_reauthenticate(request):
+            return _ask_again(request)
+        return None
+
+    gated.process_view = process_view  # type: ignore[attr-defined]
+    return gated
+
+
+def _ask_again(request: HttpRequest) -> HttpResponse:
+    """To the re-authentication page. A form that was sent is not replayed afterwards: the person sends it again."""
+    page = request.get_full_path() if request.method == "GET" else request.headers.get("Referer", "/")
+    path = "/" + page.split("://", 1)[-1].partition("/")[2] if "://" in page else page
+    return redirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': path})}")

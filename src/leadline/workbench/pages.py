@@ -1,0 +1,31 @@
+"""What every page shows: the office's name, the navigation that this person may use. Decides no right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from leadline.workbench.accounts import access
+from leadline.workbench.permissions import Permission
+
+# permission, name of the address, text
+NAVIGATION: list[tuple[Permission, str, Any]] = [
+    (Permission.PEOPLE_READ, "people", _("People")),
+    (Permission.JOURNAL_READ, "journal", _("Journal")),
+]
+
+
+def page_context(request: HttpRequest) -> dict[str, Any]:
+    person = getattr(request, "user", None)
+    held = access.permissions_of(person) if person is not None and person.is_authenticated else frozenset()
+    here = request.resolver_match.url_name if getattr(request, "resolver_match", None) else ""
+    links = [
+        {"href": reverse(name), "text": text, "here": name == here}
+        for permission, name, text in NAVIGATION
+        if permission in held
+    ]
+    return {"office_name": settings.LEADLINE_OFFICE_NAME, "navigation": links}

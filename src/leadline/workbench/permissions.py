@@ -1,0 +1,86 @@
+"""Who may do what: permissions, the roles that bundle them, and how sensitive an object a role may see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum, StrEnum
+from typing import Any
+
+from django.http import HttpResponse
+
+View = Callable[..., HttpResponse]
+
+
+class Permission(StrEnum):
+    """One thing a page or a route lets a person do. The first two ask for no role."""
+
+    ANYONE = "anyone"
+    SIGNED_IN = "signed-in"
+    REPORTS_READ = "reports.read"
+    REPORTS_WRITE = "reports.write"
+    EVIDENCE_READ = "evidence.read"
+    EVIDENCE_WRITE = "evidence.write"
+    EVIDENCE_EXPORT = "evidence.export"
+    EVIDENCE_RELEASE = "evidence.release"
+    BANKS_READ = "banks.read"
+    BANKS_WRITE = "banks.write"
+    BANKS_APPROVE = "banks.approve"
+    JOURNAL_READ = "journal.read"
+    PEOPLE_READ = "people.read"
+    PEOPLE_MANAGE = "people.manage"
+    PEOPLE_CONFIRM = "people.confirm"
+    SETTINGS_MANAGE = "settings.manage"
+    HEALTH_READ = "health.read"
+
+
+class Sensitivity(IntEnum):
+    """Of an object. A person sees it with a role of that clearance, or with a grant on that very object."""
+
+    ORDINARY = 0
+    SENSITIVE = 1
+    RESTRICTED = 2
+
+
+class Role(StrEnum):
+    ANALYST = "analyst"
+    SENIOR = "senior"
+    INVESTIGATOR = "investigator"
+    CURATOR = "curator"
+    AUDITOR = "auditor"
+    ADMINISTRATOR = "administrator"
+
+
+_P = Permission
+_ANALYST = {_P.REPORTS_READ, _P.REPORTS_WRITE, _P.EVIDENCE_READ, _P.EVIDENCE_WRITE, _P.BANKS_READ}
+
+ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
+    Role.ANALYST: frozenset(_ANALYST),
+    Role.SENIOR: frozenset(
+        {*_ANALYST, _P.BANKS_WRITE, _P.BANKS_APPROVE, _P.EVIDENCE_EXPORT, _P.EVIDENCE_RELEASE, _P.PEOPLE_READ}
+        | {_P.PEOPLE_CONFIRM, _P.HEALTH_READ}
+    ),
+    Role.INVESTIGATOR: frozenset({*_ANALYST, _P.EVIDENCE_EXPORT}),
+    Role.CURATOR: frozenset({_P.BANKS_READ, _P.BANKS_WRITE, _P.BANKS_APPROVE}),
+    Role.AUDITOR: frozenset({_P.JOURNAL_READ, _P.PEOPLE_READ, _P.HEALTH_READ}),
+    Role.ADMINISTRATOR: frozenset({_P.PEOPLE_READ, _P.PEOPLE_MANAGE, _P.PEOPLE_CONFIRM, _P.SETTINGS_MANAGE, _P.HEALTH_READ}),
+}
+# Who holds one of these may come near evidence, so a second person confirms it.
+EVIDENCE_ROLES = frozenset({Role.ANALYST, Role.SENIOR, Role.INVESTIGATOR})
+CLEARANCE: dict[Role, Sensitivity] = {
+    Role.ANALYST: Sensitivity.SENSITIVE,
+    Role.SENIOR: Sensitivity.RESTRICTED,
+    Role.INVESTIGATOR: Sensitivity.SENSITIVE,
+}
+
+
+def requires(permission: Permission, *, fresh: bool = False) -> Callable[[View], View]:
+    """Declare what a view asks for. `middleware.permission_gate` enforces it and refuses views that declare nothing.
+
+    fresh  the person must have proved who they are within the last 15 minutes
+    """
+
+    def declare(view: Any) -> Any:
+        view.permission, view.fresh = permission, fresh
+        return view
+
+    return declare

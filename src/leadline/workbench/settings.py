@@ -1,0 +1,304 @@
+"""Django settings of the workbench, from the environment and nothing else; anything malformed is a loud fault.
+
+With `cli/config.py` the only reader of the environment; both share the table of variables in `domain`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from leadline.domain import WORKBENCH_VARIABLES
+from leadline.errors import ConfigError
+
+_HERE = Path(__file__).parent
+_DEFAULTS = {variable.name: variable.default for variable in WORKBENCH_VARIABLES}
+
+
+def _read(name: str) -> str:
+    return os.environ.get(name, _DEFAULTS[name]).strip()
+
+
+LEADLINE_HOME = Path(_read("LEADLINE_HOME")).expanduser().absolute()
+
+
+def _path(name: str) -> Path:
+    """A file or folder; the word HOME at its start stands for LEADLINE_HOME."""
+    text = _read(name)
+    return LEADLINE_HOME / text[5:] if text.startswith("HOME/") else Path(text).expanduser().absolute()
+
+
+def _names(name: str) -> list[str]:
+    return [part.strip() for part in _read(name).split(",") if part.strip()]
+
+
+def _whole(name: str) -> int:
+    text = _read(name)
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 1000:
+        raise ConfigError("setting is no positive number", where=name, mend="give a number such as 2")
+    return int(text)
+
+
+def _server(name: str, ports: Mapping[str, int]) -> dict[str, Any] | None:
+    """scheme, host, port, user, password, path of an URL setting; None where it is empty."""
+    text = _read(name)
+    if not text:
+        return None
+    parts = urlsplit(text)
+    try:
+        port = parts.port or ports[parts.scheme]
+    except (KeyError, ValueError):
+        mend = f"start it with one of {', '.join(f'{scheme}://' for scheme in ports)}"
+        raise ConfigError("not an address of a server", where=name, mend=mend) from None
+    return {
+        "scheme": parts.scheme,
+        "host": parts.hostname or "localhost",
+        "port": port,
+        "user": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "path": unquote(parts.path.lstrip("/")),
+    }
+
+
+def _database() -> dict[str, Any]:
+    """SQLite in WAL mode under LEADLINE_HOME, or DATABASE_URL=postgresql://USER:PASSWORD@HOST:PORT/NAME."""
+    text = os.environ.get("DATABASE_URL", "").strip()
+    if not text:
+        # IMMEDIATE: a transaction that reads before it writes must not find the lock taken half-way.
+        options = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+        }
+        name = LEADLINE_HOME / "leadline.sqlite3"
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": options}
+    parts = urlsplit(text)
+    if parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
+        mend = "give postgresql://USER:PASSWORD@HOST:PORT/NAME, or leave it out for SQLite"
+        raise ConfigError("not a database that Leadline knows", where="DATABASE_URL", mend=mend)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.strip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname or "",
+        "PORT": parts.port or "",
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"pool": False},
+    }
+
+
+def _secret() -> str:
+    """Signs sessions and one-time links; made on the first start, readable by its owner only."""
+    path = LEADLINE_HOME / "keys" / "django.key"
+    try:
+        return path.read_text(encoding="ascii")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh = path.with_name(f"django.key.{os.getpid()}")
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_urlsafe(64), encoding="ascii")
+        try:
+            os.link(fresh, path)  # of two first starts at once, one wins and both read the same
+        except FileExistsError:
+            pass
+        fresh.unlink()
+        return path.read_text(encoding="ascii")
+
+
+LEADLINE_ADDRESS = _read("LEADLINE_ADDRESS")
+LEADLINE_PUBLIC_ADDRESS = _read("LEADLINE_PUBLIC_ADDRESS")
+LEADLINE_TLS = (_read("LEADLINE_TLS_CERTIFICATE"), _read("LEADLINE_TLS_KEY"))
+LEADLINE_PROXY = _read("LEADLINE_PROXY")
+LEADLINE_WEB_WORKERS = _whole("LEADLINE_WEB_WORKERS")
+LEADLINE_KEY_FILE = _path("LEADLINE_KEY_FILE")
+LEADLINE_SIGNING_KEY_FILE = _path("LEADLINE_SIGNING_KEY_FILE")
+LEADLINE_VAULT = _read("LEADLINE_VAULT") if _read("LEADLINE_VAULT").startswith("s3://") else _path("LEADLINE_VAULT")
+LEADLINE_ERASURES = _path("LEADLINE_ERASURES")
+LEADLINE_BANKS = _path("LEADLINE_BANKS")
+LEADLINE_BACKUPS = _path("LEADLINE_BACKUPS")
+LEADLINE_ANCHORS = _path("LEADLINE_ANCHORS")
+LEADLINE_TIMESTAMP_URLS = _names("LEADLINE_TIMESTAMP_URLS")
+LEADLINE_IMAP = _server("LEADLINE_IMAP_URL", {"imaps": 993, "imap": 143})
+LEADLINE_ALERT_WEBHOOK = _read("LEADLINE_ALERT_WEBHOOK")
+LEADLINE_OFFICE_NAME = _read("LEADLINE_OFFICE_NAME")
+
+if any(LEADLINE_TLS) and not all(LEADLINE_TLS):
+    raise ConfigError(
+        "half of a TLS configuration", where="LEADLINE_TLS_CERTIFICATE, LEADLINE_TLS_KEY", mend="give both files"
+    )
+
+DEBUG = False
+SECRET_KEY = _secret()
+ALLOWED_HOSTS = _names("LEADLINE_HOSTS")
+ROOT_URLCONF = "leadline.workbench.urls"
+WSGI_APPLICATION = "leadline.workbench.wsgi.application"
+DATABASES = {"default": _database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_USER_MODEL = "accounts.Person"
+
+INSTALLED_APPS = [
+    "leadline.workbench.journal",
+    "leadline.workbench.accounts",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django_htmx",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "django_tasks",
+    "django_tasks_db",
+]
+
+MIDDLEWARE = [
+    "leadline.workbench.middleware.security_headers",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "leadline.workbench.middleware.session_limits",
+    "leadline.workbench.middleware.second_factor_first",
+    "leadline.workbench.middleware.permission_gate",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [_HERE / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "leadline.workbench.pages.page_context",
+            ],
+        },
+    }
+]
+FORM_RENDERER = "django.forms.renderers.DjangoTemplates"
+
+# --- sign-in (allauth) -----------------------------------------------------------------------------------------------
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "leadline.workbench.accounts.adapters.AccountAdapter"
+SOCIALACCOUNT_ADAPTER = "leadline.workbench.accounts.adapters.OidcAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "none"  # an invitation, sent to the address, has verified it
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
+ACCOUNT_SESSION_REMEMBER = False
+# By address only: a limit by account would let a stranger lock its owner out. `accounts.throttle` adds a delay by
+# account that does not hold for browsers which have signed in to it before.
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip", "login": "30/m/ip", "reset_password": "20/m/ip"}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = LEADLINE_OFFICE_NAME
+MFA_ADAPTER = "leadline.workbench.accounts.adapters.MfaAdapter"
+USERSESSIONS_TRACK_ACTIVITY = True
+SOCIALACCOUNT_ONLY = False
+SOCIALACCOUNT_AUTO_SIGNUP = True
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_PROVIDERS: dict[str, Any] = {}
+if _read("LEADLINE_OIDC_ISSUER"):
+    SOCIALACCOUNT_PROVIDERS["openid_connect"] = {
+        "OAUTH_PKCE_ENABLED": True,
+        "APPS": [
+            {
+                "provider_id": "office",
+                "name": LEADLINE_OFFICE_NAME,
+                "client_id": _read("LEADLINE_OIDC_CLIENT"),
+                "secret": Path(_read("LEADLINE_OIDC_SECRET_FILE")).read_text(encoding="utf-8").strip(),
+                "settings": {"server_url": _read("LEADLINE_OIDC_ISSUER")},
+            }
+        ],
+    }
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+]
+
+# --- sessions, cookies, transport ------------------------------------------------------------------------------------
+SESSION_COOKIE_AGE = 8 * 3600  # from sign-in, whatever happens meanwhile
+LEADLINE_IDLE_S = 30 * 60
+_IS_TLS = bool(all(LEADLINE_TLS) or LEADLINE_PROXY)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _IS_TLS
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_NAME = "__Host-leadline" if _IS_TLS else "leadline"
+CSRF_COOKIE_NAME = "__Host-leadline-csrf" if _IS_TLS else "leadline-csrf"
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _IS_TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = _IS_TLS
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_REFERRER_POLICY = "no-referrer"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+if LEADLINE_PROXY:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 << 20
+# Every upload stays in memory until it is hashed or sealed: Django's default would write large ones to a plain file.
+FILE_UPLOAD_HANDLERS = ["leadline.workbench.uploads.MemoryOnlyUpload"]
+LEADLINE_MAX_UPLOAD_BYTES = 512 << 20
+
+# --- files, languages, work in the background, mail ------------------------------------------------------------------
+STATIC_URL = "static/"
+STATICFILES_DIRS = [_HERE / "static"]
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("fr", "Français"), ("nl", "Nederlands"), ("de", "Deutsch")]
+LOCALE_PATHS = [_HERE / "locale"]
+LANGUAGE_COOKIE_NAME = "leadline-language"
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+USE_I18N = USE_TZ = True
+TIME_ZONE = "UTC"
+TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default", "urgent"]}}
+_MAIL = _server("LEADLINE_MAIL_URL", {"smtp": 25, "smtps": 465, "submission": 587})
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = _read("LEADLINE_MAIL_FROM")
+if _MAIL:
+    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    EMAIL_HOST, EMAIL_PORT = _MAIL["host"], _MAIL["port"]
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL["user"], _MAIL["password"]
+    EMAIL_USE_SSL = _MAIL["scheme"] == "smtps"
+    EMAIL_USE_TLS = _MAIL["scheme"] == "submission"
+    EMAIL_TIMEOUT = 20
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = LEADLINE_HOME / "mail"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+}

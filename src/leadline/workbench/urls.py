@@ -1,0 +1,14 @@
+"""Every address of the workbench. The public report form has a process, and addresses, of its own."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+from django.views.i18n import set_language
+
+from leadline.workbench.permissions import Permission, requires
+
+urlpatterns = [
+    path("", include("leadline.workbench.accounts.urls")),
+    path("journal/", include("leadline.workbench.journal.urls")),
+    path("language/", requires(Permission.ANYONE)(set_language), name="set_language"),
+]
