@@ -9,7 +9,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 10
 
-run: demo ## set everything up and run the main job on pictures the project draws itself
+run: demo ## set everything up, run the main job on pictures the project draws itself, then serve the workbench
+	@$(BIN)/leadline up
 
 demo: .venv/.installed ## the main job on drawn pictures: scan, verdicts, HTML report in ./demo
 	@$(BIN)/leadline demo --out demo
@@ -22,12 +23,12 @@ setup: .venv/.tools ## .venv with Leadline, its compiled kernel and the tools of
 
 .venv/.installed: $(SOURCES) | .venv/bin/python
 	@echo "setting up .venv (compiles the kernel; about a minute)"
-	@$(PIP) --editable .
+	@$(PIP) --editable '.[workbench]'
 	@touch $@
 
 .venv/.tools: $(SOURCES) | .venv/bin/python
 	@echo "setting up .venv with the test tools (compiles the kernel; about two minutes)"
-	@$(PIP) --editable '.[test,oracle,ray]'
+	@$(PIP) --editable '.[workbench,s3,test,oracle,ray]'
 	@touch .venv/.installed $@
 
 .venv-bench/.ready: $(SOURCES)
@@ -37,10 +38,14 @@ setup: .venv/.tools ## .venv with Leadline, its compiled kernel and the tools of
 
 check: .venv/.tools ## types, lint, import rules
 	@$(BIN)/ruff check src tests bench
-	@$(BIN)/mypy
+	@LEADLINE_HOME=$$(mktemp -d) $(BIN)/mypy
 	@$(BIN)/lint-imports
 
-test: .venv/.tools ## every behaviour once (<= 15 minutes on two cores)
+.venv/.servers: .venv/.tools
+	@$(BIN)/python tests/servers.py install
+	@touch $@
+
+test: .venv/.servers ## every behaviour once (<= 15 minutes on two cores)
 	@$(BIN)/python -m pytest -q
 
 attack: .venv/.tools ## fuzzers, hundreds of kills, memory at size; writes bench/ATTACK.md

@@ -26,18 +26,27 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}"
 
 
+HEAD = f"# Measured figures\n\n{machine()}. Made by `make bench`; a shared machine is noisy: trust the ratios.\n"
+
+
+def stored() -> dict[str, str]:
+    """Part -> its text as RESULTS.md holds it, so that one part can be measured again alone."""
+    text = TARGET.read_text() if TARGET.exists() else ""
+    pieces = text.split("<!-- ")[1:]
+    return {piece.partition(" ")[0]: "<!-- " + piece for piece in pieces}
+
+
 def main() -> None:
     wanted = sys.argv[1:] or PARTS
-    day = datetime.datetime.now(datetime.UTC).date().isoformat()
-    pieces = [
-        f"# Measured figures\n\n{day}, {machine()}. Made by `make bench`; a shared machine is noisy: trust the ratios.\n"
-    ]
+    pieces = stored()
     for part in wanted:
         print(f"running {part}", file=sys.stderr)
+        day = datetime.datetime.now(datetime.UTC).date().isoformat()
         done = subprocess.run([sys.executable, "-m", part], stdout=subprocess.PIPE, text=True, check=False)
         failed = f"## {part}\n\nfailed with exit code {done.returncode}\n\n" if done.returncode else ""
-        pieces.append(failed + done.stdout)
-        TARGET.write_text("\n".join(pieces))  # after each part: a long run that is stopped leaves what it has
+        pieces[part] = f"<!-- {part} measured {day} -->\n\n{failed}{done.stdout}\n"
+        # After each part: a long run that is stopped leaves what it has.
+        TARGET.write_text("\n".join([HEAD, *(pieces[name].strip() + "\n" for name in PARTS if name in pieces)]))
     print(f"wrote {TARGET}", file=sys.stderr)
 
 

@@ -80,9 +80,11 @@ def measure_ours(count: int, *, with_delta: bool) -> dict[str, Any]:
 
     hashes = make_hashes(count, 1)
     queries = make_queries(hashes, 32_768)
-    begin = time.perf_counter()
-    buffer = kernel.build_index(hashes, threads=2)
-    build_s = time.perf_counter() - begin
+    builds = []
+    for _ in range(5 if count <= 10_000_000 else 1):  # the median: a guest's first touch of its memory is the host's work
+        begin = time.perf_counter()
+        buffer = kernel.build_index(hashes, threads=2)
+        builds.append(time.perf_counter() - begin)
     index = kernel.HammingIndex(buffer)
     dead = delta = None
     if with_delta:
@@ -100,7 +102,7 @@ def measure_ours(count: int, *, with_delta: bool) -> dict[str, Any]:
 
     p50, p99 = latencies_us(ask, queries[:4000], passes=7)
     return {
-        "build_s": build_s,
+        "build_s": float(np.median(builds)),
         "bytes": len(buffer) / count,
         "qps": median_rate(lambda: ask(queries)),
         "qps2": median_rate(lambda: ask(queries, 2)),

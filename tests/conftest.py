@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 from pathlib import Path
 
 import pytest
+
+# Before pytest-django looks for them: the workbench's settings, over a home of this run's own.
+os.environ["DJANGO_SETTINGS_MODULE"] = "leadline.workbench.settings"
+os.environ["LEADLINE_HOME"] = tempfile.mkdtemp(prefix="leadline-test-home-")
 
 
 @pytest.fixture(scope="session")

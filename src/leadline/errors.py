@@ -9,7 +9,8 @@ LeadlineError                       what, where, how to mend; `exit_code`, `code
 │   ├── CustodyFormatError          a custody line, anchor, timestamp or key that is not one, or may not enter a chain
 │   └── UntrustedMediaError         hostile or broken bytes: refused, truncated, too large, undecodable
 ├── ConfigError                     fix the configuration (an option, a folder, a plug-in)
-│   └── SandboxUnavailable          the kernel cannot isolate decoders: Leadline fails closed
+│   ├── SandboxUnavailable          the kernel cannot isolate decoders: Leadline fails closed
+│   └── KeyUnavailable              a key is absent, open to others, or another one: restore it
 ├── BankError                       a bank folder
 │   ├── BankNotFound                fix the path
 │   ├── BankCorrupt                 restore it; call someone
@@ -93,6 +94,10 @@ class ConfigError(LeadlineError):
 class SandboxUnavailable(ConfigError):
     code = "sandbox-unavailable"
     exit_code = 1
+
+
+class KeyUnavailable(ConfigError):
+    code = "key-unavailable"
 
 
 class BankError(LeadlineError):

@@ -1,1 +1,1 @@
-"""The workbench: accounts, reports, evidence, in one Django project. The only room that knows Django or the database."""
+"""The workbench: accounts, reports, evidence, in one Django project. Only this room knows Django or the database."""

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
 from django.conf import settings
 from django.contrib.auth import logout
 from django.http import Http404, HttpRequest, HttpResponse
@@ -114,7 +113,7 @@ def permission_gate(handle: Handler) -> Handler:
             return redirect(f"{reverse('account_login')}?{urlencode({'next': request.get_full_path()})}")
         if permission is not Permission.SIGNED_IN and permission not in access.permissions_of(request.user):
             raise Http404
-        if view.fresh and not did_recently_reauthenticate(request):
+        if view.fresh and not access.proved_recently(request):
             return _ask_again(request)
         return None
 

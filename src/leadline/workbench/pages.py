@@ -14,15 +14,19 @@ from leadline.workbench.permissions import Permission
 
 # permission, name of the address, text
 NAVIGATION: list[tuple[Permission, str, Any]] = [
+    # (Permission.BANKS_READ, "banks", _("Banks")),
     (Permission.PEOPLE_READ, "people", _("People")),
     (Permission.JOURNAL_READ, "journal", _("Journal")),
+    (Permission.SETTINGS_MANAGE, "webhooks", _("Webhooks")),
+    # (Permission.HEALTH_READ, "health", _("Health")),
 ]
 
 
 def page_context(request: HttpRequest) -> dict[str, Any]:
     person = getattr(request, "user", None)
     held = access.permissions_of(person) if person is not None and person.is_authenticated else frozenset()
-    here = request.resolver_match.url_name if getattr(request, "resolver_match", None) else ""
+    match = getattr(request, "resolver_match", None)
+    here = match.url_name if match is not None else ""
     links = [
         {"href": reverse(name), "text": text, "here": name == here}
         for permission, name, text in NAVIGATION

@@ -62,7 +62,9 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.INVESTIGATOR: frozenset({*_ANALYST, _P.EVIDENCE_EXPORT}),
     Role.CURATOR: frozenset({_P.BANKS_READ, _P.BANKS_WRITE, _P.BANKS_APPROVE}),
     Role.AUDITOR: frozenset({_P.JOURNAL_READ, _P.PEOPLE_READ, _P.HEALTH_READ}),
-    Role.ADMINISTRATOR: frozenset({_P.PEOPLE_READ, _P.PEOPLE_MANAGE, _P.PEOPLE_CONFIRM, _P.SETTINGS_MANAGE, _P.HEALTH_READ}),
+    Role.ADMINISTRATOR: frozenset(
+        {_P.PEOPLE_READ, _P.PEOPLE_MANAGE, _P.PEOPLE_CONFIRM, _P.SETTINGS_MANAGE, _P.HEALTH_READ}
+    ),
 }
 # Who holds one of these may come near evidence, so a second person confirms it.
 EVIDENCE_ROLES = frozenset({Role.ANALYST, Role.SENIOR, Role.INVESTIGATOR})

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from leadline.domain import WORKBENCH_VARIABLES
 from leadline.errors import ConfigError
+from leadline.selectors.host import is_onion_v3
 
 _HERE = Path(__file__).parent
 _DEFAULTS = {variable.name: variable.default for variable in WORKBENCH_VARIABLES}
@@ -36,11 +38,29 @@ def _names(name: str) -> list[str]:
     return [part.strip() for part in _read(name).split(",") if part.strip()]
 
 
+def _networks(name: str) -> list[Any]:
+    try:
+        return [ip_network(part) for part in _names(name)]
+    except ValueError:
+        raise ConfigError("not a list of networks", where=name, mend="write them like 10.1.0.0/16") from None
+
+
 def _whole(name: str) -> int:
     text = _read(name)
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 1000:
         raise ConfigError("setting is no positive number", where=name, mend="give a number such as 2")
     return int(text)
+
+
+def _by_language(name: str, codes: list[str]) -> dict[str, str]:
+    """One text for every language, or en=TEXT;fr=TEXT for single ones; languages that are not named have none."""
+    text = _read(name)
+    parts = [part.partition("=") for part in text.split(";") if part.strip()]
+    if not any(code.strip() in codes for code, _, _ in parts):
+        return dict.fromkeys(codes, text) if text else {}
+    if wrong := [code for code, sign, _ in parts if not sign or code.strip() not in codes]:
+        raise ConfigError("not a language of the form", where=f"{name}: {wrong[0].strip()[:20]}", mend=", ".join(codes))
+    return {code.strip(): value.strip() for code, _, value in parts}
 
 
 def _server(name: str, ports: Mapping[str, int]) -> dict[str, Any] | None:
@@ -99,7 +119,9 @@ def _secret() -> str:
     try:
         return path.read_text(encoding="ascii")
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        LEADLINE_HOME.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (LEADLINE_HOME, path.parent):
+            folder.mkdir(exist_ok=True, mode=0o700)
         fresh = path.with_name(f"django.key.{os.getpid()}")
         fresh.touch(mode=0o600)
         fresh.write_text(secrets.token_urlsafe(64), encoding="ascii")
@@ -113,6 +135,9 @@ def _secret() -> str:
 
 LEADLINE_ADDRESS = _read("LEADLINE_ADDRESS")
 LEADLINE_PUBLIC_ADDRESS = _read("LEADLINE_PUBLIC_ADDRESS")
+LEADLINE_PUBLIC_HOSTS = _names("LEADLINE_PUBLIC_HOSTS")
+LEADLINE_PUBLIC_ONION = _read("LEADLINE_PUBLIC_ONION").lower()
+LEADLINE_PUBLIC_EXIT_URL = _read("LEADLINE_PUBLIC_EXIT_URL")
 LEADLINE_TLS = (_read("LEADLINE_TLS_CERTIFICATE"), _read("LEADLINE_TLS_KEY"))
 LEADLINE_PROXY = _read("LEADLINE_PROXY")
 LEADLINE_WEB_WORKERS = _whole("LEADLINE_WEB_WORKERS")
@@ -127,7 +152,15 @@ LEADLINE_TIMESTAMP_URLS = _names("LEADLINE_TIMESTAMP_URLS")
 LEADLINE_IMAP = _server("LEADLINE_IMAP_URL", {"imaps": 993, "imap": 143})
 LEADLINE_ALERT_WEBHOOK = _read("LEADLINE_ALERT_WEBHOOK")
 LEADLINE_OFFICE_NAME = _read("LEADLINE_OFFICE_NAME")
+LEADLINE_API_RATE = _whole("LEADLINE_API_RATE")
+LEADLINE_WEBHOOK_PRIVATE = _networks("LEADLINE_WEBHOOK_PRIVATE")
+LEADLINE_METRICS_TOKEN_FILE = _read("LEADLINE_METRICS_TOKEN_FILE")
 
+if LEADLINE_PUBLIC_ONION and not (LEADLINE_PUBLIC_ONION.endswith(".onion") and is_onion_v3(LEADLINE_PUBLIC_ONION)):
+    mend = "give the content of Tor's file `hostname`: 56 letters and digits, then .onion"
+    raise ConfigError("no address of an onion service", where="LEADLINE_PUBLIC_ONION", mend=mend)
+if urlsplit(LEADLINE_PUBLIC_EXIT_URL).scheme != "https" or not urlsplit(LEADLINE_PUBLIC_EXIT_URL).hostname:
+    raise ConfigError("the quick exit leads nowhere", where="LEADLINE_PUBLIC_EXIT_URL", mend="give an https:// address")
 if any(LEADLINE_TLS) and not all(LEADLINE_TLS):
     raise ConfigError(
         "half of a TLS configuration", where="LEADLINE_TLS_CERTIFICATE, LEADLINE_TLS_KEY", mend="give both files"
@@ -145,6 +178,9 @@ AUTH_USER_MODEL = "accounts.Person"
 INSTALLED_APPS = [
     "leadline.workbench.journal",
     "leadline.workbench.accounts",
+    "leadline.workbench.hooks",
+    "leadline.workbench.banks",
+    "leadline.workbench.stats",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -258,7 +294,7 @@ CSRF_COOKIE_NAME = "__Host-leadline-csrf" if _IS_TLS else "leadline-csrf"
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _IS_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _IS_TLS
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
-SECURE_REFERRER_POLICY = "no-referrer"
+SECURE_REFERRER_POLICY = "same-origin"  # without any, browsers send forms with "Origin: null", which CSRF refuses
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 if LEADLINE_PROXY:
@@ -276,6 +312,7 @@ WHITENOISE_AUTOREFRESH = False
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("fr", "Français"), ("nl", "Nederlands"), ("de", "Deutsch")]
 LOCALE_PATHS = [_HERE / "locale"]
+LEADLINE_PUBLIC_HELPLINE = _by_language("LEADLINE_PUBLIC_HELPLINE", [code for code, _ in LANGUAGES])
 LANGUAGE_COOKIE_NAME = "leadline-language"
 LANGUAGE_COOKIE_HTTPONLY = True
 LANGUAGE_COOKIE_SAMESITE = "Lax"

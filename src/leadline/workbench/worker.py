@@ -65,7 +65,8 @@ def do_due(duties: Duties) -> int:
 
 def recover_lost_tasks() -> int:
     """Tasks of workers that have not been heard of for a minute are done again by others."""
-    from django_tasks_db.models import DBTaskResult, TaskResultStatus
+    from django_tasks import TaskResultStatus
+    from django_tasks_db.models import DBTaskResult
 
     from leadline.workbench.journal.models import Duty
 

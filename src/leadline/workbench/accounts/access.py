@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from typing import Any
 
+from allauth.account.internal.flows.login import get_authentication_records
 from allauth.mfa.models import Authenticator
+from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -55,7 +58,13 @@ def has_second_factor(person: Any, request: HttpRequest | None = None) -> bool:
     if request is not None and request.session.get(MFA_BY_PROVIDER):
         return True
     kinds = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
-    return Authenticator.objects.filter(user=person.pk, type__in=kinds).exists()
+    return bool(Authenticator.objects.filter(user=person.pk, type__in=kinds).exists())
+
+
+def proved_recently(request: HttpRequest) -> bool:
+    """Whether this browser's person signed in, or proved again who they are, within the last 15 minutes."""
+    proofs = [float(record["at"]) for record in get_authentication_records(request, request.user)]
+    return bool(proofs) and 0 <= time.time() - max(proofs) < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
 
 
 def office_setting(name: str, default: str = "") -> str:

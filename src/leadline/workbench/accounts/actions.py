@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from allauth.account.models import EmailAddress
+from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.utils import timezone
@@ -38,7 +39,7 @@ def make_setup_link() -> str:
 
 @transaction.atomic
 def invite(by: Person, email: str, roles: Collection[Role]) -> str:
-    """The token of a one-time link for somebody new. Who invites gives the roles, so another confirms those that need it."""
+    """The token of a one-time link for somebody new. Who invites gives the roles; another confirms those that need it."""
     if Person.objects.filter(email__iexact=email).exists():
         raise WrongState("has an account already", mend="give the roles on the page of people")
     return _invite(by, email, roles, _INVITATION_LASTS)
@@ -65,7 +66,7 @@ def _invite(by: Person | None, email: str, roles: Collection[Role], lasts: timed
 
 @transaction.atomic
 def accept_invitation(token: str, *, email: str, name: str, password: str, is_alone: bool = False) -> Person:
-    """Make the person. `is_alone` counts at set-up only: a one-person office has no second person to confirm anything."""
+    """Make the person. `is_alone` counts at set-up only: in a one-person office nobody can confirm anything."""
     invitation = Invitation.objects.select_for_update().filter(token_hash=access.hash_token(token)).first()
     if invitation is None or access.find_invitation(token) is None:
         raise WrongState("this link is no longer valid", mend="ask for a new one")
@@ -161,9 +162,9 @@ def deactivate_person(by: Person, person: Person, reason: str) -> None:
 
 
 def end_sessions(person: Person) -> None:
-    keys = person.usersession_set.values_list("session_key", flat=True)  # allauth.usersessions
-    Session.objects.filter(session_key__in=list(keys)).delete()
-    person.usersession_set.all().delete()
+    own = UserSession.objects.filter(user=person.pk)
+    Session.objects.filter(session_key__in=list(own.values_list("session_key", flat=True))).delete()
+    own.delete()
 
 
 @transaction.atomic

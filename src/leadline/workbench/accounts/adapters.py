@@ -39,7 +39,7 @@ class AccountAdapter(DefaultAccountAdapter):
         throttle.note_failure(request, credentials.get("email", ""))
 
     def post_login(self, request: HttpRequest, user: Any, **kwargs: Any) -> HttpResponse:
-        response = super().post_login(request, user, **kwargs)
+        response: HttpResponse = super().post_login(request, user, **kwargs)
         throttle.remember_browser(response, user, is_secure=settings.SESSION_COOKIE_SECURE)
         return response
 

@@ -55,7 +55,11 @@ urlpatterns = [
     path("account/factors/app/remove/", signed_in(totp.deactivate_totp), name="mfa_deactivate_totp"),
     path("account/factors/keys/", signed_in(webauthn.list_webauthn), name="mfa_list_webauthn"),
     path("account/factors/keys/add/", signed_in(webauthn.add_webauthn), name="mfa_add_webauthn"),
-    path("account/factors/keys/again/", signed_in(webauthn.reauthenticate_webauthn), name="mfa_reauthenticate_webauthn"),
+    path(
+        "account/factors/keys/again/",
+        signed_in(webauthn.reauthenticate_webauthn),
+        name="mfa_reauthenticate_webauthn",
+    ),
     path("account/factors/keys/login/", anyone(webauthn.login_webauthn), name="mfa_login_webauthn"),
     path("account/factors/keys/<int:pk>/remove/", signed_in(webauthn.remove_webauthn), name="mfa_remove_webauthn"),
     path("account/factors/keys/<int:pk>/edit/", signed_in(webauthn.edit_webauthn), name="mfa_edit_webauthn"),

@@ -48,7 +48,7 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
             is_alone=form.cleaned_data.get("is_alone", False),
         )
         login(request, person, backend="allauth.account.auth_backends.AuthenticationBackend")
-        record_authentication(request, person, method="password", email=person.email)
+        record_authentication(request, person, method="password", email=person.email, reauthenticated=True)
         return redirect("second_factor")
     return render(request, "accounts/join.html", {"form": form, "at_setup": at_setup})
 

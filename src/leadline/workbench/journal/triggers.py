@@ -15,7 +15,7 @@ BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"""
 _POSTGRESQL = """CREATE TRIGGER {table}_no_{verb_lower} BEFORE {verb} ON {table}
 FOR EACH STATEMENT EXECUTE FUNCTION leadline_append_only()"""
 _POSTGRESQL_FUNCTION = """CREATE OR REPLACE FUNCTION leadline_append_only() RETURNS trigger LANGUAGE plpgsql AS
-$$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$"""
+$$ BEGIN RAISE EXCEPTION USING MESSAGE = TG_TABLE_NAME || ' is append-only'; END $$"""
 
 
 def append_only(*tables: str) -> migrations.RunPython:

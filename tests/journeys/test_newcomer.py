@@ -1,0 +1,62 @@
+"""A newcomer sets up an office from nothing, in a real browser."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+import struct
+import time
+from typing import Any
+
+
+def code_for(secret: str) -> str:
+    """What an authenticator app shows (RFC 6238, 30 seconds, 6 digits)."""
+    key = base64.b32decode(secret + "=" * (-len(secret) % 8))
+    digest = hmac.digest(key, struct.pack(">Q", int(time.time()) // 30), hashlib.sha1)
+    (number,) = struct.unpack_from(">I", digest, digest[-1] & 15)
+    return f"{(number & 0x7FFFFFFF) % 1_000_000:06d}"
+
+
+def set_up(visitor: Any, office: Any, *, alone: bool = False) -> None:
+    """From the printed link to the first page behind both factors."""
+    page = visitor.page
+    page.goto(office.setup_link)
+    visitor.look("join")
+    page.get_by_label("E-mail address").fill("first@example.org")
+    page.get_by_label("Name").fill("First Person")
+    page.get_by_label("Password").fill("correct horse battery staple")
+    if alone:
+        page.get_by_label("I work alone").check()
+    page.get_by_role("button", name="Continue").click()
+    visitor.look("second-factor")
+    page.get_by_role("link", name="Authenticator app").click()
+    visitor.look("authenticator")
+    secret = page.locator("#authenticator_secret").input_value()
+    page.locator("input[name=code]").fill(code_for(secret))
+    page.get_by_role("button", name="Activate").click()
+    page.wait_for_load_state()
+
+
+def test_a_newcomer_sets_up_an_office(running_office: Any, visitor: Any) -> None:
+    page = visitor.page
+    set_up(visitor, running_office)
+    visitor.look("recovery-codes")
+    page.goto(running_office.address)
+    visitor.look("start")
+    page.get_by_role("link", name="People").first.click()
+    visitor.look("people")
+    page.get_by_role("link", name="Invite").click()
+    page.get_by_label("E-mail address").fill("second@example.org")
+    page.get_by_label("analyst").check()
+    visitor.look("invite")
+    page.get_by_role("button", name="Make the link").click()
+    visitor.look("invited")
+    assert re.search(r"/join/\S{20,}/", page.locator("code").inner_text())
+    page.get_by_role("button", name="Sign out").click()
+    page.goto(f"{running_office.address}/people/")
+    assert "/account/login/" in page.url
+    visitor.look("sign-in")
+    page.goto(running_office.setup_link)
+    assert page.get_by_role("heading", name="Not found").is_visible()

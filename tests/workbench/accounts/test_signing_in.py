@@ -1,0 +1,183 @@
+"""The way in: one-time links, the second factor first, sessions that end, throttling that locks nobody out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal import auth as totp
+from django.test import Client
+
+from leadline.errors import LeadlineError
+from leadline.workbench.accounts import access, actions
+from leadline.workbench.accounts.models import Invitation, Person, RoleGrant
+from leadline.workbench.journal.models import Line
+from leadline.workbench.permissions import Role
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "correct horse battery staple"
+
+
+def join(client: Client, token: str, **fields: str) -> Any:
+    given = {"email": "first@example.org", "name": "First", "password": PASSWORD} | fields
+    return client.post(f"/join/{token}/", given)
+
+
+def test_the_first_administrator_comes_in_by_a_link_that_works_once(office: object) -> None:
+    token = actions.make_setup_link()
+    client = Client()
+    assert client.get(f"/join/{token}/").status_code == 200
+    assert join(client, token)["Location"] == "/account/second-factor/"
+    person = Person.objects.get()
+    assert access.roles_of(person) == {Role.ADMINISTRATOR}
+    assert Client().get(f"/join/{token}/").status_code == 404
+    with pytest.raises(LeadlineError):
+        actions.make_setup_link()
+
+
+def test_a_new_setup_link_ends_the_old_one(office: object) -> None:
+    old, new = actions.make_setup_link(), actions.make_setup_link()
+    assert Client().get(f"/join/{old}/").status_code == 404
+    assert Client().get(f"/join/{new}/").status_code == 200
+
+
+def test_the_database_does_not_hold_the_token(office: object) -> None:
+    token = actions.make_setup_link()
+    assert token not in str(list(Invitation.objects.values()))
+    assert token not in str(list(Line.objects.values()))
+
+
+@pytest.mark.parametrize("password", ["short", "password1234", "first@example.org"])
+def test_weak_passwords_are_refused(office: object, password: str) -> None:
+    token = actions.make_setup_link()
+    assert join(Client(), token, password=password).status_code == 200
+    assert not Person.objects.exists()
+
+
+def test_nothing_opens_before_a_second_factor_is_set_up(office: object) -> None:
+    client = Client()
+    join(client, actions.make_setup_link())
+    for page in ("/", "/people/", "/account/keys/"):
+        assert client.get(page)["Location"] == "/account/second-factor/"
+    assert client.get("/account/second-factor/").status_code == 200
+    answer = client.get("/account/factors/app/")
+    assert answer.status_code == 200
+    secret = client.session["mfa.totp.secret"]
+    code = totp.format_hotp_value(totp.hotp_value(secret, next(totp.yield_hotp_counters_from_time())))
+    assert client.post("/account/factors/app/", {"code": code}).status_code == 302
+    assert client.get("/people/").status_code == 200
+
+
+def test_the_secret_of_an_authenticator_is_sealed_in_the_database(office: object) -> None:
+    client = Client()
+    join(client, actions.make_setup_link())
+    client.get("/account/factors/app/")
+    secret = client.session["mfa.totp.secret"]
+    code = totp.format_hotp_value(totp.hotp_value(secret, next(totp.yield_hotp_counters_from_time())))
+    client.post("/account/factors/app/", {"code": code})
+    assert secret not in str(list(Authenticator.objects.values()))
+
+
+def test_a_password_alone_does_not_sign_in(make_person: Callable[..., Person]) -> None:
+    make_person("ada", Role.ADMINISTRATOR, password=PASSWORD)
+    client = Client()
+    answer = client.post("/account/login/", {"login": "ada@example.org", "password": PASSWORD})
+    assert answer["Location"].startswith("/account/factors/authenticate/")
+    assert client.get("/people/")["Location"].startswith("/account/login/")
+
+
+def test_nobody_signs_up_uninvited(office: object) -> None:
+    assert Client().get("/account/signup/").status_code == 404
+    assert Client().get("/join/made-up/").status_code == 404
+
+
+def test_a_session_ends_after_half_an_hour_without_a_request(
+    analyst: Person, client_of: Callable[[Person], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_of(analyst)
+    assert client.get("/").status_code == 200
+    now = time.time()
+    monkeypatch.setattr("leadline.workbench.middleware.time.time", lambda: now + 29 * 60)
+    assert client.get("/").status_code == 200
+    monkeypatch.setattr("leadline.workbench.middleware.time.time", lambda: now + 60 * 60)
+    assert client.get("/")["Location"].startswith("/account/login/")
+
+
+def test_a_session_ends_after_eight_hours_whatever_happens(settings: Any) -> None:
+    assert settings.SESSION_COOKIE_AGE == 8 * 3600
+    assert not settings.SESSION_SAVE_EVERY_REQUEST
+
+
+def test_changing_rights_asks_for_the_password_again(
+    make_person: Callable[..., Person], client_of: Callable[..., Client]
+) -> None:
+    boss, other = make_person("boss", Role.ADMINISTRATOR), make_person("other")
+    client = client_of(boss, signed_in_s_ago=16 * 60)
+    answer = client.post(f"/people/{other.pk}/roles/give/", {"role": "curator"}, headers={"Referer": "http://testserver/people/"})
+    assert answer["Location"] == "/account/again/?next=%2Fpeople%2F"
+    assert not access.roles_of(other)
+    fresh = client_of(boss, signed_in_s_ago=14 * 60)
+    fresh.post(f"/people/{other.pk}/roles/give/", {"role": "curator"})
+    assert access.roles_of(Person.objects.get(pk=other.pk)) == {Role.CURATOR}
+
+
+def fail_to_sign_in(client: Client, times: int) -> None:
+    for number in range(times):
+        client.post(
+            "/account/login/",
+            {"login": "ada@example.org", "password": "wrong"},
+            REMOTE_ADDR=f"203.0.113.{number + 1}",
+        )
+
+
+def test_guessing_one_account_from_many_addresses_is_slowed(make_person: Callable[..., Person]) -> None:
+    make_person("ada", Role.ADMINISTRATOR, password=PASSWORD)
+    fail_to_sign_in(Client(), 10)
+    answer = Client().post("/account/login/", {"login": "ada@example.org", "password": PASSWORD})
+    assert answer.status_code == 200
+    assert "Too many attempts" in answer.content.decode()
+
+
+def test_an_attacker_does_not_lock_the_owner_out_of_a_browser_that_is_known(make_person: Callable[..., Person]) -> None:
+    from django.http import HttpResponse
+
+    from leadline.workbench.accounts import throttle
+
+    ada = make_person("ada", Role.ADMINISTRATOR, password=PASSWORD)
+    marked = HttpResponse()
+    throttle.remember_browser(marked, ada, is_secure=False)
+    known = Client()
+    known.cookies.load(marked.cookies.output(header=""))
+    fail_to_sign_in(Client(), 12)
+    answer = known.post("/account/login/", {"login": "ada@example.org", "password": PASSWORD})
+    assert answer["Location"].startswith("/account/factors/authenticate/")
+
+
+def test_a_known_browser_of_one_account_does_not_help_to_guess_another(make_person: Callable[..., Person]) -> None:
+    from django.http import HttpResponse
+
+    from leadline.workbench.accounts import throttle
+
+    eve = make_person("eve", password=PASSWORD)
+    make_person("ada", password=PASSWORD)
+    marked = HttpResponse()
+    throttle.remember_browser(marked, eve, is_secure=False)
+    client = Client()
+    client.cookies.load(marked.cookies.output(header=""))
+    fail_to_sign_in(client, 10)
+    answer = client.post("/account/login/", {"login": "ada@example.org", "password": PASSWORD})
+    assert "Too many attempts" in answer.content.decode()
+
+
+def test_a_closed_account_is_signed_out_at_once(
+    make_person: Callable[..., Person], client_of: Callable[[Person], Client]
+) -> None:
+    boss, leaver = make_person("boss", Role.ADMINISTRATOR), make_person("leaver", Role.ANALYST)
+    client = client_of(leaver)
+    assert client.get("/").status_code == 200
+    actions.deactivate_person(boss, leaver, "left-office")
+    assert client.get("/")["Location"].startswith("/account/login/")
+    assert not RoleGrant.objects.filter(person=leaver, ended_at__isnull=True).exists()

@@ -1,0 +1,154 @@
+"""An empty office, and the three people of every test: analyst, senior, outsider."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import django
+import pytest
+
+django.setup()  # this file may be loaded before pytest-django gets to it
+
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from django.core.cache import cache
+from django.core.management.commands import flush
+from django.db import connection
+from django.test import Client
+
+from leadline.workbench.accounts.models import Person, RoleGrant
+from leadline.workbench.permissions import Role
+
+PASSWORD = "correct horse battery staple"  # of every person here; Argon2 makes it slow, so few tests use it
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """A file, not memory: several connections and processes meet in it, as in life."""
+    from django.conf import settings
+
+    database = settings.DATABASES["default"]
+    if "sqlite3" in database["ENGINE"]:
+        database.setdefault("TEST", {})["NAME"] = str(Path(settings.LEADLINE_HOME) / "test.sqlite3")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _flush_lifts_the_triggers() -> Iterator[None]:
+    """Tests with several connections end by emptying every table, which the append-only triggers rightly refuse."""
+    original = flush.Command.handle
+
+    def handle(self: flush.Command, **options: Any) -> None:
+        with triggers_lifted():
+            original(self, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flush.Command, "handle", handle)
+        yield
+
+
+@contextmanager
+def triggers_lifted() -> Iterator[None]:
+    """What only the owner of a database can do; the tests of the chain's anchor use it to play one."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET session_replication_role = replica")
+            yield
+            cursor.execute("SET session_replication_role = origin")
+            return
+        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        triggers = cursor.fetchall()
+        for name, _ in triggers:
+            cursor.execute(f"DROP TRIGGER {name}")
+        yield
+        for _, sql in triggers:
+            cursor.execute(sql)
+
+
+@dataclass
+class Office:
+    """Where this test's office keeps its things."""
+
+    home: Path
+    banks: Path
+    vault: Path
+
+
+@pytest.fixture
+def office(db: None, settings: Any, tmp_path: Path) -> Office:
+    """Migrated, with its own keys and folders; nobody works here yet."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    for name in ("keys", "banks", "vault", "erasures", "backups", "anchors", "mail"):
+        (home / name).mkdir(mode=0o700)
+    settings.LEADLINE_HOME = home
+    settings.LEADLINE_KEY_FILE = home / "keys" / "instance.key"
+    settings.LEADLINE_SIGNING_KEY_FILE = home / "keys" / "signing.key"
+    settings.LEADLINE_VAULT, settings.LEADLINE_BANKS = home / "vault", home / "banks"
+    settings.LEADLINE_ERASURES = home / "erasures" / "list"
+    settings.LEADLINE_BACKUPS, settings.LEADLINE_ANCHORS = home / "backups", home / "anchors"
+    from leadline.custody.keys import InstanceKey, SigningKey
+
+    InstanceKey.create(settings.LEADLINE_KEY_FILE)
+    SigningKey.create(settings.LEADLINE_SIGNING_KEY_FILE)
+    cache.clear()
+    return Office(home, home / "banks", home / "vault")
+
+
+MakePerson = Callable[..., Person]
+
+
+@pytest.fixture
+def make_person(office: Office) -> MakePerson:
+    """make_person("name", Role.X, ...): with a second factor; roles are in force."""
+
+    def make(name: str, *roles: Role, password: str = "") -> Person:
+        person = Person(email=f"{name}@example.org", name=name)
+        person.set_password(password) if password else person.set_unusable_password()
+        person.save()
+        EmailAddress.objects.create(user=person, email=person.email, verified=True, primary=True)
+        Authenticator.objects.create(user=person, type=Authenticator.Type.TOTP, data={"secret": "made up"})
+        for role in roles:
+            RoleGrant.objects.create(person=person, role=role, is_active=True)
+        return person
+
+    return make
+
+
+@pytest.fixture
+def analyst(make_person: MakePerson) -> Person:
+    return make_person("analyst", Role.ANALYST)
+
+
+@pytest.fixture
+def senior(make_person: MakePerson) -> Person:
+    return make_person("senior", Role.SENIOR)
+
+
+@pytest.fixture
+def outsider(make_person: MakePerson) -> Person:
+    """Has an account and no role at all."""
+    return make_person("outsider")
+
+
+@pytest.fixture
+def client_of(office: Office) -> Callable[[Person], Client]:
+    """A browser in which the person has just signed in with both factors."""
+
+    def client_for(person: Person, *, signed_in_s_ago: float = 0) -> Client:
+        client = Client()
+        client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
+        session = client.session
+        session["account_authentication_methods"] = [
+            {"method": "password", "at": time.time() - signed_in_s_ago, "email": person.email},
+            {"method": "mfa", "type": "totp", "id": 0, "at": time.time() - signed_in_s_ago},
+        ]
+        session["account_authentication_methods_user"] = str(person.pk)
+        session.save()
+        return client
+
+    return client_for

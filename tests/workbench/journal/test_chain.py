@@ -1,0 +1,121 @@
+"""The journal cannot be forked, changed or filled with text, whoever writes how many at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+from django.test import Client
+
+from leadline.custody.chain import encode_line, find_fault
+from leadline.errors import LeadlineError
+from leadline.workbench.accounts.models import Person
+from leadline.workbench.journal.actions import event_of, record
+from leadline.workbench.journal.models import Line
+from leadline.workbench.permissions import Role
+
+
+def write(number: int, **changes: Any) -> None:
+    given = {"actor": "somebody", "object_kind": "thing", "object_id": str(number)} | changes
+    with transaction.atomic():
+        record("thing.done", **given)
+
+
+def chain() -> list[bytes]:
+    return [encode_line(event_of(line)) for line in Line.objects.order_by("line")]
+
+
+@pytest.mark.django_db
+def test_lines_make_a_chain_that_verifies() -> None:
+    for number in range(5):
+        write(number)
+    assert find_fault(chain()) is None
+    assert [line.line for line in Line.objects.order_by("line")] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("change", [{"actor": "mallory"}, {"details": '{"n":2}'}, {"at": "2020-01-01T00:00:00.000Z"}])
+def test_a_changed_row_is_named(change: dict[str, str]) -> None:
+    for number in range(5):
+        write(number)
+    lines = list(Line.objects.order_by("line"))
+    for name, value in change.items():
+        setattr(lines[2], name, value)
+    stored = [encode_line(event_of(line)) for line in lines]
+    fault = find_fault(stored)
+    assert fault is not None
+    assert fault.line in (3, 4)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("sql", ["UPDATE journal_line SET actor = 'x'", "DELETE FROM journal_line"])
+def test_the_database_refuses_to_change_it(sql: str) -> None:
+    write(1)
+    with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql)
+    assert Line.objects.get().actor == "somebody"
+
+
+@pytest.mark.django_db
+def test_an_act_that_fails_leaves_no_line_and_a_line_that_fails_no_act(make_person: Callable[..., Person]) -> None:
+    person = make_person("ada")
+
+    @transaction.atomic
+    def fail_afterwards() -> None:
+        record("thing.done", actor="a", object_kind="thing", object_id="1")
+        raise ZeroDivisionError
+
+    @transaction.atomic
+    def record_text() -> None:
+        Person.objects.filter(pk=person.pk).update(name="changed")
+        record("thing.done", actor="a", object_kind="thing", object_id="free text, with spaces")
+
+    with pytest.raises(ZeroDivisionError):
+        fail_afterwards()
+    with pytest.raises(LeadlineError):
+        record_text()
+    assert not Line.objects.exists()
+    assert Person.objects.get(pk=person.pk).name == "ada"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_line_outside_a_transaction_is_refused() -> None:
+    with pytest.raises(transaction.TransactionManagementError):
+        record("thing.done", actor="a", object_kind="thing", object_id="1")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_eight_writers_at_once_cannot_fork_it() -> None:
+    failures: list[BaseException] = []
+
+    def write_many(writer: int) -> None:
+        try:
+            for number in range(10):
+                write(number, actor=f"writer-{writer}")
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    writers = [threading.Thread(target=write_many, args=(n,)) for n in range(8)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert failures == []
+    assert Line.objects.count() == 80
+    assert find_fault(chain()) is None
+
+
+@pytest.mark.django_db
+def test_the_auditor_reads_it_and_others_find_nothing(
+    make_person: Callable[..., Person], client_of: Callable[[Person], Client]
+) -> None:
+    write(4711)
+    auditor, analyst = make_person("auditor", Role.AUDITOR), make_person("analyst", Role.ANALYST)
+    assert "4711" in client_of(auditor).get("/journal/?object_id=4711").content.decode()
+    assert "4711" not in client_of(auditor).get("/journal/?object_id=1").content.decode().partition("<tbody>")[2]
+    assert client_of(analyst).get("/journal/").status_code == 404
