@@ -60,3 +60,29 @@ def test_a_newcomer_sets_up_an_office(running_office: Any, visitor: Any) -> None
     visitor.look("sign-in")
     page.goto(running_office.setup_link)
     assert page.get_by_role("heading", name="Not found").is_visible()
+
+
+def test_a_person_signs_in_with_a_passkey_alone(running_office: Any, visitor: Any) -> None:
+    page = visitor.page
+    devices = page.context.new_cdp_session(page)
+    devices.send("WebAuthn.enable")
+    options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
+    options |= {"isUserVerified": True, "automaticPresenceSimulation": True}
+    devices.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    page.goto(running_office.setup_link)
+    page.get_by_label("E-mail address").fill("first@example.org")
+    page.get_by_label("Name").fill("First Person")
+    page.get_by_label("Password").fill("correct horse battery staple")
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("link", name="Passkey or security key").click()
+    visitor.look("passkey")
+    page.get_by_label("Passwordless").check()
+    page.get_by_role("button", name="Add").click()
+    page.wait_for_url("**/account/factors/**")
+    page.goto(f"{running_office.address}/people/")
+    assert page.get_by_role("heading", name="People").is_visible()
+    page.get_by_role("button", name="Sign out").click()
+    page.goto(f"{running_office.address}/account/login/")
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    page.wait_for_url(f"{running_office.address}/")
+    assert page.get_by_role("heading", name="Welcome, First Person").is_visible()
