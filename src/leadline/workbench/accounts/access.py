@@ -6,8 +6,6 @@ import hashlib
 import time
 from typing import Any
 
-from allauth.account.internal.flows.login import get_authentication_records
-from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
@@ -57,12 +55,16 @@ def visible_to(person: Any, object_kind: str) -> Q:
 def has_second_factor(person: Any, request: HttpRequest | None = None) -> bool:
     if request is not None and request.session.get(MFA_BY_PROVIDER):
         return True
+    from allauth.mfa.models import Authenticator  # not above: the public form's process reads this room without it
+
     kinds = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
     return bool(Authenticator.objects.filter(user=person.pk, type__in=kinds).exists())
 
 
 def proved_recently(request: HttpRequest) -> bool:
     """Whether this browser's person signed in, or proved again who they are, within the last 15 minutes."""
+    from allauth.account.internal.flows.login import get_authentication_records  # not above: as in has_second_factor
+
     proofs = [float(record["at"]) for record in get_authentication_records(request, request.user)]
     return bool(proofs) and 0 <= time.time() - max(proofs) < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
 

@@ -76,8 +76,8 @@ class OidcAdapter(DefaultSocialAccountAdapter):
         return False
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
-        claims = sociallogin.account.extra_data
-        claims = claims.get("id_token") or claims.get("userinfo") or claims
+        told = sociallogin.account.extra_data
+        claims = {**(told.get("userinfo") or {}), **(told.get("id_token") or {})}
         if not sociallogin.is_existing:
             self._connect(request, sociallogin, claims)
         methods = set(claims.get("amr") or ())
