@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import socket
 import tempfile
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 # Before pytest-django looks for them: the workbench's settings, over a home of this run's own.
 os.environ["DJANGO_SETTINGS_MODULE"] = "leadline.workbench.settings"
 os.environ["LEADLINE_HOME"] = tempfile.mkdtemp(prefix="leadline-test-home-")
+atexit.register(shutil.rmtree, os.environ["LEADLINE_HOME"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

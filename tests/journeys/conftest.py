@@ -115,7 +115,8 @@ class Visitor:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=SCREENSHOTS / f"{self.journey}-{self.number:02d}-{name}.png", full_page=True)
         found = Axe().run(self.page).response["violations"]
-        serious = [(v["id"], [n["target"] for n in v["nodes"]]) for v in found if v["impact"] in ("serious", "critical")]
+        worst = [fault for fault in found if fault["impact"] in ("serious", "critical")]
+        serious = [(fault["id"], [node["target"] for node in fault["nodes"]]) for fault in worst]
         assert serious == [], name
 
 

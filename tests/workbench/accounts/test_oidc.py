@@ -38,7 +38,8 @@ class Answers(BaseHTTPRequestHandler):
         issuer = self.server.issuer
         if self.path == "/.well-known/openid-configuration":
             names = ("authorization", "token", "userinfo")
-            self._send({f"{name}_endpoint": f"{issuer}/{name}" for name in names} | {"issuer": issuer, "jwks_uri": f"{issuer}/keys"})
+            endpoints = {f"{name}_endpoint": f"{issuer}/{name}" for name in names}
+            self._send(endpoints | {"issuer": issuer, "jwks_uri": f"{issuer}/keys"})
         else:
             claims = self.server.claims
             self._send({name: claims[name] for name in ("sub", "email", "email_verified")})

@@ -86,6 +86,12 @@ def people() -> QuerySet[Person]:
     return Person.objects.prefetch_related("role_grants").order_by("name")
 
 
+def person_of(request: HttpRequest) -> Person:
+    """Who asks; for views behind the permission gate, where somebody is signed in."""
+    assert isinstance(request.user, Person)
+    return request.user
+
+
 def find_person(person_id: Any) -> Person | None:
     return Person.objects.filter(pk=person_id).first()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from allauth.account.internal.flows.login import record_authentication
 from django.contrib import messages
@@ -15,8 +16,10 @@ from django.utils.translation import gettext as _
 from leadline.errors import LeadlineError
 from leadline.workbench.accounts import access, actions
 from leadline.workbench.accounts.forms import InviteForm, JoinForm, KeyForm, ReasonForm, RoleForm
-from leadline.workbench.accounts.models import Person
 from leadline.workbench.permissions import Permission, Role, requires
+
+if TYPE_CHECKING:
+    from leadline.workbench.accounts.models import Person
 
 
 @requires(Permission.SIGNED_IN)
@@ -74,7 +77,7 @@ def invite_person(request: HttpRequest) -> HttpResponse:
         return render(request, "accounts/invite.html", {"form": form})
     try:
         roles = [Role(role) for role in form.cleaned_data["roles"]]
-        token = actions.invite(_person(request), form.cleaned_data["email"], roles)
+        token = actions.invite(access.person_of(request), form.cleaned_data["email"], roles)
     except LeadlineError as error:
         form.add_error(None, str(error))
         return render(request, "accounts/invite.html", {"form": form})
@@ -88,7 +91,7 @@ def change_role(request: HttpRequest, person_id: str, what: str) -> HttpResponse
     if request.method == "POST" and form.is_valid():
         change = actions.give_role if what == "give" else actions.end_role
         try:
-            change(_person(request), person, Role(form.cleaned_data["role"]))
+            change(access.person_of(request), person, Role(form.cleaned_data["role"]))
         except LeadlineError as error:
             messages.error(request, str(error))
         else:
@@ -100,7 +103,7 @@ def change_role(request: HttpRequest, person_id: str, what: str) -> HttpResponse
 def confirm_role(request: HttpRequest, grant_id: int) -> HttpResponse:
     if request.method == "POST" and access.unconfirmed_grants().filter(pk=grant_id).exists():
         try:
-            actions.confirm_role(_person(request), grant_id)
+            actions.confirm_role(access.person_of(request), grant_id)
         except LeadlineError as error:
             messages.error(request, str(error))
         else:
@@ -113,7 +116,7 @@ def deactivate_person(request: HttpRequest, person_id: str) -> HttpResponse:
     person, form = _found(person_id), ReasonForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            actions.deactivate_person(_person(request), person, form.cleaned_data["reason"])
+            actions.deactivate_person(access.person_of(request), person, form.cleaned_data["reason"])
         except LeadlineError as error:
             messages.error(request, str(error))
         else:
@@ -135,7 +138,7 @@ def make_key(request: HttpRequest) -> HttpResponse:
         scopes = [Permission(scope) for scope in given["scopes"]]
         try:
             key, secret = actions.make_key(
-                _person(request), given["name"], Role(given["role"]), scopes, timedelta(days=given["days"])
+                access.person_of(request), given["name"], Role(given["role"]), scopes, timedelta(days=given["days"])
             )
         except LeadlineError as error:
             form.add_error(None, str(error))
@@ -150,7 +153,7 @@ def end_key(request: HttpRequest, key_id: str) -> HttpResponse:
     if key is None:
         raise Http404
     if request.method == "POST" and key.ended_at is None:
-        actions.end_key(_person(request), key)
+        actions.end_key(access.person_of(request), key)
     return redirect("keys")
 
 
@@ -159,8 +162,3 @@ def _found(person_id: str) -> Person:
     if person is None:
         raise Http404
     return person
-
-
-def _person(request: HttpRequest) -> Person:
-    assert isinstance(request.user, Person)
-    return request.user

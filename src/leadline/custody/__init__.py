@@ -1,0 +1,1 @@
+"""Custody: sealing, the vault, hash-chained events, anchors, exhibits, and checking all of it offline. No Django."""
