@@ -46,7 +46,6 @@ def do_due(duties: Duties) -> int:
 
     done = 0
     for name, every_s, function in duties:
-        close_old_connections()
         if not claim_duty(name, every_s):
             continue
         try:
@@ -98,6 +97,7 @@ class Rounds(threading.Thread):
         duties[0] = (f"beat:{self.worker_id}", _BEAT_EVERY_S, duties[0][2])
         while not self.stopping.wait(_POLL_S):
             try:
+                close_old_connections()
                 do_due(duties)
             except Exception as error:  # the database may be gone for a while
                 log.error("duties: %s", type(error).__name__)
