@@ -18,6 +18,7 @@ from leadline.domain import EXACT_ALGORITHMS, MAX_METADATA_BYTES, PDQ_BYTES, Kin
 from leadline.errors import HashFormatError, ListFormatError
 
 MAX_LINE_BYTES = 1 << 20
+MAX_RECORD_BYTES = 16 << 20
 MAX_ENTRY_ID = 2**53 - 1
 MAX_TEXT_CHARS = 1000  # of a note, a label, a name taken from a list
 PHOTODNA_BYTES = 144
@@ -227,6 +228,25 @@ def recode_head(untrusted_head: bytes) -> str:
     """The first bytes of a list as text."""
     reader = recode(io.BytesIO(untrusted_head), repair=True)
     return reader.read().decode("utf-8")
+
+
+class BoundedRecords:
+    """Passes a file on and stops a record that would not end: memory stays bounded whatever it holds.
+
+    Its reader sets `since_record` to 0 after each record.
+    """
+
+    def __init__(self, untrusted: io.BufferedReader) -> None:
+        self._untrusted, self.since_record = untrusted, 0
+
+    def read(self, size: int = -1) -> bytes:
+        chunk = self._untrusted.read1(size)
+        self.since_record += len(chunk)
+        if self.since_record > MAX_RECORD_BYTES:
+            raise ListFormatError(
+                f"a record is larger than {MAX_RECORD_BYTES} bytes", mend="ask the sender for smaller records"
+            )
+        return chunk
 
 
 Line: TypeAlias = tuple[int, bytes | None]

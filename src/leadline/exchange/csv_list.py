@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import re
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
@@ -29,6 +28,7 @@ from leadline.exchange.base import (
     parse_whole,
     too_long,
 )
+from leadline.exchange.csv_rows import DELIMITERS, decode_line, formula_safe, plain, read_rows
 
 COLUMNS = (
     "id", "md5", "sha1", "sha256", "pdq", "pdq_family", "quality", "kind", "scheme", "label", "source",
@@ -40,30 +40,13 @@ _KNOWN = {re.sub(r"[^a-z0-9]", "", name): name for name in (*COLUMNS, *_HASH_COL
     "license": "licence"
 }
 _ABSENT = frozenset({"", "-", "null", "none", "n/a", "na", "nan"})
-_DELIMITERS = (",", ";", "\t")
-_MAX_JOINED_LINES = 64
-_MAX_JOINED_BYTES = 1 << 16
 _HASHLIKE = re.compile(r"[0-9a-fA-F]{32}")
-_CELL_STARTS = re.compile(r"(^|[;,|\t\r\n\"])([ \t\r\n]*)('*[=+\-@\uff0b\uff0d\uff1d\uff20])")
-_MARKED_STARTS = re.compile(r"(^|[;,|\t\r\n\"])([ \t\r\n]*)'('*[=+\-@\uff0b\uff0d\uff1d\uff20])")
-
-
-def formula_safe(text: str) -> str:
-    """An apostrophe before whatever a spreadsheet could take for a formula; `plain` undoes it.
-
-    At the start of the text, and after any delimiter in it: a program that splits there would find it.
-    """
-    return _CELL_STARTS.sub(r"\1\2'\3", text)
-
-
-def plain(cell: str) -> str:
-    return _MARKED_STARTS.sub(r"\1\2\3", cell) if "'" in cell else cell
 
 
 def split_header(untrusted_line: str) -> tuple[str, list[str]] | None:
     """(delimiter, names) of a header line, or None where no column of hashes is named."""
     best: tuple[str, list[str]] | None = None
-    for delimiter in _DELIMITERS:
+    for delimiter in DELIMITERS:
         try:
             cells = next(csv.reader([untrusted_line], delimiter=delimiter), [])
         except csv.Error:
@@ -92,7 +75,7 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
         yield found
         return
     delimiter, names = found
-    for number, untrusted_row in _rows(lines, delimiter, len(names)):
+    for number, untrusted_row in read_rows(lines, delimiter, len(names), swallowed=_swallowed):
         place = f"{where}: line {number}"
         if isinstance(untrusted_row, ListFormatError):
             yield located(untrusted_row, place)
@@ -108,7 +91,7 @@ def _find_header(lines: Iterator[Line], where: str) -> tuple[str, list[str]] | L
     for number, untrusted_line in lines:
         if untrusted_line is None:
             return too_long(f"{where}: line {number}")
-        text = _text(untrusted_line)
+        text = decode_line(untrusted_line)
         if not text.strip() or text.startswith(("#", "sep=")):
             continue
         header = split_header(text)
@@ -128,88 +111,9 @@ def _find_header(lines: Iterator[Line], where: str) -> tuple[str, list[str]] | L
     return ListFormatError("the list is empty", where=where, mend=mend)
 
 
-def _text(untrusted_line: bytes) -> str:
-    return untrusted_line.decode("utf-8", "backslashreplace").rstrip("\r\n")
-
-
-Row = tuple[int, list[str] | ListFormatError]
-
-
-def _rows(lines: Iterator[Line], delimiter: str, width: int) -> Iterator[Row]:
-    """Line by line, so that one stray quote costs one record and never swallows the next ones."""
-    waiting: deque[Line] = deque()
-    while True:
-        line = waiting.popleft() if waiting else next(lines, None)
-        if line is None:
-            return
-        number, untrusted_line = line
-        if untrusted_line is None:
-            yield number, too_long("")
-            continue
-        text = _text(untrusted_line)
-        if not text.strip():
-            continue
-        cells = (
-            text.split(delimiter)
-            if '"' not in text
-            else _quoted(untrusted_line, delimiter, lines, waiting, width)
-        )
-        yield number, _fitted(cells, width)
-
-
-def _parse(untrusted_record: bytes, delimiter: str, *, strict: bool) -> list[str] | None:
-    text = io.StringIO(untrusted_record.decode("utf-8", "backslashreplace"), newline="")
-    try:
-        rows = list(csv.reader(text, delimiter=delimiter, strict=strict))
-    except csv.Error:
-        return None
-    return rows[0] if len(rows) == 1 else None
-
-
-def _quoted(
-    untrusted_record: bytes, delimiter: str, lines: Iterator[Line], waiting: deque[Line], width: int
-) -> list[str] | ListFormatError:
-    """A record with quotes; where one is left open, joined with the next lines, if that makes sense."""
-    cells = _parse(untrusted_record, delimiter, strict=True)
-    if cells is not None:
-        return cells
-    lenient = _parse(untrusted_record, delimiter, strict=False)
-    if lenient is not None and len(lenient) == width and untrusted_record.count(b'"') % 2 == 0:
-        return lenient
-    for used in range(1, _MAX_JOINED_LINES + 1):
-        while len(waiting) < used and (line := next(lines, None)) is not None:
-            waiting.append(line)
-        if len(waiting) < used or (untrusted_line := waiting[used - 1][1]) is None:
-            break
-        untrusted_record += untrusted_line
-        if len(untrusted_record) > _MAX_JOINED_BYTES:
-            break
-        if b'"' not in untrusted_line:
-            continue
-        cells = _parse(untrusted_record, delimiter, strict=True)
-        if cells is not None and len(cells) == width and not any(map(_swallowed, cells)):
-            for _ in range(used):
-                waiting.popleft()
-            return cells
-    return ListFormatError(
-        "a quotation mark is never closed", mend='double the quotation marks inside a field ("")'
-    )
-
-
 def _swallowed(cell: str) -> bool:
     """A field over several lines that holds something like a hash: rather lost records than a long note."""
     return "\n" in cell and _HASHLIKE.search(cell.partition("\n")[2]) is not None
-
-
-def _fitted(cells: list[str] | ListFormatError, width: int) -> list[str] | ListFormatError:
-    if isinstance(cells, ListFormatError) or len(cells) <= width:
-        return cells
-    if any(cell.strip() for cell in cells[width:]):
-        return ListFormatError(
-            f"the row has {len(cells)} fields, the header {width}",
-            mend="quote fields that hold the delimiter",
-        )
-    return cells[:width]
 
 
 def _entry(names: list[str], untrusted_row: list[str], defaults: EntryDefaults) -> Entry:

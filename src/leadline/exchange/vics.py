@@ -7,7 +7,6 @@ agreement only and could not be checked.
 from __future__ import annotations
 
 import base64
-import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from leadline.domain import Entry
 from leadline.errors import HashFormatError, ListFormatError
 from leadline.exchange.base import (
     MAX_TEXT_CHARS,
+    BoundedRecords,
     EntryDefaults,
     entry_fields,
     located,
@@ -33,7 +33,6 @@ from leadline.exchange.base import (
 )
 
 UNSPECIFIED = "vics:unspecified"
-MAX_RECORD_BYTES = 16 << 20
 _HEAD_BYTES = 1 << 16
 _MAX_NUMBER = Decimal(10) ** 30
 _CONTEXT = re.compile(r'"(?:@odata\.context|odata\.metadata)"\s*:\s*"([^"]{0,500})"')
@@ -51,22 +50,6 @@ _FLAGS = (
 _TEXTS = ("Series", "Tags", "PrecategorizationSource", "MimeType")
 
 
-class _Bounded:
-    """Passes a list on and stops a record that would not end: memory stays bounded whatever it holds."""
-
-    def __init__(self, untrusted: io.BufferedReader) -> None:
-        self._untrusted, self.since_record = untrusted, 0
-
-    def read(self, size: int = -1) -> bytes:
-        chunk = self._untrusted.read1(size)
-        self.since_record += len(chunk)
-        if self.since_record > MAX_RECORD_BYTES:
-            raise ListFormatError(
-                f"a record is larger than {MAX_RECORD_BYTES} bytes", mend="ask the sender for smaller records"
-            )
-        return chunk
-
-
 def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[Entry | ListFormatError]:
     """Entries of a VICS JSON file, one for each Media record, streamed; both roots (#Media, #Cases).
 
@@ -78,7 +61,7 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
     reader = recode(stream, repair=True)
     head = reader.peek(_HEAD_BYTES)[:_HEAD_BYTES].decode("utf-8", "replace")
     scheme = defaults.scheme or _scheme(head)
-    source = _Bounded(reader)
+    source = BoundedRecords(reader)
     number = 0
     try:
         for untrusted_media in ijson.items(source, _root(head)):

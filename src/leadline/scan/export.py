@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from leadline.domain import Verdict
-from leadline.exchange.csv_list import formula_safe
+from leadline.exchange.csv_rows import formula_safe
 from leadline.exchange.vics import VicsMedia, write_vics
 from leadline.scan.finding import Finding, best_distance
 from leadline.scan.journal import read_findings

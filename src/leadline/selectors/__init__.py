@@ -1,0 +1,1 @@
+"""Text to typed identifiers: URLs, hosts, accounts, hashes. Never follows, fetches or resolves one."""
