@@ -214,3 +214,12 @@ def test_an_empty_set_is_written_as_valid_json() -> None:
     stream = io.BytesIO()
     assert vics.write_vics([], stream) == 0
     assert json.loads(stream.getvalue())["value"] == []
+
+
+@pytest.mark.parametrize("inside", [b"[", b'{"a":'])
+def test_a_record_that_is_nested_without_end_is_refused_before_it_costs_anything(inside: bytes) -> None:
+    hostile = b'{"value":[{"MD5":"%s"},' % (b"a1" * 16) + inside * 1_000_000
+    first, fault = vics.read(io.BytesIO(hostile), where="list", defaults=EntryDefaults(Kind.ILLEGAL))
+    assert isinstance(first, Entry)
+    assert isinstance(fault, ListFormatError)
+    assert "nested too deeply" in str(fault)

@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import Any, BinaryIO
 
 import ijson
+from ijson.common import ObjectBuilder
 
 from leadline.domain import Entry
 from leadline.errors import HashFormatError, ListFormatError
@@ -38,7 +39,11 @@ _MAX_NUMBER = Decimal(10) ** 30
 _CONTEXT = re.compile(r'"(?:@odata\.context|odata\.metadata)"\s*:\s*"([^"]{0,500})"')
 _SEGMENT = re.compile(r"\.xml\\?/([^/\\$#]{1,64})\\?/")
 _FIRST_FIELD = re.compile(r'"(?:(?P<media>MD5|MediaID)|CaseID|CaseNumber)"\s*:|"Media"\s*:\s*\[')
-_MEDIA_ROOT, _CASES_ROOT = "value.item", "value.item.Media.item"
+# Where the records are: the name of a field, or None for the members of a list.
+_MEDIA_ROOT: tuple[str | None, ...] = ("value", None)
+_CASES_ROOT: tuple[str | None, ...] = ("value", None, "Media", None)
+_MAX_DEPTH = 64
+_STARTS, _ENDS = frozenset({"start_map", "start_array"}), frozenset({"end_map", "end_array"})
 _FLAGS = (
     "VictimIdentified",
     "OffenderIdentified",
@@ -64,7 +69,7 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
     source = BoundedRecords(reader)
     number = 0
     try:
-        for untrusted_media in ijson.items(source, _root(head)):
+        for untrusted_media in _records(source, _root(head)):
             source.since_record = 0
             number += 1
             yield _checked(untrusted_media, scheme, f"{where}: record {number}", defaults)
@@ -84,13 +89,39 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
         )
 
 
+def _records(source: BoundedRecords, root: tuple[str | None, ...]) -> Iterator[object]:
+    """Every value at `root`. Not `ijson.items`: it carries the path of each value along, so that deep nesting costs
+    the square of its depth. ListFormatError beyond 64 levels."""
+    depth, builder = 0, None
+    trail: list[str | None] = [None] * len(root)
+    for event, value in ijson.basic_parse(source):
+        if event in _ENDS:
+            depth -= 1
+        elif event == "map_key":
+            if depth <= len(root):
+                trail[depth - 1] = value
+        elif builder is None and depth == len(root) and tuple(trail) == root:
+            builder = ObjectBuilder()
+        if builder is not None:
+            builder.event(event, value)
+        if event in _STARTS:
+            depth += 1
+            if depth > _MAX_DEPTH:
+                raise ListFormatError("nested too deeply", mend="export the list again")
+            if depth <= len(root):
+                trail[depth - 1] = None if event == "start_array" else ""
+        if builder is not None and depth == len(root):
+            yield builder.value
+            builder = None
+
+
 def _scheme(head: str) -> str:
     context = _CONTEXT.search(head)
     segment = _SEGMENT.search(context[1]) if context else None
     return f"vics:{segment[1]}" if segment else UNSPECIFIED
 
 
-def _root(head: str) -> str:
+def _root(head: str) -> tuple[str | None, ...]:
     """Where the Media records are. The structure decides, the context only where the head does not show it:
     files are seen whose context names the other root."""
     value = re.search(r'"value"\s*:\s*\[', head)
