@@ -7,6 +7,7 @@ LeadlineError                       what, where, how to mend; `exit_code`, `code
 │   ├── UrlFormatError              a text that is no URL, or a URL that names no place
 │   ├── ReportFormatError           an incoming report, or one record of a delivery, that cannot be read
 │   ├── CustodyFormatError          a custody line, anchor, timestamp or key that is not one, or may not enter a chain
+│   ├── AssetRefused                bytes that were not sealed: too large, or not what their hash says
 │   └── UntrustedMediaError         hostile or broken bytes: refused, truncated, too large, undecodable
 ├── ConfigError                     fix the configuration (an option, a folder, a plug-in)
 │   ├── SandboxUnavailable          the kernel cannot isolate decoders: Leadline fails closed
@@ -20,9 +21,16 @@ LeadlineError                       what, where, how to mend; `exit_code`, `code
 ├── OfficeError                     an act of the workbench
 │   ├── NotAllowed                  ask somebody who may, or a second person
 │   └── WrongState                  the thing has moved on: look at it again
+├── BackupFailed                    retry: disk full, a folder or the database away; nothing half-made stays
+├── MailboxUnavailable              retry: the mail server that reports are taken from does not answer
 ├── CustodyError                    what has to prove something later
 │   ├── ChainBroken                 stop writing; call someone
-│   └── TimestampFailed             retry, or ask another authority
+│   ├── TimestampFailed             retry, or ask another authority
+│   ├── AssetNotFound               no such file is sealed here: check the hash
+│   ├── AssetErased                 it was erased, and stays so: a person decided it
+│   ├── SealBroken                  sealed bytes are damaged, cut or swapped: restore them; call someone
+│   ├── ErasureListBroken           the list of erasures is missing, damaged or old: put it back; call someone
+│   └── VaultUnavailable            retry: disk full, storage away, or another writer at work
 └── Interrupted                     stopped by a person; can be resumed
 """
 
@@ -78,6 +86,12 @@ class ReportFormatError(InputError):
 
 class CustodyFormatError(InputError):
     code = "custody-format"
+
+
+class AssetRefused(InputError):
+    """`code`: asset-too-large, asset-hash-differs."""
+
+    code = "asset-refused"
 
 
 class UntrustedMediaError(InputError):
@@ -138,6 +152,11 @@ class WrongState(OfficeError):
     code = "wrong-state"
 
 
+class MailboxUnavailable(LeadlineError):
+    code = "mailbox-unavailable"
+    permanent = False
+
+
 class CustodyError(LeadlineError):
     code = "custody"
 
@@ -148,6 +167,32 @@ class ChainBroken(CustodyError):
 
 class TimestampFailed(CustodyError):
     code = "timestamp-failed"
+    permanent = False
+
+
+class AssetNotFound(CustodyError):
+    code = "asset-not-found"
+
+
+class AssetErased(CustodyError):
+    code = "asset-erased"
+
+
+class SealBroken(CustodyError):
+    code = "seal-broken"
+
+
+class ErasureListBroken(CustodyError):
+    code = "erasure-list-broken"
+
+
+class VaultUnavailable(CustodyError):
+    code = "vault-unavailable"
+    permanent = False
+
+
+class BackupFailed(LeadlineError):
+    code = "backup-failed"
     permanent = False
 
 

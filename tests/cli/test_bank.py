@@ -214,3 +214,13 @@ def test_a_large_addition_is_merged_in_the_background(run: Any, bank: Path, tmp_
         time.sleep(0.2)
     assert recent == 0
     assert run("bank", "info", bank, "--json").objects[0]["entries"] == 50_102
+
+
+def test_settings_are_changed_and_told(bank: Path, run: Any) -> None:
+    ended = run("bank", "set", bank, "--radius", 12, "--tlp", "red", "--json")
+    assert ended.code == 0
+    (told,) = ended.objects
+    assert (told["changed"], told["radius_bits"], told["tlp"]) == (True, 12, "red")
+    again = run("bank", "set", bank, "--radius", 12, "--json")
+    assert (again.objects[0]["changed"], run("bank", "verify", bank).code) == (False, 0)
+    assert run("bank", "set", bank, "--radius", 65).code == 2

@@ -9,8 +9,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from leadline.media import pictures, worker
-from leadline.media.wire import Alpha, Answer, Kind, ViewName
+from leadline.media import containers, pictures, worker
+from leadline.media.facts import pack_facts
+from leadline.media.wire import Alpha, Answer, Kind, Status, ViewName
 
 FACTS = Answer(Kind.FACTS, width=2, height=2, count=1)
 VIEW = Answer(Kind.VIEW, width=2, height=2, channels=3)
@@ -85,6 +86,28 @@ ANSWERS: dict[str, Any] = {
     ),
 }
 _MEMORY: list[Any] = []
+GOOD_FACTS = pack_facts({"role": "text", "subject": "x"})
+# The bytes of facts, and how many of them the child says there are.
+LYING_FACTS: dict[str, tuple[bytes, int]] = {
+    "facts cut off": (GOOD_FACTS, len(GOOD_FACTS) - 1),
+    "facts too long": (bytes(9000), 9000),
+    "facts beyond the list": (b"\xff\x01\0x", 4),
+    "facts out of form": (GOOD_FACTS.replace(b"x", b"\n"), len(GOOD_FACTS)),
+    "facts that are no text": (GOOD_FACTS.replace(b"x", b"\xff"), len(GOOD_FACTS)),
+    "facts of no role": (GOOD_FACTS.replace(b"text", b"page"), len(GOOD_FACTS)),
+}
+
+
+def unpack(source: Any, size_bytes: int, limits: Any, outlet: Any, mime: str) -> Status:
+    command = source.read().decode()
+    facts, size = LYING_FACTS.get(command, (GOOD_FACTS, len(GOOD_FACTS)))
+    outlet._output[: 4 + len(facts)] = b"name" + facts
+    outlet._child.send(Answer(Kind.MEMBER, count=4, facts_bytes=size))
+    outlet._child.receive()
+    if command == "facts of a piece":
+        outlet._child.send(Answer(Kind.CHUNK, count=4, facts_bytes=4))
+    outlet._child.send(Answer(Kind.MEMBER_END))
+    return Status.OK
 
 
 def main(*descriptors: int) -> None:
@@ -93,6 +116,7 @@ def main(*descriptors: int) -> None:
     def remember(self: Any, *arguments: Any) -> None:
         make(self, *arguments)
         _MEMORY.append(self)
+        containers.unpack = unpack
         pictures.decode = decode  # type: ignore[assignment]  # only now: the worker has warmed its own one up
 
     worker.Memory.__init__ = remember  # type: ignore[method-assign]

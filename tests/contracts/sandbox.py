@@ -18,6 +18,16 @@ def show(sandbox: Sandbox, command: str) -> list[str]:
     return [view.name for view in sandbox.views()]
 
 
+def unpack(sandbox: Sandbox, command: str) -> list[tuple[str, dict[str, str]]]:
+    """Have the hostile reader of containers do it; role and facts of the members that came of it."""
+    sandbox.input_buffer(len(command))[:] = command.encode()
+    told = []
+    for member in sandbox.members(len(command), from_fd=False):
+        list(member.chunks())
+        told.append((member.role, dict(member.facts)))
+    return told
+
+
 def violation(sandbox: Sandbox, command: str) -> str:
     with pytest.raises(SandboxViolation) as caught:
         show(sandbox, command)
@@ -50,6 +60,20 @@ class SandboxContract:
     )
     def test_it_believes_no_answer_out_of_bounds(self, sandbox: Sandbox, command: str) -> None:
         assert violation(sandbox, command) == "out-of-bounds"
+        assert show(sandbox, "behave") == ["picture"]
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            *("facts cut off", "facts too long", "facts beyond the list", "facts out of form"),
+            *("facts that are no text", "facts of no role", "facts of a piece"),
+        ],
+    )
+    def test_it_believes_no_fact_out_of_bounds(self, sandbox: Sandbox, command: str) -> None:
+        assert unpack(sandbox, "behave") == [("text", {"subject": "x"})]
+        with pytest.raises(SandboxViolation) as caught:
+            unpack(sandbox, command)
+        assert caught.value.code == "out-of-bounds"
         assert show(sandbox, "behave") == ["picture"]
 
     def test_it_keeps_the_files_bytes_from_its_child(self, sandbox: Sandbox) -> None:

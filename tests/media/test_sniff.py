@@ -8,8 +8,20 @@ import tarfile
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.media.foreign import (
+    discord,
+    discord_message,
+    har,
+    har_entry,
+    mail,
+    mhtml,
+    record,
+    telegram,
+    telegram_message,
+)
+from tests.media.test_archives import zipped
 
-from leadline.media.sniff import ARCHIVE_TYPES, AV_TYPES, PICTURE_TYPES, sniff
+from leadline.media.sniff import ARCHIVE_TYPES, AV_TYPES, CONTAINER_TYPES, PICTURE_TYPES, sniff
 
 HEADS = {
     b"\xff\xd8\xff\xe0\0\x10JFIF": "image/jpeg",
@@ -71,6 +83,56 @@ def test_it_knows_a_tar_from_before_tars_had_a_magic() -> None:
     assert sniff(bytes(header)) == "application/x-tar"
     header[200] ^= 1
     assert sniff(bytes(header)) == "application/octet-stream"
+
+
+REPORTS = {
+    "message/rfc822": mail("words\n"),
+    "multipart/related": mhtml("https://example.org/", b"x"),
+    "application/warc": record("resource", "urn:x", b"x"),
+    "application/wacz": zipped({"datapackage.json": b"{}"}),
+    "application/har+json": har(har_entry("urn:x", "x")),
+    "application/x-telegram-export+json": telegram(telegram_message(1, "x")),
+    "application/x-discord-export+json": discord(discord_message(1, "x")),
+    "text/x-whatsapp-chat": b"\xe2\x80\x8e[13/03/2024, 14:08:18] Anna: hi\n",
+}
+
+
+@pytest.mark.parametrize("mime", REPORTS)
+def test_it_knows_what_reports_arrive_in(mime: str) -> None:
+    assert sniff(REPORTS[mime]) == mime
+    assert mime in CONTAINER_TYPES
+    if mime.endswith("json"):
+        assert sniff(b"\xef\xbb\xbf \r\n" + REPORTS[mime]) == mime
+
+
+def test_it_knows_more_shapes_of_them() -> None:
+    assert sniff(zipped({"archive/data.warc.gz": b"x"})) == "application/wacz"
+    assert sniff(b"Return-Path: <a@example.org>\r\nReceived: by x\r\n\tfor y\r\nFrom: a\r\n\r\n") == "message/rfc822"
+    assert sniff(b"13/03/2024, 14:08 - Messages are end-to-end encrypted\n") == "text/x-whatsapp-chat"
+    account = b'{\n "about": "Here is the data you requested. Remember: ...", "personal_information": {'
+    assert sniff(account) == "application/x-telegram-export+json"
+    assert sniff(mail("words\n") + bytes(9000)) == "message/rfc822"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"From MAILER-DAEMON Mon Jan  1 10:00:00 2024\nFrom: a\nTo: b\nSubject: c\n\n",  # an mbox
+        b"Package: x\nVersion: 1\nDate: today\n\n",
+        b"From: here\nTo: there\n\n",
+        b"Date: 1\nSubject: 2\nTo: 3\n\n",
+        b"From: a\nnot a field\nTo: b\nSubject: c\n",
+        b"http://example.org/ and https://example.net/\n",
+        b"2024-01-02 10:00:00 - started\n",
+        b"[2024-01-02 10:00:00,123] INFO: started\n",
+        b'{"log": "text", "entries": []}',
+        b'{"name": "x", "type": "module", "messages": []}',
+        b'{"guild": 3, "channel": {}}',
+        b"{",
+    ],
+)
+def test_it_takes_no_other_text_for_a_report(head: bytes) -> None:
+    assert sniff(head) == "application/octet-stream"
 
 
 @pytest.mark.parametrize("head", [b"", b"\0", b"BM", b"hello", b"<svg xmlns=", b"%!PS-Adobe", b"\xff\xff\xff\xff"])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from leadline.media import wire
 from leadline.media.limits import Limits
+from leadline.media.sniff import CONTAINER_TYPES
 from leadline.media.wire import (
     Alpha,
     Answer,
@@ -42,10 +43,22 @@ def test_it_brings_an_answer_back_whole() -> None:
         size_bytes=1 << 40,
     )
     assert Answer.unpack(answer.pack()) == answer
+    member = Answer(Kind.MEMBER, count=5, size_bytes=7, facts_bytes=8192)
+    assert Answer.unpack(member.pack()) == member
+
+
+def test_only_a_member_has_facts_and_only_so_many() -> None:
+    for answer in (Answer(Kind.CHUNK, count=5, facts_bytes=1), Answer(Kind.MEMBER, facts_bytes=8193)):
+        with pytest.raises(WireError, match="facts"):
+            Answer.unpack(answer.pack())
 
 
 def test_it_brings_a_request_a_command_and_a_start_back_whole() -> None:
     assert Request.unpack(Request(Op.DECODE, 1, 77).pack()) == Request(Op.DECODE, 1, 77)
+    assert Request.unpack(Request(Op.UNPACK, 1, 77, 3).pack()) == Request(Op.UNPACK, 1, 77, 3)
+    with pytest.raises(WireError):
+        Request.unpack(Request(Op.UNPACK, container=len(wire.CONTAINERS)).pack())
+    assert set(wire.CONTAINERS) == {"", *CONTAINER_TYPES}
     order = Order(Command.FORK, Needs.HEIF | Needs.THREADS, 22)
     assert Order.unpack(order.pack()) == order
     start = Start(Limits(max_pixels=5, timeout_s=0.25, max_ratio=9), True, 4711, 4096, 8192)

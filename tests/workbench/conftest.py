@@ -22,7 +22,7 @@ from django.db import connection
 from django.test import Client
 
 from leadline.workbench.accounts.models import Person, RoleGrant
-from leadline.workbench.permissions import Role
+from leadline.workbench.permissions import ROLE_PERMISSIONS, Permission, Role
 
 PASSWORD = "correct horse battery staple"  # of every person here; Argon2 makes it slow, so few tests use it
 
@@ -150,5 +150,20 @@ def client_of(office: Office) -> Callable[[Person], Client]:
         session["account_authentication_methods_user"] = str(person.pk)
         session.save()
         return client
+
+    return client_for
+
+
+@pytest.fixture
+def program_of(office: Office) -> Callable[..., Client]:
+    """program_of(person, Role.X, Permission.Y, ...): a program with a fresh key; all of the role's scopes by default."""
+
+    def client_for(person: Person, role: Role, *scopes: Permission) -> Client:
+        from datetime import timedelta
+
+        from leadline.workbench.accounts.actions import make_key
+
+        _, secret = make_key(person, "test", role, scopes or ROLE_PERMISSIONS[role], timedelta(days=1))
+        return Client(headers={"authorization": f"Bearer {secret}"}, raise_request_exception=False)
 
     return client_for

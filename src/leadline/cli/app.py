@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from leadline import __version__
-from leadline.cli import bank, compare, demo, doctor, hash, match, rematch, scan
+from leadline.cli import backup, bank, compare, demo, doctor, hash, match, rematch, scan, up, vault, verify
 from leadline.cli.config import load_settings
 from leadline.cli.output import say
 from leadline.cli.run import ReaderGone
@@ -62,5 +62,10 @@ app.command("match")(match.match_command)
 app.command("compare")(compare.compare_command)
 app.command("scan")(scan.scan_command)
 app.command("rematch")(rematch.rematch_command)
+app.command("verify")(verify.verify_command)
 app.command("doctor")(doctor.doctor_command)
 app.command("demo")(demo.demo_command)
+app.command("up")(up.up_command)
+app.add_typer(vault.app, name="vault")
+app.command("backup")(backup.backup_command)
+app.command("restore")(backup.restore_command)

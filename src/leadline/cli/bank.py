@@ -31,7 +31,7 @@ from leadline.cli.output import (
     table,
     write,
 )
-from leadline.domain import Entry
+from leadline.domain import Entry, Kind, Tlp
 from leadline.errors import BankCorrupt, ConfigError, InputError
 from leadline.exchange import csv_list, text_list, vics
 from leadline.exchange.detect import ListFormat
@@ -192,6 +192,46 @@ def _numbers_in(path: str) -> list[tuple[str, str]]:
     stream = sys.stdin if path == "-" else open(path, encoding="utf-8", errors="replace")
     with stream:
         return [(f"{path}: line {n}", line.strip()) for n, line in enumerate(stream, 1) if line.strip()]
+
+
+@app.command("set")
+def set_command(
+    bank: BankPath,
+    kind: Annotated[Kind | None, typer.Option("--kind", help="What entries added from now on say of a file.")] = None,
+    tlp: Annotated[Tlp | None, typer.Option("--tlp", help="Who may see the bank (Traffic Light Protocol 2.0).")] = None,
+    radius: Annotated[
+        int | None, typer.Option("--radius", min=0, max=64, metavar="BITS", help="The bank's own PDQ radius.")
+    ] = None,
+    quality_floor: Annotated[
+        int | None, typer.Option("--quality-floor", min=0, max=100, help="PDQ hashes of less quality do not match.")
+    ] = None,
+    source: Annotated[str | None, typer.Option("--source", help="Whose list this is.")] = None,
+    licence: Annotated[str | None, typer.Option("--licence", help="Terms the list came under.")] = None,
+    json: Json = False,
+) -> int:
+    """Change the settings of a bank; what its entries say of themselves stays, also the radius of false positives.
+
+    Another quality floor makes the search index anew; writers wait meanwhile, readers do not.
+
+    \b
+    Examples:
+      leadline bank set known --radius 25
+      leadline bank set known --tlp red --quality-floor 60
+
+    Exit codes: 0 done, 1 no bank there, damaged, or another writer at work, 2 a value out of range.
+    """
+    opened = _open(bank)
+    changed = opened.set_settings(
+        kind=kind, tlp=tlp, radius_bits=radius, quality_floor=quality_floor, source=source, licence=licence
+    )
+    info = opened.info()
+    names = ("name", "kind", "tlp", "radius_bits", "quality_floor", "source", "licence", "list_version")
+    record = {"changed": changed, **{name: _plain(getattr(info, name)) for name in names}}
+    if json:
+        emit(record)
+    else:
+        say(*table((name.replace("_", " "), _told(value)) for name, value in record.items()))
+    return EXIT_DONE
 
 
 @app.command("merge")

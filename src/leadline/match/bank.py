@@ -27,9 +27,10 @@ from leadline.domain import (
     PdqFamily,
     Tlp,
 )
-from leadline.errors import BankError, ConfigError, HashFormatError, InputError, LeadlineError
+from leadline.errors import BankError, BankLocked, ConfigError, HashFormatError, InputError, LeadlineError
 from leadline.match import manifest as manifests
 from leadline.match.admission import MAX_ID, Admission, Refusals, column_sections
+from leadline.match.browse import find_after
 from leadline.match.build import SPILL_ENTRIES, AssignedIds, SegmentDraft, Spills, assign_ids
 from leadline.match.changes import AddResult, add_result, frame_sections, only_existing
 from leadline.match.combine import Part, retired_ids
@@ -270,6 +271,66 @@ class Bank:
                 self._append(Change.REMOVE, {"ids": alive})
         return len(alive)
 
+    def set_settings(
+        self,
+        *,
+        kind: Kind | None = None,
+        tlp: Tlp | None = None,
+        radius_bits: int | None = None,
+        quality_floor: int | None = None,
+        source: str | None = None,
+        licence: str | None = None,
+        threads: int = 1,
+    ) -> bool:
+        """Change what is given (None: leave it); whether anything changed. Counts as one change of the list.
+
+        What entries say of themselves stays: their kind, TLP and source, and the radius of each false positive.
+        Another quality floor makes the segments anew, because their index leaves out what lies below it; writers
+        wait meanwhile. ConfigError for values out of range, BankLocked where a merge or writer is at work.
+        """
+        given = {
+            "kind": kind, "tlp": tlp, "radius_bits": radius_bits, "quality_floor": quality_floor, "source": source,
+            "licence": licence,
+        }  # fmt: skip
+        with hold_lock(self.path, MERGE_LOCK, self._lock_timeout_s), self._writing():
+            before = self._snapshot.manifest
+            wanted = msgspec.structs.replace(before, **{k: v for k, v in given.items() if v is not None})
+            if wanted == before:
+                return False
+            _check_settings(wanted.name, wanted.radius_bits, wanted.quality_floor)
+            try:
+                self._apply_settings(wanted, threads)
+            except OSError as error:
+                raise _disk_error(error, self.path) from error
+        return True
+
+    def _apply_settings(self, wanted: Manifest, threads: int) -> None:
+        """The locks of merge and writing are held, so nothing comes in between."""
+        segments = wanted.segments
+        next_file, draft = wanted.next_file, None
+        if segments and wanted.quality_floor != self.quality_floor:
+            parts = [Part(table.records, table.keep) for table in self._snapshot.tables]
+            draft = SegmentDraft(self.path, parts, wanted.quality_floor, threads)
+        try:
+            logs = _logs_as_of(self._snapshot)
+            if draft is not None:
+                segments = (draft.publish(next_file, draft.wished_ids, retired_ids(parts, draft.wished_ids)),)
+                create_log(self.path / log_name(next_file + 1))  # what the old ones held is in the segment
+                logs, next_file = (LogFile(next_file + 1, HEADER_BYTES),), next_file + 2
+            changed = msgspec.structs.replace(
+                wanted,
+                segments=segments,
+                logs=logs,
+                list_version=self.list_version + 1,
+                next_id=self._snapshot.next_id,
+                next_file=next_file,
+            )
+            self._replace_manifest(changed)
+        finally:
+            if draft is not None:
+                draft.discard()
+        self._remove_leftovers()
+
     def merge(self, *, threads: int = 1) -> MergeResult:
         """Put log and segments into one segment. Readers are never disturbed; writers wait only for two moments.
 
@@ -303,6 +364,10 @@ class Bank:
         """All entries that are not removed, in the order they came (after a merge; recent ones last)."""
         for table in self._snapshot.tables:
             yield from table.records.entries(table.alive_rows())
+
+    def entries_after(self, entry_id: int, limit: int) -> list[Entry]:
+        """At most `limit` entries with greater ids, by id: one page of a long list, whatever its length."""
+        return find_after(self._snapshot, entry_id, limit)
 
     def get(self, entry_id: int) -> Entry:
         """One entry. BankError where there is none of that id."""
@@ -355,6 +420,8 @@ class Bank:
         with self._writing():
             assigned = self._assign(draft.wished_ids)
             before = self._snapshot
+            if before.manifest.quality_floor != draft.quality_floor:
+                raise BankLocked("its settings changed meanwhile", where=str(self.path), mend="add it again")
             files = draft.publish(before.manifest.next_file, assigned.ids, np.empty(0, np.int64))
             manifest = msgspec.structs.replace(
                 before.manifest,

@@ -24,7 +24,7 @@ class SegmentDraft:
     """Two temporary files that hold all of some parts but their ids; `publish` gives ids and names."""
 
     def __init__(self, folder: Path, parts: Sequence[Part], quality_floor: int, threads: int) -> None:
-        self._folder = folder
+        self._folder, self.quality_floor = folder, quality_floor
         self.wished_ids = combined_ids(parts)
         self._temporary: list[TemporaryFile] = []
         try:

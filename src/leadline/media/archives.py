@@ -1,4 +1,4 @@
-"""Hostile containers -> their members, streamed. Runs inside the sandbox only; writes nowhere, follows no name.
+"""Hostile archives -> their members, streamed. Runs inside the sandbox only; writes nowhere, follows no name.
 
 A member's name is bytes for people to read and nothing else. Links, devices and folders are told as skipped. What a
 damaged container still yields is yielded before the error.
@@ -20,10 +20,9 @@ from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
 from leadline.media import sevenzip
-from leadline.media.limits import Limits
-from leadline.media.outlet import PIECE_BYTES, Counted, Outlet, status_of
+from leadline.media.outlet import PIECE_BYTES, Counted, status_of
 from leadline.media.sniff import sniff
-from leadline.media.wire import Refused, Status
+from leadline.media.wire import Status
 
 _ZIP_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
 
@@ -35,34 +34,10 @@ def prepare() -> None:
     sevenzip.prepare()
 
 
-def unpack(source: BinaryIO, size_bytes: int, limits: Limits, outlet: Outlet) -> Status:
-    """Stream every member of the container at `source` to `outlet`; how it ended. Raises nothing but Refused."""
-    counted = Counted(outlet, size_bytes, limits)
-    try:
-        source.seek(0)
-        mime = sniff(source.read(4096))
-        source.seek(0)
-        if mime == "application/zip":
-            return _unpack_zip(source, counted)
-        if mime == "application/x-7z-compressed":
-            return sevenzip.unpack_7z(source, counted)
-        if mime == "application/x-tar":
-            return _unpack_tar(source, counted)
-        if mime in _STREAMS:
-            return _unpack_stream(mime, source, counted)
-        return Status.UNSUPPORTED
-    except MemoryError:
-        return Status.OUT_OF_MEMORY
-    except Refused as refused:
-        return refused.status
-    except Exception as error:
-        return status_of(error)
-
-
 # --- zip -------------------------------------------------------------------------------------------------------------
 
 
-def _unpack_zip(source: BinaryIO, out: Counted) -> Status:
+def unpack_zip(source: BinaryIO, out: Counted) -> Status:
     size_bytes = source.seek(0, io.SEEK_END)
     try:
         end = zipfile._EndRecData(source)  # type: ignore[attr-defined]
@@ -218,16 +193,17 @@ class _Ahead:
         return cast(bytes, self._stream.read1(size))
 
 
-def _unpack_stream(mime: str, source: BinaryIO, out: Counted) -> Status:
+def unpack_stream(mime: str, source: BinaryIO, out: Counted) -> Status:
+    """A tar packed as a whole, or one file packed by itself, which is one member without a name."""
     stream = _Ahead(_STREAMS[mime](source))
     if sniff(stream.first) == "application/x-tar":
-        return _unpack_tar(stream, out)
+        return unpack_tar(stream, out)
     if out.begin(b"", 0):
         out.copy(stream)
     return Status.OK
 
 
-def _unpack_tar(stream: Any, out: Counted) -> Status:
+def unpack_tar(stream: Any, out: Counted) -> Status:
     ended: list[type[tarfile.HeaderError]] = []
 
     class Info(tarfile.TarInfo):

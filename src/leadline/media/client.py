@@ -273,13 +273,17 @@ class Sandbox:
 
     # --- containers ----------------------------------------------------------------------------------------------
 
-    def members(self, fd_or_size: int, *, from_fd: bool) -> Iterator[Member]:
+    def members(self, fd_or_size: int, *, from_fd: bool, mime: str = "") -> Iterator[Member]:
         """The members of a container: from a read-only descriptor (its position stays), or the input buffer's bytes.
 
+        A container is an archive, a mail, a web capture or an exported chat; docs/sandbox.md says what is read of
+        each. `mime` names its type (one of `sniff.CONTAINER_TYPES`) where its content does not tell.
         Always in a child of its own, batch or not. Decode members in a second Sandbox: this one is busy until the
         iterator ends. Raises as `open_picture`, after the members that could be read; also encrypted,
         too-many-members, ratio-exceeded.
         """
+        if mime not in wire.CONTAINERS:
+            raise ValueError("no such type of container")
         if from_fd and fcntl.fcntl(fd_or_size, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY:
             raise ValueError("a container's descriptor must be read-only")
         packed_bytes = os.fstat(fd_or_size).st_size if from_fd else fd_or_size
@@ -288,11 +292,12 @@ class Sandbox:
         if not from_fd and packed_bytes > self.limits.max_file_bytes:
             raise refusal(Status.TOO_LARGE)
         self._first, self._has_more = None, False
-        cpu_s = members.cpu_budget_s(self.limits)
-        self.wall.begin_child(cpu_s, needs=Needs.ARCHIVES, container_fd=fd_or_size if from_fd else None)
+        cpu_s = members.cpu_budget_s(self.limits, packed_bytes)
+        self.wall.begin_child(cpu_s, needs=Needs.CONTAINERS, container_fd=fd_or_size if from_fd else None)
         begun = self.wall.children_begun
         try:
-            yield from Unpacking(self.wall, packed_bytes, from_fd=from_fd).members()
+            container = wire.CONTAINERS.index(mime)
+            yield from Unpacking(self.wall, packed_bytes, from_fd=from_fd, container=container).members()
         finally:
             if self._wall is not None and self._wall.children_begun == begun:
                 self._wall.end_child()

@@ -15,7 +15,8 @@ class Limits:
     max_file_bytes    a larger picture is not decoded (its exact hashes are still computed outside)
     max_pixels        width x height of one picture, page or frame, checked before memory is asked for
     max_frames        of an animated or many-paged picture, evenly spread, the first always
-    timeout_s         wall clock of one file; a container gets it again for each 64 MiB or 1,000 members it yields
+    timeout_s         wall clock of one file; a container gets it again for each 64 MiB it holds or yields, and for
+                      each 1,000 members
     memory_bytes      address space above what the worker maps before it sees a file (RLIMIT_AS)
     max_members       of one container
     max_member_bytes  of one unpacked member

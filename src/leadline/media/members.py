@@ -5,11 +5,12 @@ Parses nothing. The limits that the worker keeps are counted here again, outside
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
 from leadline.media import wire
+from leadline.media.facts import unpack_facts
 from leadline.media.limits import MIB, RATIO_FREE_BYTES, Limits
 from leadline.media.wall import Wall, refusal
 from leadline.media.wire import Answer, Kind, Op, Request, Status
@@ -24,7 +25,11 @@ class Member:
     name        raw bytes as stored, for people; empty for the one member of a bare .gz, .bz2 or .xz
     size_bytes  as the container declares it, unverified
     kind        "file" | "skipped"
-    reason      why it is skipped: directory | link | device | encrypted | unsupported | too-large | undecodable | ...
+    reason      why it is skipped: directory | link | device | encrypted | unsupported | too-large | undecodable |
+                absent (the container tells of it and holds none of it) | ...
+    role        "file": bytes that the container stores. Made from it by the reader, so nothing to match: "text" (a
+                mail's plain text, UTF-8), "messages" (see `media.transcript`); "headers": a mail's own header lines
+    facts       what the container claims of it, by name (`media.facts.FACTS`): checked for form, never for truth
     """
 
     name: bytes
@@ -32,6 +37,8 @@ class Member:
     kind: str
     reason: str
     _chunks: Callable[[], Iterator[memoryview]] = field(repr=False, compare=False)
+    role: str = "file"
+    facts: Mapping[str, str] = field(default_factory=dict)
 
     def chunks(self) -> Iterator[memoryview]:
         """Its bytes, each piece valid until the next is asked for; once, before the next member is asked for.
@@ -59,20 +66,20 @@ class _Phase(Enum):
     OVER = 4
 
 
-def cpu_budget_s(limits: Limits) -> float:
-    return _time_earned_s(limits, limits.max_total_bytes, limits.max_members)
+def cpu_budget_s(limits: Limits, packed_bytes: int) -> float:
+    return _time_earned_s(limits, packed_bytes + limits.max_total_bytes, limits.max_members)
 
 
-def _time_earned_s(limits: Limits, bytes_out: int, members: int) -> float:
-    return limits.timeout_s * (1 + bytes_out / _PROGRESS_BYTES + members / _PROGRESS_MEMBERS)
+def _time_earned_s(limits: Limits, size_bytes: int, members: int) -> float:
+    return limits.timeout_s * (1 + size_bytes / _PROGRESS_BYTES + members / _PROGRESS_MEMBERS)
 
 
 class Unpacking:
     """One container being read by a child that `wall` has begun for it."""
 
-    def __init__(self, wall: Wall, packed_bytes: int, *, from_fd: bool) -> None:
+    def __init__(self, wall: Wall, packed_bytes: int, *, from_fd: bool, container: int = 0) -> None:
         self._wall, self._limits, self._child = wall, wall.limits, wall.children_begun
-        self._from_fd, self._packed_bytes = from_fd, packed_bytes
+        self._from_fd, self._packed_bytes, self._container = from_fd, packed_bytes, container
         ratio_bytes = max(RATIO_FREE_BYTES, self._limits.max_ratio * packed_bytes)
         self._most_bytes = min(self._limits.max_total_bytes, ratio_bytes)
         self._waited_s = 0.0
@@ -105,11 +112,19 @@ class Unpacking:
         self._count, self._member_bytes = self._count + 1, 0
         if self._count > self._limits.max_members or answer.count > wire.MAX_NAME_BYTES:
             raise self._wall.fail(Status.OUT_OF_BOUNDS, "the unpacker passed a limit")
-        untrusted_name = bytes(memoryview(self._wall.output)[: answer.count])
-        number = self._count
+        untrusted = bytes(memoryview(self._wall.output)[: answer.count + answer.facts_bytes])
+        untrusted_name = untrusted[: answer.count]
+        try:
+            facts = unpack_facts(untrusted[answer.count :])
+        except ValueError as error:
+            raise self._wall.fail(Status.OUT_OF_BOUNDS, f"the unpacker answered out of bounds: {error}") from None
+        number, role = self._count, facts.pop("role", "file")
         if answer.status is Status.OK:
-            return Member(untrusted_name, answer.size_bytes, "file", "", lambda: self._chunks(number))
-        return Member(untrusted_name, answer.size_bytes, "skipped", answer.status.code, lambda: iter(()))
+            return Member(
+                untrusted_name, answer.size_bytes, "file", "", lambda: self._chunks(number), role, facts
+            )
+        reason = answer.status.code
+        return Member(untrusted_name, answer.size_bytes, "skipped", reason, lambda: iter(()), role, facts)
 
     def _chunks(self, number: int) -> Iterator[memoryview]:
         if number != self._count or self._phase is not _Phase.OFFERED:
@@ -139,10 +154,10 @@ class Unpacking:
     def _ask(self, op: Op) -> None:
         if self._wall.children_begun != self._child:
             raise RuntimeError("the sandbox has gone on to something else; decode members in a second one")
-        self._wall.ask(Request(op, int(self._from_fd), self._packed_bytes))
+        self._wall.ask(Request(op, int(self._from_fd), self._packed_bytes, self._container))
 
     def _hear(self, *expected: Kind) -> Answer:
-        earned_s = _time_earned_s(self._limits, self._bytes_out, self._count)
+        earned_s = _time_earned_s(self._limits, self._packed_bytes + self._bytes_out, self._count)
         answer, took_s = self._wall.hear(earned_s - self._waited_s)
         self._waited_s += took_s
         if answer.kind is Kind.END:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import lzma
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from py7zr.exceptions import PasswordRequired, UnsupportedCompressionMethodError
 
+from leadline.media.facts import pack_facts
 from leadline.media.limits import RATIO_FREE_BYTES, Limits
 from leadline.media.wire import MAX_NAME_BYTES, Refused, Skipped, Status
 
 PIECE_BYTES = 1 << 18
+_NAMED_BYTES = 2048
 _CUT_OFF = ("unexpected end", "truncated", "exceeds the archive")  # in messages of tarfile, zipfile, py7zr
 
 
 class Outlet(Protocol):
     """Where members go: the wire. `begin` says whether the bytes are wanted; `write` may raise Skipped."""
 
-    def begin(self, name: bytes, size_bytes: int, status: Status) -> bool: ...
+    def begin(self, name: bytes, size_bytes: int, status: Status, facts: bytes) -> bool: ...
     def write(self, data: bytes | bytearray | memoryview) -> None: ...
     def end(self, status: Status) -> None: ...
 
@@ -31,7 +34,9 @@ class Counted:
         self._most_bytes = min(limits.max_total_bytes, max(RATIO_FREE_BYTES, limits.max_ratio * packed_bytes))
         self._past_most = Status.TOO_LARGE if self._most_bytes == limits.max_total_bytes else Status.RATIO_EXCEEDED
 
-    def begin(self, name: bytes, size_bytes: int, status: Status = Status.OK) -> bool:
+    def begin(
+        self, name: bytes, size_bytes: int, status: Status = Status.OK, facts: Mapping[str, str] | None = None
+    ) -> bool:
         self._members += 1
         if self._members > self.limits.max_members:
             raise Refused(Status.TOO_MANY_MEMBERS)
@@ -40,7 +45,8 @@ class Counted:
             name, status = name[:MAX_NAME_BYTES], Status.NAME_TOO_LONG
         if status is Status.OK and size_bytes > self.limits.max_member_bytes:
             status = Status.TOO_LARGE
-        return self._outlet.begin(name, max(0, min(size_bytes, (1 << 63) - 1)), status) and status is Status.OK
+        declared = max(0, min(size_bytes, (1 << 63) - 1))
+        return self._outlet.begin(name, declared, status, pack_facts(facts or {})) and status is Status.OK
 
     def spend(self, size_bytes: int) -> None:
         """Count unpacked bytes, wanted or not: a solid container unpacks what it skips too."""
@@ -72,6 +78,11 @@ class Counted:
             raise
         except Exception as error:
             self.end(status_of(error))
+
+
+def name_member(text: str) -> bytes:
+    """The name of a member that is named by what stands in the container: an address may be a whole picture."""
+    return text.encode("utf-8", "replace")[:_NAMED_BYTES]
 
 
 def status_of(error: BaseException) -> Status:

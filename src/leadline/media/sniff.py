@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from leadline.media.sniff_text import sniff_text
+
 UNKNOWN = "application/octet-stream"
 
 PICTURE_TYPES = frozenset(
@@ -20,6 +22,7 @@ PICTURE_TYPES = frozenset(
 ARCHIVE_TYPES = frozenset(
     {
         "application/zip",
+        "application/wacz",  # a zip of web captures
         "application/x-7z-compressed",
         "application/x-tar",
         "application/gzip",
@@ -27,6 +30,13 @@ ARCHIVE_TYPES = frozenset(
         "application/x-xz",
     }
 )
+# What else is opened for what it holds: mails and web captures, whose files are stored in them ...
+REPORT_TYPES = frozenset({"message/rfc822", "multipart/related", "application/warc", "application/har+json"})
+# ... and exported chats, which hold words only; their files lie beside them.
+CHAT_TYPES = frozenset(
+    {"application/x-telegram-export+json", "application/x-discord-export+json", "text/x-whatsapp-chat"}
+)
+CONTAINER_TYPES = ARCHIVE_TYPES | REPORT_TYPES | CHAT_TYPES
 AV_TYPES = frozenset(
     {
         "video/mp4",
@@ -80,6 +90,8 @@ _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"%PDF-", "application/pdf"),
     (b"Rar!\x1a\x07", "application/vnd.rar"),
     (b"\x28\xb5\x2f\xfd", "application/zstd"),
+    (b"WARC/1.", "application/warc"),
+    (b"WARC/0.1", "application/warc"),
 )
 _RIFF = {b"WEBP": "image/webp", b"AVI ": "video/x-msvideo", b"WAVE": "audio/wav"}
 # Brands of ISO base media files (mp4ra.org); a still-picture brand wins over mif1/msf1, which say only "a container".
@@ -111,7 +123,15 @@ def _refine(mime: str, head: bytes) -> str:
         return "video/webm"
     if mime == "audio/ogg" and (b"theora" in head[28:36] or head[28:33] == b"BBCD\0"):
         return "video/ogg"
+    if mime == "application/zip" and _is_wacz(head):
+        return "application/wacz"
     return mime
+
+
+def _is_wacz(head: bytes) -> bool:
+    """The first name in the zip is one that the format prescribes (specs.webrecorder.net/wacz/1.1.1, section 4)."""
+    name = head[30 : 30 + int.from_bytes(head[26:28], "little")]
+    return name == b"datapackage.json" or (name.startswith(b"archive/") and name.endswith((b".warc", b".warc.gz")))
 
 
 def _iso_media(head: bytes) -> str:
@@ -145,7 +165,7 @@ def _weak(head: bytes) -> str:
         return "audio/aac"
     if len(head) > 2 and head[0] == 0xFF and head[1] & 0xE6 in (0xE2, 0xE4) and head[2] & 0xF0 != 0xF0:
         return "audio/mpeg"
-    return UNKNOWN
+    return sniff_text(head) or UNKNOWN
 
 
 _BMP_HEADERS = {size.to_bytes(4, "little") for size in (12, 16, 40, 52, 56, 64, 108, 124)}

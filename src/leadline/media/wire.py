@@ -1,7 +1,7 @@
 """Everything that crosses the wall, as fixed binary structs; both sides pack and unpack here and nowhere else.
 
 Two channels, each a SOCK_SEQPACKET socket, so that a message arrives whole or not at all: parent-zygote (COMMAND) and
-parent-child (REQUEST down, ANSWER up). Pixels, member names and member bytes lie in the output memory that parent and
+parent-child (REQUEST down, ANSWER up). Pixels, member names, facts and bytes lie in the output memory that parent and
 child share; an answer says only how much of it counts. A message is copied by the kernel before it is read, so a child
 cannot change it after it was checked. Never holds text for people, Python objects, or offsets the child may choose.
 """
@@ -12,9 +12,10 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
+from leadline.media.facts import MAX_FACTS_BYTES
 from leadline.media.limits import Limits
 
-VERSION = 1
+VERSION = 2
 MAX_NAME_BYTES = 64 << 10
 CHUNK_BYTES = 1 << 22  # of a member at a time
 MAX_DIMENSION = 1 << 30
@@ -47,6 +48,8 @@ class Status(IntEnum):
     NAME_TOO_LONG = 17
     WORKER_FAULT = 18  # the worker itself is broken: a decoder missing, a fault of ours
     LOCK_FAILED = 19
+    TOO_DEEP = 20  # parts within parts, beyond what the reader follows
+    ABSENT = 21  # the container tells of it and holds no bytes of it
 
     @property
     def code(self) -> str:
@@ -117,6 +120,25 @@ MODES = (
     *("I;16", "I;16L", "I;16B", "I;16N", "other"),
 )
 
+# What a container may be said to be where its content does not tell (0: go by content).
+CONTAINERS = (
+    "",
+    "application/zip",
+    "application/wacz",
+    "application/x-7z-compressed",
+    "application/x-tar",
+    "application/gzip",
+    "application/x-bzip2",
+    "application/x-xz",
+    "message/rfc822",
+    "multipart/related",
+    "application/warc",
+    "application/har+json",
+    "application/x-telegram-export+json",
+    "application/x-discord-export+json",
+    "text/x-whatsapp-chat",
+)
+
 _REQUEST = struct.Struct("<BBHIQ")
 _ANSWER = struct.Struct("<BBBBBBBBIIIIQ")
 
@@ -126,16 +148,17 @@ class Request:
     op: Op
     flag: int = 0  # DECODE: grey; UNPACK: 1 = from the descriptor; PROBE: which
     size_bytes: int = 0
+    container: int = 0  # UNPACK: which of CONTAINERS
 
     def pack(self) -> bytes:
-        return _REQUEST.pack(self.op, self.flag, VERSION, 0, self.size_bytes)
+        return _REQUEST.pack(self.op, self.flag, VERSION, self.container, self.size_bytes)
 
     @classmethod
     def unpack(cls, message: bytes) -> Request:
-        op, flag, version, _, size_bytes = _REQUEST.unpack(message)
-        if version != VERSION:
+        op, flag, version, container, size_bytes = _REQUEST.unpack(message)
+        if version != VERSION or container >= len(CONTAINERS):
             raise WireError("wire version")
-        return cls(Op(op), flag, size_bytes)
+        return cls(Op(op), flag, size_bytes, container)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +167,8 @@ class Answer:
 
     FACTS       width, height (oriented), count = frames, mime, decoder, mode, orientation, alpha, partial
     VIEW        view, count = frame number, width, height, channels, orientation, partial
-    MEMBER      status (OK = a file, else why it is skipped), count = bytes of the name, size_bytes (as declared)
+    MEMBER      status (OK = a file, else why it is skipped), count = bytes of the name, facts_bytes behind it,
+                size_bytes (as declared)
     CHUNK       count = bytes in the output memory
     MEMBER_END  status
     END         status; ends views and containers, and answers probes (count = errno)
@@ -164,6 +188,7 @@ class Answer:
     height: int = 0
     count: int = 0
     size_bytes: int = 0
+    facts_bytes: int = 0
 
     def pack(self) -> bytes:
         return _ANSWER.pack(
@@ -178,7 +203,7 @@ class Answer:
             self.width,
             self.height,
             self.count,
-            0,
+            self.facts_bytes,
             self.size_bytes,
         )
 
@@ -187,15 +212,17 @@ class Answer:
         """Every field in its range, or WireError."""
         if len(untrusted_message) != _ANSWER.size:
             raise WireError("message size")
-        kind, status, mime, decoder, mode, orientation, alpha, bits, width, height, count, zero, size_bytes = (
+        kind, status, mime, decoder, mode, orientation, alpha, bits, width, height, count, facts_bytes, size_bytes = (
             _ANSWER.unpack(untrusted_message)
         )
         if mime >= len(MIMES) or decoder >= len(DECODERS) or mode >= len(MODES):
             raise WireError("code outside its list")
-        if not 1 <= orientation <= 8 or zero or bits >> 7 or size_bytes >> 63:
+        if not 1 <= orientation <= 8 or bits >> 7 or size_bytes >> 63:
             raise WireError("field outside its range")
         if width > MAX_DIMENSION or height > MAX_DIMENSION:
             raise WireError("dimension")
+        if facts_bytes > (MAX_FACTS_BYTES if kind == Kind.MEMBER else 0):
+            raise WireError("facts")
         try:
             enums = Kind(kind), Status(status), Alpha(alpha), ViewName(bits >> 4)
         except ValueError as error:
@@ -215,6 +242,7 @@ class Answer:
             height,
             count,
             size_bytes,
+            facts_bytes,
         )
 
 
@@ -230,7 +258,7 @@ class Needs(IntFlag):
 
     NOTHING = 0
     HEIF = 1
-    ARCHIVES = 2
+    CONTAINERS = 2
     THREADS = 4  # a lock that lets the child start threads (libde265 cannot do without one), but no process
 
 

@@ -13,6 +13,7 @@ os.environ.update({"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"})
 
 import array
 import ctypes
+import errno
 import gc
 import importlib
 import io
@@ -49,6 +50,9 @@ class Memory:
         self._populated_bytes = 0
         self._madvise = ctypes.CDLL(None).madvise
         self._madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+
+    def read_input(self, size_bytes: int, at: int) -> bytes:
+        return self.input[at : at + size_bytes]
 
     def reserve(self, size_bytes: int) -> None:
         """Page in so much of the output at once: a fault per page costs a tenth of a small picture."""
@@ -101,14 +105,11 @@ class Child:
         return self.receive()
 
     def _unpack(self, request: Request) -> None:
-        source: BinaryIO
-        if request.flag:
-            source = io.BufferedReader(ContainerFile(request.size_bytes), 1 << 20)
-        else:
-            source = io.BytesIO(memoryview(self._memory.input)[: request.size_bytes])
-        archives = sys.modules["leadline.media.archives"]  # loaded by the zygote before this child was forked
-        status = archives.unpack(source, request.size_bytes, self._limits, WireOutlet(self, self._memory.output))
-        self.send(Answer(Kind.END, status))
+        read_at = _read_container if request.flag else self._memory.read_input
+        source: BinaryIO = io.BufferedReader(ContainerFile(request.size_bytes, read_at), 1 << 20)
+        containers = sys.modules["leadline.media.containers"]  # loaded by the zygote before this child was forked
+        outlet, mime = WireOutlet(self, self._memory.output), wire.CONTAINERS[request.container]
+        self.send(Answer(Kind.END, containers.unpack(source, request.size_bytes, self._limits, outlet, mime)))
 
     def send(self, answer: Answer) -> None:
         os.write(_CHANNEL, answer.pack())
@@ -121,10 +122,10 @@ class Child:
 
 
 class ContainerFile(io.RawIOBase):
-    """The container's descriptor as a file that needs no system call but pread: io's own would ask for its status."""
+    """The container's bytes as a file that needs no system call but pread: io's own would ask for its status."""
 
-    def __init__(self, size_bytes: int) -> None:
-        self._size_bytes, self._at = size_bytes, 0
+    def __init__(self, size_bytes: int, read_at: Callable[[int, int], bytes]) -> None:
+        self._size_bytes, self._read_at, self._at = size_bytes, read_at, 0
 
     def readable(self) -> bool:
         return True
@@ -133,7 +134,7 @@ class ContainerFile(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        data = os.pread(_CONTAINER, len(buffer), self._at)
+        data = self._read_at(min(len(buffer), max(0, self._size_bytes - self._at)), self._at)
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
@@ -141,9 +142,13 @@ class ContainerFile(io.RawIOBase):
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         at = offset + (0, self._at, self._size_bytes)[whence]
         if at < 0:
-            raise ValueError("before the start")
+            raise OSError(errno.EINVAL, "before the start")  # as a file does: zipfile counts on it
         self._at = at
         return at
+
+
+def _read_container(size_bytes: int, at: int) -> bytes:
+    return os.pread(_CONTAINER, size_bytes, at)
 
 
 class WireOutlet:
@@ -152,10 +157,11 @@ class WireOutlet:
     def __init__(self, child: Child, output: mmap.mmap) -> None:
         self._child, self._output, self._filled = child, output, 0
 
-    def begin(self, name: bytes, size_bytes: int, status: Status) -> bool:
+    def begin(self, name: bytes, size_bytes: int, status: Status, facts: bytes) -> bool:
         self._filled = 0
-        self._output[: len(name)] = name
-        self._child.send(Answer(Kind.MEMBER, status, count=len(name), size_bytes=size_bytes))
+        self._output[: len(name) + len(facts)] = name + facts
+        told = Answer(Kind.MEMBER, status, count=len(name), size_bytes=size_bytes, facts_bytes=len(facts))
+        self._child.send(told)
         return self._child.receive().op is Op.NEXT
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -220,8 +226,8 @@ class Zygote:
         if new := needs & ~self._loaded:
             if Needs.HEIF in new:
                 pictures.prepare_heif()
-            if Needs.ARCHIVES in new:
-                importlib.import_module("leadline.media.archives").prepare()
+            if Needs.CONTAINERS in new:
+                importlib.import_module("leadline.media.containers").prepare()
             self._loaded |= new
             _settle()
 

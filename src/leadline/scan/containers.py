@@ -1,4 +1,4 @@
-"""Members of archives, from disk and from inside one another, within limits. Unpacks to memory only, never to disk."""
+"""Members of archives, mails and captures, within limits: from disk and from inside one another. In memory only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from leadline.errors import LeadlineError, SandboxUnavailable, UntrustedMediaError
 from leadline.media.client import Member, Sandbox, SandboxViolation
 from leadline.media.limits import Limits
-from leadline.media.sniff import ARCHIVE_TYPES, PICTURE_TYPES, sniff
+from leadline.media.sniff import ARCHIVE_TYPES, PICTURE_TYPES, REPORT_TYPES, sniff
 from leadline.scan.hashing import Digests, FileFacts, FileHasher, blank_facts, renew_sandbox
 from leadline.scan.names import MEMBER_MARK
 from leadline.scan.reading import HEAD_BYTES, open_regular
@@ -17,6 +17,7 @@ from leadline.scan.reading import HEAD_BYTES, open_regular
 GROUP_FILES = 64
 GROUP_BYTES = 64 << 20  # held in memory so that a batch that goes wrong can be redone file by file
 
+OPENED_TYPES = ARCHIVE_TYPES | REPORT_TYPES
 _SKIPPED = {"link": "link inside a container, not followed", "device": "device inside a container, not opened"}
 Groups = Generator[list[FileFacts], None, LeadlineError | None]
 
@@ -28,8 +29,8 @@ class _Budget:
     members: int
     total_bytes: int
 
-    def spend(self, size_bytes: int) -> None:
-        self.members -= 1
+    def spend(self, size_bytes: int, members: int = 1) -> None:
+        self.members -= members
         self.total_bytes -= size_bytes
         if self.members < 0 or self.total_bytes < 0:
             raise UntrustedMediaError("container holds more than the limits allow", code="too-large")
@@ -95,17 +96,18 @@ class ContainerReader:
         fault: LeadlineError | None = None
         try:
             for member in members:
-                if member.reason == "directory":
-                    continue  # a folder is no file; what it holds comes by itself
+                if member.reason in ("directory", "absent") or member.role != "file":
+                    continue  # no file: what a folder holds comes by itself, headers and made text are in no list
                 budget.spend(member.size_bytes)
                 name = prefix + (member.name or _bare_name(prefix or path))
                 if member.kind != "file":
                     held.append(self._not_read(path, name, member))
                     continue
                 part = self._take(name, member)
+                budget.spend(max(0, part.size_bytes - member.size_bytes), members=0)  # a mail declares no sizes
                 if isinstance(part.error, SandboxViolation):
                     fault = part.error
-                if part.mime in ARCHIVE_TYPES and part.error is None:
+                if part.mime in OPENED_TYPES and part.error is None:
                     yield self._finish(path, held)
                     held, held_bytes = [], 0
                     yield from self._nest(path, part, depth, budget)
@@ -158,7 +160,7 @@ class ContainerReader:
     def _worth_holding(self, head: bytearray, size_bytes: int) -> bool:
         if size_bytes > self._limits.max_member_bytes:
             return False
-        return len(head) < HEAD_BYTES or sniff(bytes(head)) in PICTURE_TYPES | ARCHIVE_TYPES
+        return len(head) < HEAD_BYTES or sniff(bytes(head)) in PICTURE_TYPES | OPENED_TYPES
 
     def _nest(self, path: bytes, part: _Part, depth: int, budget: _Budget) -> Generator[list[FileFacts]]:
         """The members of a container inside a container, then its own facts."""

@@ -22,9 +22,8 @@ from leadline.errors import LeadlineError, SandboxUnavailable
 from leadline.match.bank import Bank
 from leadline.match.matcher import MatchAnswer, Matcher
 from leadline.media.client import Sandbox, SandboxViolation
-from leadline.media.sniff import ARCHIVE_TYPES
 from leadline.scan import wire
-from leadline.scan.containers import ContainerReader, container_facts
+from leadline.scan.containers import OPENED_TYPES, ContainerReader, container_facts
 from leadline.scan.finding import encode_line, make_finding
 from leadline.scan.hashing import FileFacts, FileHasher, blank_facts, renew_sandbox
 from leadline.scan.names import show_name
@@ -88,7 +87,7 @@ class Lane:
         verdicts: Counter[str] = Counter()
         for done, (fact, answer) in enumerate(zip(facts, self._match(facts), strict=True)):
             members = None
-            if fact.mime in ARCHIVE_TYPES and not fact.skipped:
+            if fact.mime in OPENED_TYPES and not fact.skipped:
                 if lines:
                     yield wire.Reply(lines, done, False, verdicts=dict(verdicts))
                     lines, verdicts = [], Counter()

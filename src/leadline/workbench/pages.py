@@ -14,11 +14,16 @@ from leadline.workbench.permissions import Permission
 
 # permission, name of the address, text
 NAVIGATION: list[tuple[Permission, str, Any]] = [
-    # (Permission.BANKS_READ, "banks", _("Banks")),
+    (Permission.REPORTS_READ, "reports", _("Reports")),
+    (Permission.SETTINGS_MANAGE, "report_terms", _("Terms of reports")),
+    (Permission.EVIDENCE_READ, "assets", _("Assets")),
+    (Permission.EVIDENCE_READ, "exhibits", _("Exhibits")),
+    (Permission.SETTINGS_MANAGE, "media_mode", _("Keeping of media")),
+    (Permission.BANKS_READ, "banks", _("Banks")),
     (Permission.PEOPLE_READ, "people", _("People")),
     (Permission.JOURNAL_READ, "journal", _("Journal")),
     (Permission.SETTINGS_MANAGE, "webhooks", _("Webhooks")),
-    # (Permission.HEALTH_READ, "health", _("Health")),
+    (Permission.HEALTH_READ, "health", _("Health")),
 ]
 
 

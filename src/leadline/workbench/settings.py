@@ -92,7 +92,9 @@ def _database() -> dict[str, Any]:
         options = {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+            # secure_delete: what a row no longer holds is overwritten, also sealed fields whose term is over.
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
+            "PRAGMA secure_delete=ON;",
         }
         name = LEADLINE_HOME / "leadline.sqlite3"
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": options}
@@ -149,7 +151,9 @@ LEADLINE_BANKS = _path("LEADLINE_BANKS")
 LEADLINE_BACKUPS = _path("LEADLINE_BACKUPS")
 LEADLINE_ANCHORS = _path("LEADLINE_ANCHORS")
 LEADLINE_TIMESTAMP_URLS = _names("LEADLINE_TIMESTAMP_URLS")
+LEADLINE_TIMESTAMP_ROOTS = _read("LEADLINE_TIMESTAMP_ROOTS")
 LEADLINE_IMAP = _server("LEADLINE_IMAP_URL", {"imaps": 993, "imap": 143})
+LEADLINE_MAIL_DNS = _read("LEADLINE_MAIL_DNS")
 LEADLINE_ALERT_WEBHOOK = _read("LEADLINE_ALERT_WEBHOOK")
 LEADLINE_OFFICE_NAME = _read("LEADLINE_OFFICE_NAME")
 LEADLINE_API_RATE = _whole("LEADLINE_API_RATE")
@@ -180,7 +184,9 @@ INSTALLED_APPS = [
     "leadline.workbench.accounts",
     "leadline.workbench.hooks",
     "leadline.workbench.banks",
+    "leadline.workbench.evidence",
     "leadline.workbench.stats",
+    "leadline.workbench.reports",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -1,0 +1,18 @@
+"""Makes Django ready for a command that works on the office. Decides nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+from leadline.errors import ConfigError
+
+
+def set_up_office() -> None:
+    """ConfigError where the workbench is not installed, or its settings are wrong."""
+    if importlib.util.find_spec("django") is None:
+        raise ConfigError("the workbench is not installed", mend="pip install 'leadline[workbench]'")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadline.workbench.settings")
+    import django
+
+    django.setup()

@@ -1,0 +1,91 @@
+"""Banks: changes, which entries they touched (append-only), proposals of false positives."""
+
+import django.db.models.deletion
+import uuid
+from django.conf import settings
+from django.db import migrations, models
+
+from leadline.workbench.journal.triggers import append_only
+
+
+class Migration(migrations.Migration):
+
+    initial = True
+
+    dependencies = [
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name='Change',
+            fields=[
+                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ('bank', models.CharField(max_length=64)),
+                ('what', models.CharField(choices=[('create', 'create'), ('add', 'add'), ('withdraw', 'withdraw'), ('set', 'set')], max_length=10)),
+                ('reason', models.CharField(max_length=64)),
+                ('actor', models.CharField(max_length=128)),
+                ('begun_at', models.DateTimeField(auto_now_add=True)),
+                ('from_version', models.BigIntegerField(default=0)),
+                ('from_id', models.BigIntegerField(default=0)),
+                ('wished', models.JSONField(default=list)),
+                ('state', models.CharField(choices=[('begun', 'begun'), ('done', 'done'), ('failed', 'failed'), ('lost', 'lost')], default='begun', max_length=10)),
+                ('ended_at', models.DateTimeField(null=True)),
+                ('count', models.BigIntegerField(default=0)),
+                ('person', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+            ],
+        ),
+        migrations.CreateModel(
+            name='EntryChange',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('bank', models.CharField(max_length=64)),
+                ('first_entry', models.BigIntegerField()),
+                ('last_entry', models.BigIntegerField()),
+                ('change', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='banks.change')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Proposal',
+            fields=[
+                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ('bank', models.CharField(max_length=64)),
+                ('reason', models.CharField(max_length=64)),
+                ('entries', models.TextField()),
+                ('count', models.PositiveIntegerField()),
+                ('actor', models.CharField(max_length=128)),
+                ('proposed_at', models.DateTimeField(auto_now_add=True)),
+                ('state', models.CharField(choices=[('open', 'open'), ('confirmed', 'confirmed'), ('refused', 'refused')], default='open', max_length=10)),
+                ('decided_at', models.DateTimeField(null=True)),
+                ('is_alone', models.BooleanField(default=False)),
+                ('change', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='banks.change')),
+                ('decided_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('proposed_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+            ],
+        ),
+        migrations.AddIndex(
+            model_name='change',
+            index=models.Index(fields=['bank', '-begun_at', '-id'], name='banks_chang_bank_2dd0bd_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='change',
+            index=models.Index(fields=['state', 'begun_at'], name='banks_chang_state_882e34_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='entrychange',
+            index=models.Index(fields=['bank', 'first_entry', 'last_entry'], name='banks_entry_bank_299166_idx'),
+        ),
+        migrations.AddConstraint(
+            model_name='entrychange',
+            constraint=models.CheckConstraint(condition=models.Q(('first_entry__lte', models.F('last_entry'))), name='a_range_has_an_order'),
+        ),
+        migrations.AddIndex(
+            model_name='proposal',
+            index=models.Index(fields=['state', 'proposed_at'], name='banks_propo_state_13479a_idx'),
+        ),
+        migrations.AddConstraint(
+            model_name='proposal',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('decided_by', models.F('proposed_by')), _negated=True), models.Q(('state', 'confirmed'), _negated=True), ('is_alone', True), _connector='OR'), name='another_person_confirms_a_false_positive'),
+        ),
+        append_only("banks_entrychange"),
+    ]

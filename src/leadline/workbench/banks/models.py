@@ -1,0 +1,103 @@
+"""Rows about banks: which change touched which entries, who made it and why. No row holds an entry that is in a bank."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from leadline.workbench.accounts.models import Person
+
+# what is done -> reason codes that fit it, with their words
+REASONS = {
+    "create": [("new-list", _("A new list")), ("own-list", _("Our own list"))],
+    "add": [
+        ("partner-list", _("On a partner's list")),
+        ("own-assessment", _("Assessed by us")),
+        ("authority", _("At an authority's request")),
+        ("correction", _("Corrects an earlier entry")),
+    ],
+    "withdraw": [
+        ("list-withdrawn", _("Withdrawn from its list")),
+        ("listed-by-mistake", _("Listed by mistake")),
+        ("duplicate", _("There twice")),
+        ("court-order", _("A court's order")),
+    ],
+    "set": [
+        ("policy", _("The office's policy")),
+        ("too-many-wrong", _("Too many wrong matches")),
+        ("too-few", _("Too few matches")),
+        ("agreement-changed", _("The agreement on the list changed")),
+    ],
+    "propose": [("harmless", _("Seen, and harmless")), ("other-content", _("Seen, and not what the entry says"))],
+}
+
+
+class Change(models.Model):
+    """One change of one bank: begun here, done in its folder, ended here. What a crash cuts is settled afterwards."""
+
+    WHATS = tuple((what, what) for what in ("create", "add", "withdraw", "set"))
+    STATES = tuple((state, state) for state in ("begun", "done", "failed", "lost"))
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    bank = models.CharField(max_length=64)  # name of its folder
+    what = models.CharField(max_length=10, choices=WHATS)
+    reason = models.CharField(max_length=64)
+    actor = models.CharField(max_length=128)
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    begun_at = models.DateTimeField(auto_now_add=True)
+    from_version = models.BigIntegerField(default=0)  # the list's, before
+    from_id = models.BigIntegerField(default=0)  # the next id, before
+    wished = models.JSONField(default=list)  # ids to withdraw
+    state = models.CharField(max_length=10, choices=STATES, default="begun")
+    ended_at = models.DateTimeField(null=True)
+    count = models.BigIntegerField(default=0)  # entries touched
+
+    class Meta:
+        indexes = (models.Index(fields=("bank", "-begun_at", "-id")), models.Index(fields=("state", "begun_at")))
+
+
+class EntryChange(models.Model):
+    """Entries FIRST to LAST of a bank were touched by a change: the history of each of them. Append-only."""
+
+    change = models.ForeignKey(Change, on_delete=models.PROTECT, related_name="entries")
+    bank = models.CharField(max_length=64)
+    first_entry = models.BigIntegerField()
+    last_entry = models.BigIntegerField()
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(condition=Q(first_entry__lte=F("last_entry")), name="a_range_has_an_order"),
+        )
+        indexes = (models.Index(fields=("bank", "first_entry", "last_entry")),)
+
+
+class Proposal(models.Model):
+    """False positives that one person wishes for and another confirms. Emptied when it is decided."""
+
+    STATES = tuple((state, state) for state in ("open", "confirmed", "refused"))
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    bank = models.CharField(max_length=64)
+    reason = models.CharField(max_length=64)
+    entries = models.TextField()
+    count = models.PositiveIntegerField()
+    actor = models.CharField(max_length=128)
+    proposed_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    proposed_at = models.DateTimeField(auto_now_add=True)
+    state = models.CharField(max_length=10, choices=STATES, default="open")
+    decided_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)
+    decided_at = models.DateTimeField(null=True)
+    is_alone = models.BooleanField(default=False)  # a one-person office: nobody else could decide
+    change = models.ForeignKey(Change, on_delete=models.PROTECT, related_name="+", null=True)
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(
+                condition=~Q(decided_by=F("proposed_by")) | ~Q(state="confirmed") | Q(is_alone=True),
+                name="another_person_confirms_a_false_positive",
+            ),
+        )
+        indexes = (models.Index(fields=("state", "proposed_at")),)

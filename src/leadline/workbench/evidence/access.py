@@ -1,0 +1,191 @@
+"""The only reads of evidence on behalf of a person. What a person may not see is as if it were not there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from leadline.domain import Tlp
+from leadline.errors import InputError
+from leadline.workbench.accounts.access import office_setting
+from leadline.workbench.accounts.models import OfficeSetting, RoleGrant
+from leadline.workbench.actors import Actor
+from leadline.workbench.cursors import Slice, slice_rows
+from leadline.workbench.evidence.models import (
+    Asset,
+    AssetMatch,
+    AssetState,
+    BankSeen,
+    Exhibit,
+    ExhibitState,
+    MediaMode,
+    Task,
+)
+from leadline.workbench.journal.access import visible_lines
+from leadline.workbench.journal.models import Line
+from leadline.workbench.permissions import Role
+
+MEDIA_MODE, RETENTION_DAYS = "media-mode", "evidence-retention-days"
+DEFAULT_RETENTION_DAYS = 365
+COUNTED_AT_MOST = 10_000  # nobody needs a better number than "more than that", and counting a million rows is slow
+ROWS_A_PAGE = 50
+_HEX = re.compile(r"[0-9a-f]+")
+_COLUMNS = {32: ("md5",), 40: ("sha1",), 64: ("sha256", "pdq")}
+
+
+def media_mode() -> MediaMode:
+    return MediaMode(office_setting(MEDIA_MODE, MediaMode.HASH_AND_DISCARD))
+
+
+def retention_days() -> int:
+    return int(office_setting(RETENTION_DAYS, str(DEFAULT_RETENTION_DAYS)))
+
+
+def retain_until(received_at: datetime) -> datetime:
+    return received_at + timedelta(days=retention_days())
+
+
+def media_decisions() -> QuerySet[OfficeSetting]:
+    decided = OfficeSetting.objects.filter(name__in=(MEDIA_MODE, RETENTION_DAYS))
+    return decided.select_related("set_by").order_by("-set_at", "-id")
+
+
+def visible_assets(actor: Actor) -> QuerySet[Asset]:
+    """By the asset's own sensitivity and TLP, or by a grant on that very asset."""
+    return Asset.objects.filter(_visible(actor, "asset", has_tlp=True))
+
+
+def visible_exhibits(actor: Actor) -> QuerySet[Exhibit]:
+    return Exhibit.objects.filter(_visible(actor, "exhibit", has_tlp=False)).select_related("requested_by")
+
+
+def _visible(actor: Actor, object_kind: str, *, has_tlp: bool) -> Q:
+    by_role = Q(sensitivity__lte=actor.clearance)
+    if has_tlp and not actor.may_see(Tlp.RED):
+        by_role &= ~Q(tlp=Tlp.RED.value)
+    granted = actor.granted_ids(object_kind)
+    return by_role | Q(id__in=granted) if granted else by_role
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a list of assets is narrowed to."""
+
+    state: str = ""
+    verdict: str = ""
+    kind: str = ""
+    digest: str = ""
+
+
+def find_assets(actor: Actor, asked: Asked) -> QuerySet[Asset]:
+    """Newest first. A digest that is none finds nothing."""
+    assets = visible_assets(actor)
+    if asked.state:
+        assets = assets.filter(state=asked.state)
+    if asked.verdict:
+        assets = assets.filter(verdict=asked.verdict)
+    if asked.kind:
+        assets = assets.filter(inferred_kind=asked.kind)
+    if asked.digest:
+        assets = assets.filter(_by_digest(asked.digest.strip().lower()))
+    return assets.order_by("-received_at", "-id")
+
+
+def _by_digest(untrusted: str) -> Q:
+    found = Q(pk__in=[])
+    if _HEX.fullmatch(untrusted):
+        for column in _COLUMNS.get(len(untrusted), ()):
+            found |= Q(**{column: untrusted})
+    return found
+
+
+def page_of(rows: QuerySet[Any], order: Sequence[str], cursor: str, scope: str) -> Slice:
+    """One page, as fast at the end of a million rows as at their start. A cursor that is none begins anew."""
+    try:
+        return slice_rows(rows, order, cursor, ROWS_A_PAGE, scope)
+    except InputError:
+        return slice_rows(rows, order, "", ROWS_A_PAGE, scope)
+
+
+def count_up_to(rows: QuerySet[Any], limit: int = COUNTED_AT_MOST) -> int:
+    """How many there are; `limit` + 1 stands for more than `limit`."""
+    return rows.order_by()[: limit + 1].count()
+
+
+def find_asset(actor: Actor, asset_id: Any) -> Asset | None:
+    return visible_assets(actor).filter(pk=asset_id).first()
+
+
+def matches_of(asset: Asset) -> QuerySet[AssetMatch]:
+    return asset.matches.order_by("withdrawn_at", "distance", "id")
+
+
+def lines_of(object_id: Any) -> QuerySet[Line]:
+    return visible_lines(object_id=str(object_id))
+
+
+def find_exhibit(actor: Actor, exhibit_id: Any) -> Exhibit | None:
+    return visible_exhibits(actor).filter(pk=exhibit_id).first()
+
+
+def visible_all(actor: Actor, asset_ids: Sequence[Any]) -> list[Asset]:
+    return list(visible_assets(actor).filter(pk__in=asset_ids))
+
+
+def open_tasks(actor: Actor) -> QuerySet[Task]:
+    visible = Task.objects.filter(done_at__isnull=True, asset__in=visible_assets(actor))
+    return visible.select_related("asset").order_by("-id")
+
+
+def find_task(actor: Actor, task_id: int) -> Task | None:
+    return open_tasks(actor).filter(pk=task_id).first()
+
+
+def bank_seen(name: str) -> BankSeen | None:
+    return BankSeen.objects.filter(bank=name).first()
+
+
+def banks_seen_besides(names: Iterable[str]) -> list[str]:
+    """Banks that held assets were matched against and that are not among these."""
+    return sorted(set(BankSeen.objects.values_list("bank", flat=True)) - set(names))
+
+
+def readers_of_anchors() -> list[str]:
+    """Addresses of the auditors; without any, of the administrators."""
+    for role in (Role.AUDITOR, Role.ADMINISTRATOR):
+        live = RoleGrant.objects.filter(role=role.value, is_active=True, ended_at__isnull=True, person__is_active=True)
+        if found := sorted(live.values_list("person__email", flat=True)):
+            return found
+    return []
+
+
+def minutes_ago(minutes: int) -> datetime:
+    return timezone.now() - timedelta(minutes=minutes)
+
+
+def assets_named(actor: Actor, names: Sequence[str]) -> tuple[list[Asset], list[str]]:
+    """Visible assets by number or SHA-256, and the names of those that are not there or may not be seen."""
+    hashes = [name for name in names if len(name) == 64]
+    numbers = [name.replace("-", "") for name in names if len(name) != 64]
+    valid = [number for number in numbers if len(number) == 32]
+    found: dict[str, Asset] = {}
+    for column, wanted in (("sha256", hashes), ("pk", valid)):
+        for first in range(0, len(wanted), 500):
+            for asset in visible_assets(actor).filter(**{f"{column}__in": wanted[first : first + 500]}):
+                found[asset.sha256 if column == "sha256" else asset.pk.hex] = asset
+    missing = [name for name in names if name.replace("-", "") not in found]
+    return list({asset.pk: asset for asset in found.values()}.values()), missing
+
+
+def is_ready(exhibit: Exhibit) -> bool:
+    return exhibit.state in (ExhibitState.READY, ExhibitState.RECEIVED)
+
+
+def can_be_enclosed(asset: Asset) -> bool:
+    return asset.state == AssetState.KEPT

@@ -1,0 +1,1 @@
+"""Programs outside: what they are told (webhooks, out of the journal), and which of their requests were done."""

@@ -1,0 +1,331 @@
+"""The only reads of reports on behalf of somebody. What they may not see is as if it were not there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from leadline.domain import Channel, ItemKind, Tlp
+from leadline.errors import InputError, UrlFormatError
+from leadline.selectors.defang import defang
+from leadline.selectors.url import canonical_url
+from leadline.workbench.accounts.access import office_setting
+from leadline.workbench.accounts.models import Person
+from leadline.workbench.actors import Actor
+from leadline.workbench.cursors import Slice, slice_rows
+from leadline.workbench.journal.access import visible_lines
+from leadline.workbench.journal.models import Line
+from leadline.workbench.permissions import Sensitivity
+from leadline.workbench.reports import contents, keys
+from leadline.workbench.reports.models import Alert, Delivery, Item, Message, OnCall, Report, StateChange
+from leadline.workbench.reports.states import TRANSITIONS, Outcome, Reason, State
+
+REPORT_DAYS, CONTACT_DAYS, SEARCH_FIELDS = "report-retention-days", "contact-retention-days", "search-fields"
+_DEFAULT_DAYS = {REPORT_DAYS: 365, CONTACT_DAYS: 90}
+# What may be searched: exact matches, and nothing that was sealed. The setting names those that are on.
+SEARCHABLE = ("number", "reference", "state", "channel", "item")
+REPORTS_A_PAGE = 50
+LINES_A_PAGE = 200
+_QUEUE, _NEWEST = ("rank", "received_at", "id"), ("-received_at", "-id")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a list of reports is narrowed to. `state` "open" is every state that is no end; "all" is no filter.
+
+    text  a report's number, a sender's reference, or one URL, account or hash: matched exactly
+    """
+
+    state: str = "open"
+    urgency: int | None = None
+    channel: str = ""
+    mine: bool = False
+    text: str = ""
+    newest: bool = False
+    overdue: bool = False
+
+
+def visible_reports(actor: Actor) -> QuerySet[Report]:
+    """By the report's own sensitivity and TLP, or by a grant on that very report; never by the queue it is in."""
+    by_role = Q(sensitivity__lte=actor.clearance)
+    if not actor.may_see(Tlp.RED):
+        by_role &= ~Q(tlp=Tlp.RED.value)
+    granted = actor.granted_ids("report")
+    return Report.objects.filter(by_role | Q(id__in=granted) if granted else by_role)
+
+
+def find_report(actor: Actor, report_id: Any) -> Report | None:
+    return visible_reports(actor).select_related("assigned_to").filter(pk=report_id).first()
+
+
+def find_by_number(actor: Actor, number: str) -> Report | None:
+    return visible_reports(actor).filter(number=number.strip().upper()).first()
+
+
+def list_reports(actor: Actor, asked: Asked, cursor: str = "", limit: int = REPORTS_A_PAGE) -> Slice:
+    """Most urgent first, among those the oldest first, so that nothing starves; or newest first where asked."""
+    reports = _narrowed(visible_reports(actor).select_related("assigned_to"), actor, asked)
+    return slice_rows(reports, _NEWEST if asked.newest else _QUEUE, cursor, limit, f"reports:{asked}")
+
+
+def _narrowed(reports: QuerySet[Report], actor: Actor, asked: Asked) -> QuerySet[Report]:
+    fields = search_fields()
+    if asked.state == "open":
+        reports = reports.filter(is_open=True)
+    elif asked.state in set(State) and "state" in fields:
+        reports = reports.filter(state=asked.state)
+    if asked.urgency is not None:
+        reports = reports.filter(urgency=asked.urgency)
+    if asked.channel in set(Channel) and "channel" in fields:
+        reports = reports.filter(channel=asked.channel)
+    if asked.mine:
+        reports = reports.filter(assigned_to=actor.person.pk)
+    if asked.overdue:
+        reports = reports.filter(due_at__lte=timezone.now())
+    return reports.filter(_found(asked.text, fields)) if asked.text.strip() else reports
+
+
+def _found(untrusted_text: str, fields: Sequence[str]) -> Q:
+    text, found = untrusted_text.strip(), Q(pk__in=[])
+    if "number" in fields:
+        found |= Q(number=text.upper()[:16])
+    if "reference" in fields:
+        found |= Q(source_reference=text[:200])
+    if "item" in fields and (key := keys.search_key(text)):
+        found |= Q(id__in=Item.objects.filter(key=key).values("report_id"))
+    return found
+
+
+def search_fields() -> tuple[str, ...]:
+    """The fields that the office's setting names, e.g. "number,state"; without one, all that are ever searched."""
+    named = office_setting(SEARCH_FIELDS, ",".join(SEARCHABLE)).split(",")
+    return tuple(field for field in SEARCHABLE if field in named)
+
+
+# --- one report ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ItemView:
+    """An item as a person may read it: links defanged, nothing to click, no picture."""
+
+    id: str
+    kind: str
+    shown: str
+    note: str
+    referrer: str
+    flags: tuple[str, ...]
+    first_seen_at: datetime
+    last_seen_at: datetime
+    times: int
+    asset_id: str
+    asset_verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportView:
+    """One report, opened: what was sealed is in here as text and nowhere else."""
+
+    report: Report
+    text: str
+    contact: dict[str, str]
+    facts: dict[str, Any]
+    items: tuple[ItemView, ...]
+    changes: tuple[StateChange, ...]
+    messages: tuple[tuple[Message, str], ...]
+    lines: tuple[Line, ...]
+    alert: Alert | None
+    attached_number: str
+    others: tuple[Report, ...]
+    moves: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+ITEMS_SHOWN = 500
+
+
+def open_report(actor: Actor, report: Report) -> ReportView:
+    """All of a report that `find_report` gave to the same actor. Reports it met again only where they may see those."""
+    items = list(report.items.select_related("first", "asset").order_by("position")[:ITEMS_SHOWN])
+    messages = report.messages.all()
+    return ReportView(
+        report=report,
+        text=contents.open_text(report.text_sealed, contents.text_context(report.id)),
+        contact=_contact(report),
+        facts=_json(report.facts_sealed, contents.facts_context(report.id)) or {},
+        items=tuple(show_item(item) for item in items),
+        changes=tuple(report.changes.all()),
+        messages=tuple((m, contents.open_text(m.text_sealed, contents.message_context(m.id))) for m in messages),
+        lines=tuple(visible_lines(object_id=str(report.id))[:100]),
+        alert=Alert.objects.filter(report=report).select_related("acknowledged_by").first(),
+        attached_number=_number_of(actor, report.attached_to_id),
+        others=_others(actor, report, items),
+        moves=moves_of(report),
+    )
+
+
+_json = contents.open_json
+
+
+def _contact(report: Report) -> dict[str, str]:
+    opened = _json(report.contact_sealed, contents.contact_context(report.id)) or {}
+    return {name: value for name, value in opened.items() if value}
+
+
+def _number_of(actor: Actor, report_id: Any) -> str:
+    found = find_report(actor, report_id) if report_id else None
+    return found.number if found else ""
+
+
+def _others(actor: Actor, report: Report, items: Sequence[Item]) -> tuple[Report, ...]:
+    """Other visible reports of the same things, newest first."""
+    named = [item.key for item in items if item.key][:200]
+    same = Item.objects.filter(key__in=named).exclude(report=report.pk).values("report_id")
+    return tuple(visible_reports(actor).filter(pk__in=same).order_by("-received_at")[:20]) if named else ()
+
+
+def moves_of(report: Report) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Where a person may move it, with the reasons they may give; those of the machine are not among them."""
+    machine = {Reason.OVERDUE, Reason.REPORTED_AGAIN, Reason.ALL_ITEMS_KNOWN}
+    return tuple(
+        (to.value, tuple(sorted(reason.value for reason in reasons - machine)))
+        for to, reasons in TRANSITIONS[State(report.state)].items()
+        if reasons - machine
+    )
+
+
+def show_item(item: Item) -> ItemView:
+    first = item.first or item
+    payloads = _json(item.value_sealed, contents.item_context(item.id)) or [{}]
+    notes = [str(payload.get("note", "")) for payload in payloads]
+    referrer = str(payloads[0].get("referrer", ""))
+    return ItemView(
+        id=str(item.id),
+        kind=item.kind,
+        shown=show_value(str(payloads[0].get("value", "")), item.kind),
+        note="\n".join(note for note in notes if note),
+        referrer=show_value(referrer, ItemKind.URL) if referrer else "",
+        flags=tuple(item.flags),
+        first_seen_at=first.first_seen_at,
+        last_seen_at=first.last_seen_at,
+        times=first.times,
+        asset_id=str(item.asset_id or ""),
+        asset_verdict=item.asset.verdict if item.asset else "",
+    )
+
+
+def show_value(untrusted_value: str, kind: str) -> str:
+    """A link so that no program follows it; everything else as it is."""
+    if kind not in (ItemKind.URL, ItemKind.ACCOUNT):
+        return untrusted_value
+    try:
+        return defang(canonical_url(untrusted_value).href)
+    except UrlFormatError:
+        return defang(untrusted_value) if "://" in untrusted_value else untrusted_value
+
+
+def recurrence_of(item: Item) -> tuple[datetime, datetime, int]:
+    """First seen, last seen, how often: the same for every report of the thing."""
+    first = item.first or item
+    return first.first_seen_at, first.last_seen_at, first.times
+
+
+def visible_items(actor: Actor) -> QuerySet[Item]:
+    return Item.objects.filter(report__in=visible_reports(actor)).select_related("first", "asset", "report")
+
+
+def list_items(actor: Actor, report: Report, cursor: str, limit: int) -> Slice:
+    items = visible_items(actor).filter(report=report)
+    return slice_rows(items, ("position",), cursor, limit, f"items:{report.pk}")
+
+
+# --- the reporter's side ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ReporterView:
+    """What a reporter may read of their report: codes, and the conversation. Nothing of who works on it.
+
+    status    received | in-progress | question | closed
+    outcome   a states.Outcome code where it is closed, else ""
+    messages  (moment, from_reporter, text), oldest first
+    """
+
+    status: str
+    outcome: str
+    received_at: datetime
+    messages: tuple[tuple[datetime, bool, str], ...]
+
+
+def reporter_view(report: Report) -> ReporterView:
+    """Of the report that `actions.find_by_passphrase` found. A duplicate has the outcome of the one that goes on."""
+    goes_on = report
+    for _ in range(10):
+        if goes_on.attached_to is None:
+            break
+        goes_on = goes_on.attached_to
+    opened = [(m.at, m.from_reporter, contents.open_text(m.text_sealed, contents.message_context(m.id)))
+              for m in report.messages.all()]  # fmt: skip
+    is_asked = bool(opened) and not opened[-1][1]
+    status = "question" if is_asked and goes_on.is_open else "closed" if not goes_on.is_open else "in-progress"
+    if goes_on.state == State.NEW and not opened:
+        status = "received"
+    return ReporterView(status, goes_on.outcome, report.received_at, tuple(opened))
+
+
+# --- the office's side -----------------------------------------------------------------------------------------------
+
+
+def retention(name: str) -> timedelta:
+    text = office_setting(name, str(_DEFAULT_DAYS[name]))
+    return timedelta(days=int(text) if text.isdigit() and int(text) else _DEFAULT_DAYS[name])
+
+
+def on_call(now: datetime | None = None) -> OnCall | None:
+    """Who is on call; of two, who was set last."""
+    now = now or timezone.now()
+    live = OnCall.objects.filter(begins_at__lte=now, ends_at__gt=now, person__is_active=True)
+    return live.select_related("person").order_by("-id").first()
+
+
+def coming_on_call() -> QuerySet[OnCall]:
+    return OnCall.objects.filter(ends_at__gt=timezone.now()).select_related("person").order_by("begins_at")[:50]
+
+
+def colleagues() -> QuerySet[Person]:
+    return Person.objects.filter(is_active=True).order_by("name")
+
+
+def find_colleague(person_id: Any) -> Person | None:
+    return colleagues().filter(pk=person_id).first()
+
+
+def unacknowledged(actor: Actor) -> QuerySet[Alert]:
+    visible = Alert.objects.filter(acknowledged_at__isnull=True, report__in=visible_reports(actor))
+    return visible.select_related("report").order_by("raised_at")
+
+
+def find_delivery(actor: Actor, delivery_id: Any) -> Delivery | None:
+    """One's own only: it holds what the reports will hold, before anybody said how sensitive they are."""
+    return Delivery.objects.filter(pk=delivery_id, made_by=actor.person.pk).first()
+
+
+def delivery_lines(delivery: Delivery, cursor: str = "") -> Slice:
+    """What became of each line, in order."""
+    lines, scope = delivery.lines.select_related("report"), f"delivery:{delivery.pk}"
+    try:
+        return slice_rows(lines, ("number",), cursor, LINES_A_PAGE, scope)
+    except InputError:
+        return slice_rows(lines, ("number",), "", LINES_A_PAGE, scope)
+
+
+def can_clear(actor: Actor) -> bool:
+    """Whether they may change how sensitive a report is."""
+    return actor.clearance >= Sensitivity.RESTRICTED
+
+
+OUTCOMES = tuple(outcome.value for outcome in Outcome)

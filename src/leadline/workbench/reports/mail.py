@@ -1,0 +1,164 @@
+"""One mail -> a report, and what can be said of where it came from. Sends, fetches and obeys nothing.
+
+A mail never executes a command: nothing in its subject or text changes any report. A sender's name proves nothing;
+DKIM is checked here, SPF and DMARC are what the receiving server claims.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.utils import parseaddr
+from typing import Any
+
+import dkim
+
+from leadline.domain import Channel, IncomingItem, IncomingReport, ItemKind, Reporter
+from leadline.errors import InputError, ReportFormatError
+from leadline.exchange.incoming import clean_text
+from leadline.selectors.split import MAX_PASTE_CHARS, split_paste
+from leadline.workbench.reports.containers import Part, read_container, texts_of
+
+MAX_MAIL_BYTES = 32 << 20
+MAX_FOUND = 5000  # items of one text
+_MAX_SIGNATURES = 4
+_DNS_TIMEOUT_S = 5
+_RESULT = re.compile(r"(?:^|;)\s{0,20}(spf|dkim|dmarc|arc)\s{0,5}=\s{0,5}([a-z]{2,12})", re.I)
+_AUTHENTICATION = re.compile(rb"^authentication-results:((?:[^\r\n]|\r?\n[ \t])*)", re.I | re.M)
+_SIGNATURE = re.compile(rb"^dkim-signature:", re.I | re.M)
+
+log = logging.getLogger("leadline.mail")
+
+# name of a DNS record -> its text, or None: dkimpy's form. The duty gives the system's, tests their own.
+Resolver = Callable[..., bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """incoming: the report; files: parts to be taken in; checks: codes only, see `check_origin`."""
+
+    incoming: IncomingReport
+    files: tuple[Part, ...]
+    checks: Mapping[str, Any]
+
+
+def read_mail(untrusted: bytes, resolver: Resolver | None) -> Mail:
+    """Raises ReportFormatError where it is no mail or too large, SandboxUnavailable where nothing can be opened.
+
+    resolver  how DKIM keys are found; None: DKIM is not checked, and the report says so
+    """
+    if len(untrusted) > MAX_MAIL_BYTES:
+        mend = "upload it as a file of evidence"
+        raise ReportFormatError(f"the mail is larger than {MAX_MAIL_BYTES >> 20} MiB", mend=mend, code="too-large")
+    reading = read_container(untrusted, mime="message/rfc822")
+    headers = next((part for part in reading.parts if part.role == "headers"), None)
+    if headers is None or not headers.facts.get("from"):
+        raise ReportFormatError("this is no mail", mend="save it from the mail program as .eml", code="no-mail")
+    files = tuple(part for part in reading.parts if part.role == "file" and not _is_body(part))
+    checks = check_origin(untrusted, headers, resolver)
+    if reading.fault:
+        checks["damaged"] = reading.fault
+    return Mail(_incoming(reading.parts, headers, files), files, checks)
+
+
+def _is_body(part: Part) -> bool:
+    is_text = part.facts.get("mime", "").startswith("text/")
+    return is_text and part.facts.get("disposition", "") != "attachment"
+
+
+def _incoming(parts: list[Part], headers: Part, files: tuple[Part, ...]) -> IncomingReport:
+    said = headers.facts
+    text = "\n".join(texts_of(parts))
+    links_in = text if text.strip() else "\n".join(_html_of(parts))
+    subject = said.get("subject", "")
+    name, address = parseaddr(said["from"])
+    facts = {key: said[key] for key in ("subject", "date", "message_id", "in_reply_to", "to") if said.get(key)}
+    return IncomingReport(
+        channel=Channel.MAIL,
+        items=found_items("\n".join((subject, links_in))),
+        source_reference="",
+        reporter=Reporter(name=clean_text(name), email=clean_text(address)),
+        text=clean_text("\n\n".join(filter(None, (subject, text)))),
+        attachments=tuple(part.name for part in files),
+        facts={"mail": facts, "html_only": True} if links_in and not text.strip() else {"mail": facts},
+    )
+
+
+def _html_of(parts: list[Part]) -> list[str]:
+    """As it stands: looked through for links, never read as a page."""
+    return [part.data.decode("utf-8", "replace") for part in parts if part.facts.get("mime") == "text/html"]
+
+
+def found_items(untrusted_text: str) -> tuple[IncomingItem, ...]:
+    """The links, accounts and hashes of a text, each once; the text itself is kept elsewhere."""
+    found: dict[str, IncomingItem] = {}
+    for begin in range(0, min(len(untrusted_text), 8 * MAX_PASTE_CHARS), MAX_PASTE_CHARS):
+        try:
+            for item in split_paste(untrusted_text[begin : begin + MAX_PASTE_CHARS]):
+                if item.kind is not ItemKind.TEXT and len(found) < MAX_FOUND:
+                    facts = {"service": item.service} if item.service else {}
+                    found.setdefault(item.key, IncomingItem(item.kind, item.value, facts=facts))
+        except InputError:
+            continue
+    return tuple(found.values())
+
+
+# --- where it came from ----------------------------------------------------------------------------------------------
+
+
+def check_origin(untrusted: bytes, headers: Part, resolver: Resolver | None) -> dict[str, Any]:
+    """Codes: dkim none | pass | fail | error | not-checked; aligned: the signer is the domain of From;
+
+    claimed: what the topmost Authentication-Results says (spf, dkim, dmarc), a claim of whoever wrote that line;
+    repeated: headers that a mail may have once and this one has more often, as forged ones do.
+    """
+    result, domain = _check_dkim(untrusted, resolver)
+    sender = parseaddr(headers.facts["from"])[1].rpartition("@")[2].lower()
+    repeated = [name for name in headers.facts.get("repeated", "").split(",") if name]
+    checks: dict[str, Any] = {"dkim": result, "aligned": bool(domain) and _is_within(sender, domain)}
+    if claimed := _claimed(headers.data):
+        checks["claimed"] = claimed
+    if repeated:
+        checks["repeated"] = repeated
+    return checks
+
+
+def _check_dkim(untrusted: bytes, resolver: Resolver | None) -> tuple[str, str]:
+    """The best of its signatures, and who signed. Any fault of a signature is the mail's, not ours."""
+    count = len(_SIGNATURE.findall(untrusted.partition(b"\r\n\r\n")[0].partition(b"\n\n")[0]))
+    if not count:
+        return "none", ""
+    if resolver is None:
+        return "not-checked", ""
+    worst = "error"
+    for number in range(min(count, _MAX_SIGNATURES)):
+        try:
+            checker = dkim.DKIM(untrusted, minkey=1024, timeout=_DNS_TIMEOUT_S)
+            if checker.verify(idx=number, dnsfunc=resolver):
+                return "pass", bytes(checker.domain).decode("ascii", "replace").lower()
+            worst = "fail"
+        except dkim.ValidationError:
+            worst = "fail"
+        except Exception as error:  # a stranger's signature, a stranger's key record: whatever they trip
+            log.info("a DKIM signature could not be read: %s", type(error).__name__)
+    return worst, ""
+
+
+def _is_within(sender: str, signer: str) -> bool:
+    return sender == signer or sender.endswith("." + signer)
+
+
+def _claimed(untrusted_headers: bytes) -> dict[str, str]:
+    line = _AUTHENTICATION.search(untrusted_headers)
+    if line is None:
+        return {}
+    text = re.sub(r"\([^()]{0,500}\)", "", line[1].decode("ascii", "replace"))
+    return {name.lower(): value.lower() for name, value in reversed(_RESULT.findall(text))}
+
+
+def system_resolver(name: Any, timeout: float = _DNS_TIMEOUT_S) -> bytes | None:
+    """The DNS of this machine."""
+    answer: bytes | None = dkim.dnsplug.get_txt(name, timeout)
+    return answer

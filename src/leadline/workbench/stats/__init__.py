@@ -1,0 +1,1 @@
+"""Health of the office for people, monitors and Prometheus. Reads only."""

@@ -1,0 +1,168 @@
+"""Reads of the office's health: what works, what is late. Holds codes, ages and counts; no ids, no content."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.models import Q
+from django.utils import timezone
+from django_tasks_db.models import DBTaskResult
+
+from leadline.workbench import sealing, worker
+from leadline.workbench.banks.access import all_banks, broken_banks
+from leadline.workbench.hooks.models import Delivery
+from leadline.workbench.journal.access import latest_anchor
+from leadline.workbench.journal.models import Duty
+
+_HOUR_S, _DAY_S = 3600, 24 * 3600
+_BEAT_LATE_S, _QUEUE_LATE_S, _MAIL_LATE_S, _DUTY_LATE_S = 60, 600, 900, 300
+_DAILY_LATE_S = _DAY_S + 2 * _HOUR_S
+_DISK_FULL, _DISK_LOW = 0.03, 0.10  # share of it that is free
+ESSENTIAL = ("database", "worker", "disk", "key")  # without these no report is safe: /healthz says 503
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at. state  ok | late | failed | off; value in `unit` (s, share, count), None where unknown."""
+
+    name: str
+    state: str
+    value: float | None = None
+    unit: str = ""
+    note: str = ""  # a code
+
+
+def health() -> list[Check]:
+    """Everything, in the order in which it matters. Where the database is gone, the rest of it is failed too."""
+    checks = []
+    for name, look in _LOOKS.items():
+        try:
+            checks.append(look())
+        except DatabaseError:
+            checks.append(Check(name, "failed", note="database"))
+        except OSError as error:
+            checks.append(Check(name, "failed", note=type(error).__name__.lower()))
+    return checks
+
+
+def is_well(checks: list[Check]) -> bool:
+    return not any(check.name in ESSENTIAL and check.state in {"failed", "off"} for check in checks)
+
+
+def duties() -> list[Duty]:
+    beats = Q(name__startswith="beat:") | Q(name__startswith=worker.HEARTBEAT)
+    return list(Duty.objects.exclude(beats).order_by("name"))
+
+
+def _age_s(moment: datetime | None) -> float | None:
+    return None if moment is None else max(0.0, (timezone.now() - moment).total_seconds())
+
+
+def _aged(name: str, age_s: float | None, late_s: float, *, is_needed: bool = True, beyond: str = "late") -> Check:
+    """An age and its verdict; None: it never happened."""
+    if age_s is None:
+        return Check(name, beyond if is_needed else "off", note="never")
+    return Check(name, beyond if age_s > late_s else "ok", age_s, "s")
+
+
+def _database() -> Check:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        cursor.fetchone()
+    return Check("database", "ok", note=connection.vendor)
+
+
+def _worker() -> Check:
+    beats = Duty.objects.filter(name__startswith=worker.HEARTBEAT).order_by("-ended_at")
+    return _aged("worker", _age_s(beats.values_list("ended_at", flat=True).first()), _BEAT_LATE_S, beyond="failed")
+
+
+def _key() -> Check:
+    return Check("key", "ok" if sealing.is_key_there() else "failed")
+
+
+def _disk() -> Check:
+    usage = shutil.disk_usage(settings.LEADLINE_HOME)
+    free = usage.free / usage.total
+    return Check("disk", "failed" if free < _DISK_FULL else "late" if free < _DISK_LOW else "ok", free, "share")
+
+
+def _queue() -> Check:
+    ready = DBTaskResult.objects.filter(status="READY", run_after__lte=timezone.now()).order_by("enqueued_at")
+    oldest = _age_s(ready.values_list("enqueued_at", flat=True).first())
+    return Check("queue", "ok", 0.0, "s") if oldest is None else _aged("queue", oldest, _QUEUE_LATE_S)
+
+
+def _mail() -> Check:
+    if settings.LEADLINE_IMAP is None:
+        return Check("mail", "off")
+    duty = Duty.objects.filter(name="reports.mail").first()
+    if duty is not None and duty.failure:
+        return Check("mail", "failed", _age_s(duty.ended_at), "s", note=duty.failure)
+    return _aged("mail", None if duty is None else _age_s(duty.ended_at), _MAIL_LATE_S)
+
+
+def _backup() -> Check:
+    folder = Path(settings.LEADLINE_BACKUPS)
+    times = [path.stat().st_mtime for path in folder.iterdir()] if folder.is_dir() else []
+    age_s = max(0.0, timezone.now().timestamp() - max(times)) if times else None
+    return _aged("backup", age_s, _DAILY_LATE_S)
+
+
+def _anchor() -> Check:
+    newest = latest_anchor()
+    return _aged("anchor", None if newest is None else _age_s(newest.made_at), _DAILY_LATE_S)
+
+
+def _timestamps() -> Check:
+    if not settings.LEADLINE_TIMESTAMP_URLS:
+        return Check("timestamps", "off")
+    newest = latest_anchor()
+    if newest is None or not newest.stamps:
+        return Check("timestamps", "late", note="never" if newest is None else "unstamped")
+    return _aged("timestamps", _age_s(newest.made_at), _DAILY_LATE_S)
+
+
+def _banks() -> Check:
+    broken = broken_banks()
+    return Check("banks", "failed" if broken else "ok", float(len(all_banks())), "count")
+
+
+def _entries() -> Check:
+    return Check("bank-entries", "ok", float(sum(bank.count for bank in all_banks())), "count")
+
+
+def _webhooks() -> Check:
+    waiting = Delivery.objects.filter(state="waiting").order_by("made_at")
+    oldest = _age_s(waiting.values_list("made_at", flat=True).first())
+    return Check("webhooks", "ok", 0.0, "s") if oldest is None else _aged("webhooks", oldest, _HOUR_S)
+
+
+def _duties() -> Check:
+    rows = duties()
+    failed = [duty for duty in rows if duty.failure]
+    late = [duty for duty in rows if (_age_s(duty.due_at) or 0) > _DUTY_LATE_S]
+    return Check("duties", "failed" if failed else "late" if late else "ok", float(len(failed) + len(late)), "count")
+
+
+_LOOKS: dict[str, Callable[[], Check]] = {
+    "database": _database,
+    "worker": _worker,
+    "key": _key,
+    "disk": _disk,
+    "queue": _queue,
+    "duties": _duties,
+    "mail": _mail,
+    "backup": _backup,
+    "anchor": _anchor,
+    "timestamps": _timestamps,
+    "banks": _banks,
+    "bank-entries": _entries,
+    "webhooks": _webhooks,
+}

@@ -1,0 +1,61 @@
+"""Health for monitors (/healthz), for Prometheus (/metrics) and for people."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from pathlib import Path
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from leadline.workbench.permissions import Permission, requires
+from leadline.workbench.stats import access
+from leadline.workbench.stats.metrics import write_metrics
+
+_FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
+
+
+@requires(Permission.ANYONE)
+def show_healthz(request: HttpRequest) -> HttpResponse:
+    """200, or 503 where no report would be safe. Words only: no figures, no names, no versions."""
+    checks = access.health()
+    is_well = access.is_well(checks)
+    told = {check.name: check.state for check in checks if check.name in access.ESSENTIAL}
+    return JsonResponse({"status": "ok" if is_well else "failed", "checks": told}, status=200 if is_well else 503)
+
+
+@requires(Permission.ANYONE)
+def show_metrics(request: HttpRequest) -> HttpResponse:
+    """For this machine itself, or with the scrape token; absent for everybody else."""
+    if not (_is_local(request) or _has_token(request)):
+        raise Http404
+    return HttpResponse(write_metrics(access.health()), content_type=CONTENT_TYPE_LATEST)
+
+
+@requires(Permission.HEALTH_READ)
+def show_health(request: HttpRequest) -> HttpResponse:
+    return render(request, "stats/health.html", {"checks": access.health(), "duties": access.duties()})
+
+
+def _is_local(request: HttpRequest) -> bool:
+    """Behind a proxy every caller seems to be this machine, so there the token is asked of all."""
+    if settings.LEADLINE_PROXY or any(name in request.headers for name in _FORWARDED):
+        return False
+    try:
+        return ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
+    except ValueError:
+        return False
+
+
+def _has_token(request: HttpRequest) -> bool:
+    if not settings.LEADLINE_METRICS_TOKEN_FILE:
+        return False
+    try:
+        token = Path(settings.LEADLINE_METRICS_TOKEN_FILE).read_text(encoding="utf-8").strip()
+    except OSError:
+        return False
+    scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and bool(token) and hmac.compare_digest(sent.encode(), token.encode())

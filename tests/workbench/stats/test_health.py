@@ -1,0 +1,142 @@
+"""Health: for monitors without a name or figure, for Prometheus on this machine only, for people on a page."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import pytest
+from django.db import OperationalError
+from django.test import Client
+from django.utils import timezone
+from prometheus_client.parser import text_string_to_metric_families
+
+from leadline.domain import Kind
+from leadline.workbench.accounts.models import Person
+from leadline.workbench.actors import Actor
+from leadline.workbench.banks import actions as banks
+from leadline.workbench.journal.actions import beat, claim_duty, end_duty
+from leadline.workbench.journal.models import Anchor, Duty
+from leadline.workbench.permissions import Role
+from leadline.workbench.stats import access
+
+
+@pytest.fixture
+def running(office: Any) -> Any:
+    """A worker beats."""
+    beat("worker:here-1")
+    return office
+
+
+def state(name: str) -> str:
+    return next(check.state for check in access.health() if check.name == name)
+
+
+def test_a_healthy_office_says_so_without_a_name_or_figure(running: Any) -> None:
+    answer = Client().get("/healthz")
+    assert answer.status_code == 200
+    told = answer.json()
+    assert told == {"status": "ok", "checks": dict.fromkeys(("database", "worker", "key", "disk"), "ok")}
+
+
+def test_without_a_worker_it_is_not_well(office: Any) -> None:
+    assert Client().get("/healthz").status_code == 503
+    beat("worker:here-1")
+    Duty.objects.update(ended_at=timezone.now() - timedelta(minutes=2))
+    assert Client().get("/healthz").json()["checks"]["worker"] == "failed"
+
+
+def test_without_its_key_it_is_not_well(running: Any) -> None:
+    (running.home / "keys" / "instance.key").unlink()
+    answer = Client().get("/healthz")
+    assert (answer.status_code, answer.json()["checks"]["key"]) == (503, "failed")
+
+
+def test_with_a_full_disk_it_is_not_well(running: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Usage(NamedTuple):
+        total: int
+        used: int
+        free: int
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(100, 99, 1))
+    assert Client().get("/healthz").json()["checks"]["disk"] == "failed"
+
+
+def test_with_its_database_gone_it_answers_and_is_not_well(running: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone() -> None:
+        raise OperationalError("made-up host and password")
+
+    monkeypatch.setitem(access._LOOKS, "database", gone)  # type: ignore[arg-type]
+    answer = Client().get("/healthz")
+    assert (answer.status_code, answer.json()["checks"]["database"]) == (503, "failed")
+    assert "made-up" not in answer.content.decode()
+
+
+def test_lateness_is_seen(running: Any, senior: Person, settings: Any) -> None:
+    settings.LEADLINE_IMAP, settings.LEADLINE_TIMESTAMP_URLS = {"host": "mail.example.org"}, ["https://tsa.example.org"]
+    for name in ("backup", "anchor", "timestamps", "mail"):
+        assert state(name) == "late"
+    assert (state("duties"), state("banks"), state("queue"), state("webhooks")) == ("ok", "ok", "ok", "ok")
+    (running.home / "backups" / "b1").write_text("x")
+    Anchor.objects.create(line=1, head="a" * 64, statement="s", stamps=[["x"]])
+    claim_duty("reports.mail", 60)
+    end_duty("reports.mail")
+    for name in ("backup", "anchor", "timestamps", "mail"):
+        assert state(name) == "ok"
+    os.utime(running.home / "backups" / "b1", (0, 0))
+    Anchor.objects.update(made_at=timezone.now() - timedelta(days=2))
+    end_duty("reports.mail", "mail-refused")
+    assert [state(name) for name in ("backup", "anchor", "mail", "duties")] == ["late", "late", "failed", "failed"]
+
+
+def test_what_is_not_set_up_is_off_and_not_late(running: Any, settings: Any) -> None:
+    settings.LEADLINE_IMAP, settings.LEADLINE_TIMESTAMP_URLS = None, []
+    assert (state("mail"), state("timestamps")) == ("off", "off")
+
+
+def test_a_damaged_bank_is_told(running: Any, senior: Person) -> None:
+    bank = banks.create_bank(Actor.of_person(senior), "known", kind=Kind.OTHER, reason="own-list")
+    assert state("banks") == "ok"
+    (bank.path / "manifest.json").unlink()  # in place it would be the file that this process has open and checked
+    (bank.path / "manifest.json").write_text("{}")
+    assert state("banks") == "failed"
+
+
+def test_prometheus_reads_the_figures(running: Any) -> None:
+    answer = Client().get("/metrics")
+    families = {f.name: f for f in text_string_to_metric_families(answer.content.decode())}
+    assert set(families) == {"leadline_ok", "leadline_age_seconds", "leadline_free_ratio", "leadline_count"}
+    well = {sample.labels["check"]: sample.value for sample in families["leadline_ok"].samples}
+    assert (well["worker"], well["backup"]) == (1.0, 0.0)
+    assert "mail" not in well
+
+
+def test_figures_are_absent_for_others(running: Any, settings: Any) -> None:
+    assert Client(REMOTE_ADDR="192.0.2.7").get("/metrics").status_code == 404
+    assert Client(headers={"x-forwarded-for": "192.0.2.7"}).get("/metrics").status_code == 404
+    settings.LEADLINE_PROXY = "127.0.0.1"
+    assert Client().get("/metrics").status_code == 404
+
+
+def test_the_scrape_token_lets_in_from_anywhere(running: Any, settings: Any) -> None:
+    token = running.home / "keys" / "metrics"
+    token.write_text("made-up-token\n")
+    settings.LEADLINE_METRICS_TOKEN_FILE, settings.LEADLINE_PROXY = str(token), "127.0.0.1"
+    for sent, status in (("made-up-token", 200), ("made-up", 404), ("", 404)):
+        client = Client(headers={"authorization": f"Bearer {sent}"}, REMOTE_ADDR="192.0.2.7")
+        assert client.get("/metrics").status_code == status
+    token.write_text("")
+    assert Client(headers={"authorization": "Bearer "}, REMOTE_ADDR="192.0.2.7").get("/metrics").status_code == 404
+
+
+def test_the_page_shows_every_check_and_duty(
+    running: Any, make_person: Callable[..., Person], client_of: Callable[[Person], Client]
+) -> None:
+    claim_duty("reports.mail", 60)
+    page = client_of(make_person("auditor", Role.AUDITOR)).get("/health/").content.decode()
+    for check in access.health():
+        assert f'<th scope="row">{check.name}</th>' in page
+    assert "reports.mail" in page
