@@ -156,7 +156,7 @@ def client_of(office: Office) -> Callable[[Person], Client]:
 
 @pytest.fixture
 def program_of(office: Office) -> Callable[..., Client]:
-    """program_of(person, Role.X, Permission.Y, ...): a program with a fresh key; all of the role's scopes by default."""
+    """program_of(person, Role.X, Permission.Y, ...): a program with a fresh key; without scopes, all of the role's."""
 
     def client_for(person: Person, role: Role, *scopes: Permission) -> Client:
         from datetime import timedelta

@@ -118,18 +118,28 @@ class ErasureList:
     @contextmanager
     def hold(self, *, alone: bool, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
         """Nobody erases meanwhile; `alone`: nobody finishes a seal either. VaultUnavailable where it takes too long."""
-        fd, give_up = self._open(), time.monotonic() + timeout_s
+        give_up = time.monotonic() + timeout_s
+        # Who wants it alone keeps the gate while it waits, so that later ones cannot keep it waiting for ever.
+        with (
+            self._lock(".gate", fcntl.LOCK_EX, give_up) as gate,
+            self._lock(".lock", fcntl.LOCK_EX if alone else fcntl.LOCK_SH, give_up),
+        ):
+            fcntl.flock(gate, fcntl.LOCK_UN)
+            yield
+
+    @contextmanager
+    def _lock(self, suffix: str, kind: int, give_up: float) -> Iterator[int]:
+        path = self.path.with_name(self.path.name + suffix)
         try:
-            while True:
-                try:
-                    fcntl.flock(fd, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() >= give_up:
-                        raise VaultUnavailable("another writer is at work in the vault", mend="retry later") from None
-                    time.sleep(_RETRY_S)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise VaultUnavailable(
+                f"the list of erasures cannot be locked: {error.strerror}", where=str(path), mend="check its folder"
+            ) from error
+        try:
+            _acquire(fd, kind, give_up)
             try:
-                yield
+                yield fd
             finally:
                 fcntl.flock(fd, fcntl.LOCK_UN)  # said, not implied by close: a forked child may hold a copy of fd
         finally:
@@ -220,6 +230,17 @@ class ErasureList:
 
     def _broken(self, what: str, mend: str) -> ErasureListBroken:
         return ErasureListBroken(f"the list of erasures: {what}", where=str(self.path), mend=mend)
+
+
+def _acquire(fd: int, kind: int, give_up: float) -> None:
+    while True:
+        try:
+            fcntl.flock(fd, kind | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= give_up:
+                raise VaultUnavailable("another writer is at work in the vault", mend="retry later") from None
+            time.sleep(_RETRY_S)
 
 
 def _check_file(facts: os.stat_result, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What changed between two states of a bank: entries that are new or other than before, and ids that went. Writes nothing.
+"""What changed between two states of a bank: entries that are new or other, and ids that went. Writes nothing.
 
 Works across merges: segments both states share are passed over, all else is compared by the contents of its rows.
 """

@@ -40,7 +40,8 @@ from leadline.workbench.permissions import Permission, requires
 from leadline.workbench.problems import add_handlers, as_problem, problem, problem_of
 
 __all__ = [
-    "Actor", "CursorQuery", "Key", "Operation", "Problem", "caller", "declared_operations", "make_urls", "needs", "once",
+    "Actor", "CursorQuery", "Key", "Operation", "Problem",
+    "caller", "declared_operations", "make_api", "make_urls", "needs", "once",
 ]  # fmt: skip
 
 _View = TypeVar("_View", bound=Callable[..., Any])
@@ -71,7 +72,7 @@ class Problem(Schema):
     status: int
     code: str
     detail: str = ""
-    errors: list[Fault] = []
+    errors: list[Fault] = Field(default_factory=list)
 
 
 def needs(permission: Permission) -> Callable[[_View], _View]:
@@ -275,7 +276,7 @@ def _described(schema: Any) -> dict[str, Any]:
             "description": told.get("description", ""),
             "permission": told["x-permission"],
             "parameters": [p | {"shape": _shown(p["schema"])} for p in told["parameters"]],
-            "bodies": [(kind, _shown(b["schema"])) for kind, b in told.get("requestBody", {"content": {}})["content"].items()],
+            "bodies": [(kind, _shown(body["schema"])) for kind, body in _bodies(told)],
             "answers": [
                 (status, [_shown(body["schema"]) for body in answer.get("content", {}).values()])
                 for status, answer in told["responses"].items()
@@ -287,6 +288,10 @@ def _described(schema: Any) -> dict[str, Any]:
     ]
     shapes = [(name, _shown(shape, 1)) for name, shape in schema["components"]["schemas"].items()]
     return {"schema": schema, "operations": operations, "shapes": shapes, "problems": PROBLEMS}
+
+
+def _bodies(told: Any) -> Any:
+    return told.get("requestBody", {"content": {}})["content"].items()
 
 
 def _shown(shape: Any, indent: int | None = None) -> str:

@@ -66,7 +66,8 @@ def make_backup(folder: Path, say: Say) -> Path:
         partial.rename(final)
         sync_folder(folder)
     except (OSError, sqlite3.Error, subprocess.CalledProcessError) as error:
-        raise BackupFailed(f"nothing was backed up: {_reason(error)}", where=str(folder), mend="check disk and rights") from None
+        what = f"nothing was backed up: {_reason(error)}"
+        raise BackupFailed(what, where=str(folder), mend="check disk and rights, then retry") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return final

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Protocol
 
 from leadline.domain import PdqFamily
 from leadline.errors import SandboxUnavailable
@@ -64,7 +63,11 @@ class _Engine:
 _engine = _Engine()
 
 
-def read_pieces(source: BinaryIO | bytes) -> Iterator[bytes]:
+class Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def read_pieces(source: Readable | bytes) -> Iterator[bytes]:
     if isinstance(source, bytes):
         yield from (source[at : at + CHUNK_BYTES] for at in range(0, len(source), CHUNK_BYTES))
         return
@@ -82,14 +85,14 @@ def fingerprint(reading: Reading, matcher: Matcher) -> FileFacts:
     Raises SandboxUnavailable: where decoders cannot be locked away, nothing is taken in.
     """
     with _engine.lock:
-        for _ in range(2):  # a sandbox that died of something else is renewed once
-            facts = reading.facts(_hasher(matcher))
-            if not isinstance(facts.error, SandboxUnavailable):
-                return facts
+        facts = reading.facts(_hasher(matcher))
+        if isinstance(facts.error, SandboxUnavailable):  # it may have died of something else: renewed once
             assert _engine.sandbox is not None
-            with suppress(SandboxUnavailable):
-                renew_sandbox(_engine.sandbox)
-        raise facts.error
+            renew_sandbox(_engine.sandbox)
+            facts = reading.facts(_hasher(matcher))
+        if isinstance(facts.error, SandboxUnavailable):
+            raise facts.error
+        return facts
 
 
 def _hasher(matcher: Matcher) -> FileHasher:

@@ -51,7 +51,7 @@ def read_target(url: str) -> Target:
         raise UrlFormatError("not an address", mend="give https://NAME/PATH") from None
     plain = url.isascii() and url.isprintable() and " " not in url and len(url) <= _MAX_URL_CHARS
     if not plain or parts.scheme not in _PORTS or not host or parts.username is not None or parts.fragment:
-        raise UrlFormatError("not an address to post to", mend="give https://NAME/PATH, without a name or password in it")
+        raise UrlFormatError("not an address to post to", mend="give https://NAME/PATH, without a password in it")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(parts.scheme, host, port or _PORTS[parts.scheme], path)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO
+from typing import Any
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
@@ -38,7 +38,7 @@ class Received:
             self._draft.discard()
 
 
-def receive(content: BinaryIO | bytes, *, keep: bool) -> Received:
+def receive(content: matching.Readable | bytes, *, keep: bool) -> Received:
     received = Received(keep=keep)
     try:
         for piece in matching.read_pieces(content):

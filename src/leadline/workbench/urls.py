@@ -19,3 +19,5 @@ urlpatterns = [
     path("evidence/", include("leadline.workbench.evidence.urls")),
     path("language/", requires(Permission.ANYONE)(set_language), name="set_language"),
 ]
+
+handler500 = "leadline.workbench.pages.show_fault"

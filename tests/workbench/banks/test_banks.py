@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 
 from leadline.domain import Entry, Kind, Tlp
-from leadline.errors import BankNotFound, InputError, NotAllowed, WrongState
+from leadline.errors import BankLocked, BankNotFound, InputError, NotAllowed, WrongState
 from leadline.match.bank import Bank
 from leadline.workbench.accounts.actions import grant_object
 from leadline.workbench.accounts.models import OfficeSetting, Person
@@ -282,6 +282,31 @@ def test_a_change_that_never_reached_the_folder_is_marked_as_lost(
     assert actions.settle_changes() == 2
     assert sorted(Change.objects.exclude(what="create").values_list("state", flat=True)) == ["lost", "lost"]
     assert Line.objects.count() == lines
+
+
+def test_a_confirmed_false_positive_that_never_reached_the_folder_is_open_again(
+    bank: Bank, curator: Actor, chief: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proposal = propose(curator, 7)
+
+    def locked(*_: object, **__: object) -> None:
+        raise BankLocked("another writer is at work")
+
+    def die(*_: object, **__: object) -> None:
+        raise SystemExit
+
+    for fault, raised in ((locked, BankLocked), (die, SystemExit)):
+        with monkeypatch.context() as patch:
+            patch.setattr(Bank, "add", fault)
+            with pytest.raises(raised):
+                actions.confirm(chief, proposal)
+        Change.objects.filter(state="begun").update(begun_at=timezone.now() - timedelta(hours=1))
+        actions.settle_changes()
+        assert [p.pk for p in access.open_proposals(chief)] == [proposal.pk]
+    cut(monkeypatch, lambda: actions.confirm(chief, proposal))
+    assert actions.settle_changes() == 1
+    proposal.refresh_from_db()
+    assert (proposal.state, proposal.entries, access.all_banks()[0].count) == ("confirmed", "", 1)
 
 
 def test_history_cannot_be_changed(bank: Bank, curator: Actor) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import threading
 from itertools import pairwise
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests.workbench.public.pages import (
     FORM,
     LANGUAGES,
@@ -281,6 +285,49 @@ def test_a_message_that_could_not_be_stored_can_be_sent_again(visitor: Client, m
 
 def _disk_full(*_: Any, **__: Any) -> None:
     raise OSError(28, "No space left on device")
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    fields=st.dictionaries(
+        st.sampled_from(
+            ["token", "urls", "text", "urgency", "name", "email", "phone", "passphrase", "answer", "ticket"]
+        ),
+        st.text(max_size=60),
+    ),
+    path=st.sampled_from(["report/", "answer/", "answer/send/"]),
+)
+def test_whatever_is_sent_without_a_token_of_ours_is_answered_with_a_sound_page(
+    visitor: Client, fields: dict[str, str], path: str
+) -> None:
+    body = urlencode({"sent": "", **fields}, errors="replace")
+    response = visitor.post(f"/fr/{path}", body, content_type=FORM)
+    assert response.status_code == 422
+    page = Page(response.content.decode())
+    assert page.all("script", "img", "style") == []
+    assert len(page.all("h1")) == 1
+
+
+def test_no_more_than_two_passphrases_are_hashed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes 100 MiB: a crowd must not take the machine's memory."""
+    running, most, enough = [0], [0], threading.Event()
+    lock = threading.Lock()
+
+    def hash_slowly(_: str) -> None:
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        enough.wait(0.05)
+        with lock:
+            running[0] -= 1
+
+    monkeypatch.setattr(actions, "find_by_passphrase", hash_slowly)
+    threads = [threading.Thread(target=intake.find_report, args=("words",)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most[0] == 2
 
 
 # --- limits ----------------------------------------------------------------------------------------------------------

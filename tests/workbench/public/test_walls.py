@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.servers import free_port
 from tests.workbench.public.pages import FORM, PAGES, open_page, read_answer, send_report, urlencoded
 
@@ -101,8 +103,9 @@ def test_staff_addresses_are_not_there(visitor: Client, path: str) -> None:
 def test_the_staff_sides_scripts_are_not_served(visitor: Client) -> None:
     for path in ("django_htmx/htmx.min.js", "leadline/leadline.css", "admin/css/base.css"):
         assert visitor.get(f"/static/{path}").status_code == 404
-    with visitor.get("/static/public/public.css") as style:
-        assert style.status_code == 200
+    style = visitor.get("/static/public/public.css")
+    assert style.status_code == 200
+    style.close()
 
 
 # --- nothing of an address -------------------------------------------------------------------------------------------
@@ -122,6 +125,17 @@ def test_addresses_are_struck_out_of_the_log(text: str, left: str) -> None:
     record = logging.LogRecord("x", logging.ERROR, "f", 1, "%s", (text,), None)
     assert NoVisitor().filter(record)
     assert record.getMessage() == left
+
+
+@given(
+    address=st.ip_addresses(),
+    before=st.sampled_from(["", "ip=", "from ", "["]),
+    after=st.sampled_from(["", " ", "]", ": x"]),
+)
+def test_every_address_is_struck_out(address: Any, before: str, after: str) -> None:
+    record = logging.LogRecord("x", logging.ERROR, "f", 1, "%s%s%s", (before, address, after), None)
+    NoVisitor().filter(record)
+    assert record.getMessage() == f"{before}[address]{after}"
 
 
 def test_of_an_error_only_its_type_is_logged() -> None:

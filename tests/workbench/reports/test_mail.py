@@ -102,7 +102,8 @@ def test_a_broken_signature_line_is_no_fault_of_ours(resolver: Resolve) -> None:
 def test_what_the_receiving_server_says_is_recorded_as_its_claim(resolver: Resolve) -> None:
     """The topmost line only: those below it came with the mail. Form: RFC 8601 section 2.2."""
     extra = (
-        b"Authentication-Results: mx.example.org;\r\n spf=pass (sender ip=none; dmarc=pass) smtp.mailfrom=example.org;\r\n"
+        b"Authentication-Results: mx.example.org;\r\n"
+        b" spf=pass (sender ip=none; dmarc=pass) smtp.mailfrom=example.org;\r\n"
         b" dkim=fail header.d=example.org; dmarc=fail\r\nAuthentication-Results: evil.test; spf=pass; dmarc=pass\r\n"
     )
     checks = read_mail(make_mail(extra=extra), resolver).checks

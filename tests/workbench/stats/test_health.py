@@ -80,6 +80,8 @@ def test_lateness_is_seen(running: Any, senior: Person, settings: Any) -> None:
     for name in ("backup", "anchor", "timestamps", "mail"):
         assert state(name) == "late"
     assert (state("duties"), state("banks"), state("queue"), state("webhooks")) == ("ok", "ok", "ok", "ok")
+    (running.home / "backups" / ".b0.partial").write_text("x")
+    assert state("backup") == "late"
     (running.home / "backups" / "b1").write_text("x")
     Anchor.objects.create(line=1, head="a" * 64, statement="s", stamps=[["x"]])
     claim_duty("reports.mail", 60)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ ACTS = {"create": "bank.created", "add": "bank.entry.added", "withdraw": "bank.e
 MAX_PROPOSED = 500
 _SETTLE_AFTER = timedelta(minutes=15)
 _RANGES_AT_ONCE = 1000
+_Read = Entry | LeadlineError
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,6 @@ def confirm(by: Actor, proposal: Proposal) -> Outcome:
         entries = msgspec.json.decode(live.entries, type=list[Entry])
         change = _begin(by, proposal.bank, "add", live.reason, bank=bank)
         live.state, live.decided_by, live.decided_at, live.change = "confirmed", by.person, timezone.now(), change
-        live.entries = ""
         live.save()
     with _noting_failure(change):
         result = bank.add(entries)
@@ -237,6 +237,7 @@ def _end(
     begun = Change.objects.filter(pk=change.pk, state="begun")
     if not begun.update(state="done", ended_at=timezone.now(), count=count):
         return 0
+    Proposal.objects.filter(change=change).update(entries="")
     rows = [EntryChange(change=change, bank=change.bank, first_entry=a, last_entry=b) for a, b in ranges]
     EntryChange.objects.bulk_create(rows, batch_size=_RANGES_AT_ONCE)
     if rows:
@@ -247,8 +248,10 @@ def _end(
     return 1
 
 
+@transaction.atomic
 def _close(change: Change, state: str) -> int:
-    """Without an effect on the bank, so without a line in the journal."""
+    """Without an effect on the bank, so without a line in the journal; a proposal it came from is open again."""
+    Proposal.objects.filter(change=change).update(state="open", decided_by=None, decided_at=None, change=None)
     return Change.objects.filter(pk=change.pk, state="begun").update(state=state, ended_at=timezone.now())
 
 
@@ -285,16 +288,11 @@ def _is_there(by: Actor, bank: Bank, entry_id: int) -> bool:
     return True
 
 
-def _peek(entries: Iterable[Entry | LeadlineError]) -> tuple[Entry | LeadlineError | None, Iterator[Entry | LeadlineError]]:
+def _peek(entries: Iterable[_Read]) -> tuple[_Read | None, Iterator[_Read]]:
+    """The first of them, and all of them."""
     source = iter(entries)
     head = next(source, None)
-
-    def again() -> Iterator[Entry | LeadlineError]:
-        if head is not None:
-            yield head
-        yield from source
-
-    return head, again()
+    return head, source if head is None else chain([head], source)
 
 
 def _without_false_positives(entries: Iterable[Entry | LeadlineError]) -> Iterator[Entry | LeadlineError]:

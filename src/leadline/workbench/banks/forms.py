@@ -62,7 +62,7 @@ class NewBankForm(BankSettingsForm):
 class AddForm(forms.Form):
     hashes = forms.CharField(
         label=_("Hashes"), widget=forms.Textarea, required=False, max_length=2_000_000,
-        help_text=_("One a line: MD5, SHA-1, SHA-256 or PDQ; 64 digits are taken as both of the last, unless sha256: or pdq: stands before them."),
+        help_text=_("One a line. 64 digits are taken as SHA-256 and PDQ, unless sha256: or pdq: stands before them."),
     )  # fmt: skip
     upload = forms.FileField(
         label=_("Or a list"), required=False, help_text=_("CSV, plain text, or VICS-shaped JSON.")
@@ -70,7 +70,7 @@ class AddForm(forms.Form):
     kind = forms.ChoiceField(label=_("Kind"), choices=KINDS)
     radius_bits = forms.IntegerField(
         label=_("Radius of false positives"), min_value=0, max_value=MAX_FALSE_POSITIVE_RADIUS_BITS, initial=0,
-        required=False, help_text=_("How far around it a false positive acts, in bits. For other kinds it means nothing."),
+        required=False, help_text=_("How far around it a false positive acts, in bits. Nothing for other kinds."),
     )  # fmt: skip
     reason = forms.ChoiceField(label=_("Reason"), choices=[*REASONS["add"], *REASONS["propose"]])
 

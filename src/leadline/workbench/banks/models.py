@@ -1,4 +1,4 @@
-"""Rows about banks: which change touched which entries, who made it and why. No row holds an entry that is in a bank."""
+"""Rows about banks: which change touched which entries, who made it and why. No row holds an entry of a bank."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _SHOWN_FAULTS = 50
 def list_banks(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
     context = {
-        "banks": [(view, None if view.bank is None else view.bank.info()) for view in access.visible_banks(actor)],
+        "banks": access.visible_banks(actor),
         "proposals": access.open_proposals(actor),
         "held": actor.permissions,
     }
@@ -53,7 +53,7 @@ def show_bank(request: HttpRequest, bank_id: str) -> HttpResponse:
     text = request.GET.get("after", "0")
     after = int(text) if text.isascii() and text.isdigit() and len(text) < 17 else 0
     entries, following = access.page_entries(actor, bank, after, _A_PAGE)
-    context = {"bank_id": bank_id, "info": bank.info(), "entries": entries, "following": following, "after": after}
+    context = {"bank_id": bank_id, "bank": bank, "entries": entries, "following": following, "after": after}
     context |= {"held": actor.permissions, "withdraw_form": WithdrawForm()}
     return render(request, "banks/bank.html", context)
 

@@ -1,1 +1,1 @@
-"""Assets under custody: taken in, sealed, matched, held, erased; exhibits that leave. An asset never knows its reports."""
+"""Assets under custody: taken in, sealed, matched, held, erased; exhibits. An asset never knows its reports."""

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any, BinaryIO
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -56,7 +56,7 @@ def bank_code(name: str) -> str:
 
 @transaction.atomic
 def set_media_mode(by: Person, mode: MediaMode, legal_basis: str, *, retention_days: int | None = None) -> None:
-    """What happens to bytes from now on; what is kept already stays under its own term. Needs a legal basis in words."""
+    """What happens to bytes from now on; what is kept already keeps its term. Needs a legal basis in words."""
     if not legal_basis.strip():
         raise InputError("no legal basis", where="media mode", mend="say which law or agreement allows it")
     if mode is MediaMode.KEEP and not sealing.is_key_there():
@@ -69,7 +69,7 @@ def set_media_mode(by: Person, mode: MediaMode, legal_basis: str, *, retention_d
 # --- taking in -------------------------------------------------------------------------------------------------------
 
 
-def take_in(content: BinaryIO | bytes | Received, *, actor: str, source: str, name: str = "") -> Asset:
+def take_in(content: matching.Readable | bytes | Received, *, actor: str, source: str, name: str = "") -> Asset:
     """Fingerprint, match and, where the office keeps media, seal one file. The same file again is the same asset.
 
     NotAllowed where the office takes no files; SandboxUnavailable, OSError (disk full) and DatabaseError leave nothing
@@ -398,7 +398,7 @@ def erase_expired(now: datetime | None = None, *, at_most: int = 500) -> int:
 
 
 def erase(asset: Asset, *, actor: str, reason: str) -> None:
-    """Inside a transaction. The key goes first: a stop half-way leaves an asset that is erased again, never one half kept."""
+    """Inside a transaction. The key goes first: after a stop half-way it is erased again; none is ever half kept."""
     sealing.open_vault().erase(asset.sha256, reason=reason)
     asset.state, asset.erased_at, asset.name_sealed = AssetState.ERASED.value, timezone.now(), None
     asset.save(update_fields=["state", "erased_at", "name_sealed"])
@@ -493,7 +493,7 @@ def note_failed(exhibit: Exhibit, fault: str) -> None:
     if row.state == ExhibitState.RELEASED:
         row.state, row.fault = ExhibitState.FAILED.value, fault[:64]
         row.save(update_fields=["state", "fault"])
-        _tell_exhibit("exhibit.failed", row, None, reason=fault if re.fullmatch(r"[a-z][a-z0-9.-]{0,63}", fault) else "none")
+        _tell_exhibit("exhibit.failed", row, None, reason=fault)
 
 
 @transaction.atomic

@@ -48,7 +48,7 @@ def _choices(words: type[StrEnum]) -> list[tuple[str, str]]:
 
 
 class Asset(models.Model):
-    """One file, named by its SHA-256. What banks suggest of it stands in `verdict` and `inferred_*`: never a statement."""
+    """One file, named by its SHA-256. `verdict` and `inferred_*` are what banks suggest: never a statement."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     sha256 = models.CharField(max_length=64, unique=True)

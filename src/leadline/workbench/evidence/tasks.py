@@ -8,6 +8,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from leadline.match.snapshot import Snapshot
 from leadline.workbench import sealing
 from leadline.workbench.banks.access import all_banks
 from leadline.workbench.evidence import access, actions
-from leadline.workbench.evidence.models import Asset, AssetMatch, AssetState, AssetView, BankSeen, Exhibit, ExhibitState
+from leadline.workbench.evidence.models import Asset, AssetMatch, AssetState, AssetView, Exhibit, ExhibitState
 from leadline.workbench.journal.actions import event_of, head
 from leadline.workbench.journal.models import Anchor, Line
 
@@ -219,7 +220,7 @@ def _stamp(anchor: Anchor, statement: bytes) -> None:
     failed: LeadlineError | None = None
     for url in urls:
         try:
-            token = request_timestamp(statement, lambda query, url=url: _post(url, query), roots)
+            token = request_timestamp(statement, partial(_post, url), roots)
         except (LeadlineError, httpx.HTTPError) as error:
             failed = error if isinstance(error, LeadlineError) else TimestampFailed(type(error).__name__, where=url)
         else:
@@ -318,13 +319,13 @@ def _facts_of(asset: Asset, *, with_name: bool) -> AssetFacts:
 
 def _pack(folder: Path, archive: Path) -> None:
     """One file of the bag, whole or absent. Stored, not deflated: what weighs in it is encrypted."""
-    partial = archive.with_suffix(".partial")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as packed:
+    unfinished = archive.with_suffix(".partial")
+    with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as packed:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 packed.write(path, f"{folder.name}/{path.relative_to(folder)}")
-    sealing.sync_file(partial)
-    partial.replace(archive)
+    sealing.sync_file(unfinished)
+    unfinished.replace(archive)
 
 
 # --- terms, leftovers ------------------------------------------------------------------------------------------------

@@ -95,10 +95,16 @@ def _record(act: str, actor: str, endpoint: Endpoint, reason: str = "none") -> N
     record(act, actor=actor, object_kind="webhook", object_id=str(endpoint.pk), reason=reason)
 
 
-@transaction.atomic
 def follow_journal() -> int:
-    """Make deliveries of the lines since last time; how many lines were looked at. Of a first start: none before it."""
+    """Make deliveries of the lines since last time; how many lines were looked at. The first time: of none before."""
     last = Line.objects.order_by("-line").values_list("line", flat=True).first() or 0
+    if last == Position.objects.values_list("line", flat=True).first():
+        return 0  # asked every two seconds: without news it takes no lock
+    return _follow(last)
+
+
+@transaction.atomic
+def _follow(last: int) -> int:
     position = Position.objects.select_for_update().first()
     if position is None:
         Position.objects.create(pk=1, line=last)
@@ -150,7 +156,8 @@ def claim_due(limit: int) -> list[Delivery]:
 def try_delivery(delivery: Delivery) -> Answer:
     """Sign and post once, and note what came of it."""
     timestamp = int(timezone.now().timestamp())
-    signatures = [access.sign(s, delivery.event, timestamp, delivery.body) for s in access.secrets_of(delivery.endpoint)]
+    secrets = access.secrets_of(delivery.endpoint)
+    signatures = [access.sign(secret, delivery.event, timestamp, delivery.body) for secret in secrets]
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "Leadline",
@@ -206,7 +213,8 @@ def begin_request(key: ApiKey, token: str, request: bytes) -> DoneRequest:
         mend = "ask for what it was about before you send it again, under a new key"
         raise WrongState("a request with this Idempotency-Key has not ended", mend=mend, code="idempotency-busy")
     if found.request_hash != request_hash:
-        raise InputError("this Idempotency-Key came with another request", mend="use a new one", code="idempotency-reuse")
+        what = "this Idempotency-Key came with another request"
+        raise InputError(what, mend="use a new one", code="idempotency-reuse")
     return found
 
 

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 class EndpointForm(forms.Form):
     url = forms.CharField(
-        label=_("Address"), max_length=500, help_text=_("https, and public; private networks only where a setting names them.")
+        label=_("Address"), max_length=500, help_text=_("https, and public; others only where a setting names them.")
     )
     events = forms.CharField(
         label=_("Events"),

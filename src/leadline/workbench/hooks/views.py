@@ -53,7 +53,8 @@ def change_webhook(request: HttpRequest, endpoint_id: str, what: str) -> HttpRes
         try:
             if what == "renew":
                 endpoint = actions.renew_secret(person, endpoint)
-                return render(request, "hooks/secret.html", {"endpoint": endpoint, "secret": access.secret_of(endpoint)})
+                told = {"endpoint": endpoint, "secret": access.secret_of(endpoint)}
+                return render(request, "hooks/secret.html", told)
             actions.end_endpoint(person, endpoint, "ended-by-person")
         except LeadlineError as error:
             messages.error(request, str(error))

@@ -5,6 +5,7 @@ Keeps no address, no time of day that a visitor would be known by, and no copy o
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -20,6 +21,8 @@ from leadline.workbench.public.tokens import idempotency_key, receipt_seed
 from leadline.workbench.reports import access, actions
 
 ACTOR = "public-form"
+# Each Argon2 takes 100 MiB while it runs: more than two at once wait for each other, whatever the number of threads.
+_hashing = threading.BoundedSemaphore(2)
 
 # What a reporter is told of reports.access.ReporterView.status, and of a reports.states.Outcome.
 STATES: Mapping[str, Any] = {
@@ -79,14 +82,15 @@ def receive_report(data: Mapping[str, Any], chance: str, language: str) -> Recei
         urgency=frozenset(Urgency(tick) for tick in data["urgency"]),
         text=data["text"],
     )
-    receipt = actions.receive(
-        incoming,
-        channel=Channel.PUBLIC_FORM,
-        actor=ACTOR,
-        idempotency_key=idempotency_key(seed),
-        passphrase=passphrase,
-        language=language,
-    )
+    with _hashing:
+        receipt = actions.receive(
+            incoming,
+            channel=Channel.PUBLIC_FORM,
+            actor=ACTOR,
+            idempotency_key=idempotency_key(seed),
+            passphrase=passphrase,
+            language=language,
+        )
     return Receipt(receipt.report.number, passphrase, language_of_words(language))
 
 
@@ -95,7 +99,8 @@ def find_report(passphrase: str) -> Any | None:
 
     None for a wrong passphrase and for one whose report is erased, after the same work (an Argon2).
     """
-    return actions.find_by_passphrase(passphrase)
+    with _hashing:
+        return actions.find_by_passphrase(passphrase)
 
 
 def outcome_of(report: Any) -> Outcome:

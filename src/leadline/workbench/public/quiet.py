@@ -13,13 +13,18 @@ _UNKNOWN = "[address]"
 
 
 def _strike(found: re.Match[str]) -> str:
-    """Only what is an address: a time of day and a version stay. A full stop or colon after it stays too."""
-    text = found[0].rstrip(".:") if not found[0].endswith("::") else found[0]
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return found[0]
-    return _UNKNOWN + found[0][len(text) :]
+    """Only what is an address: a time of day and a version stay, and so do full stops and colons after an address."""
+    text = found[0]
+    while text:
+        try:
+            ipaddress.ip_address(text)
+        except ValueError:
+            if text[-1] not in ".:":
+                return found[0]
+            text = text[:-1]
+        else:
+            return _UNKNOWN + found[0][len(text) :]
+    return found[0]
 
 
 class NoVisitor(logging.Filter):

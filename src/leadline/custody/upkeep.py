@@ -1,0 +1,231 @@
+"""Reading a whole vault again, copying it, wrapping its keys anew, removing what nobody names. Mends no damage."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import groupby
+
+import msgspec
+
+from leadline.custody import record as names
+from leadline.custody.seal import sealed_size
+from leadline.custody.storage import Storage, Stored
+from leadline.custody.vault import Vault
+from leadline.errors import AssetErased, AssetNotFound, KeyUnavailable, SealBroken
+
+_COPY_BYTES = 8 << 20
+_ATTEMPTS = 5
+
+
+class FaultKind(StrEnum):
+    MISSING_KEY = "missing-key"  # a blob whose record is gone: it can never be read again
+    MISSING_BLOB = "missing-blob"
+    DAMAGED_KEY = "damaged-key"
+    DAMAGED_BLOB = "damaged-blob"  # changed, cut, prolonged or mixed
+    WRONG_HASH = "wrong-hash"  # opens, and is not what its name says
+    UNKNOWN_KEY = "unknown-key"  # sealed under an instance key that is not here
+    ERASED_YET_THERE = "erased-yet-there"  # `Vault.replay_erasures(everything=True)` ends that
+    STRAY = "stray"  # a file or blob that belongs to nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong. `where`: the SHA-256 of the file, or the name of a stray object."""
+
+    kind: FaultKind
+    where: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.where}"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What has been read again so far."""
+
+    files: int
+    size_bytes: int
+
+
+def verify_vault(vault: Vault, tell: Callable[[Progress], None] = lambda _: None) -> Iterator[Fault]:
+    """Read, open and hash every sealed file again; each fault once. Others may work meanwhile.
+
+    What seems wrong is looked at again while nobody finishes a seal or erases, so that work under way is no fault.
+    """
+    files = size_bytes = 0
+    for stem, group in groupby(vault.storage.list(), key=lambda stored: stored.name.partition(".")[0]):
+        there = [*group]
+        sha256 = stem.rpartition("/")[2]
+        found, size = _inspect(vault, sha256, there)
+        if found:
+            with vault.erasures.hold(alone=True):
+                vault.finish_pending_alone()
+                found, size = _inspect(vault, sha256, [*vault.storage.list(f"{stem}.")] or _still(vault, there))
+            yield from found
+        files, size_bytes = files + bool(size >= 0), size_bytes + max(0, size)
+        tell(Progress(files, size_bytes))
+
+
+def verify_file(vault: Vault, sha256: str) -> list[Fault]:
+    """The same for one file. AssetNotFound where it is not here."""
+    there = [*vault.storage.list(names.prefix_of(names.check_address(sha256)))]
+    if not there:
+        raise AssetNotFound("no such file is sealed here", where=sha256, mend="check the hash")
+    return _inspect(vault, sha256, there)[0]
+
+
+def _still(vault: Vault, there: list[Stored]) -> list[Stored]:
+    """Those that are there still; for names of another form than ours."""
+    return [stored for old in there for stored in vault.storage.list(old.name) if stored.name == old.name]
+
+
+def _inspect(vault: Vault, sha256: str, there: list[Stored]) -> tuple[list[Fault], int]:
+    """Faults among the objects of one name, and the bytes of the file that were read again (-1: no file)."""
+    ours = {stored.name: stored.size_bytes for stored in there if names.read_name(stored.name)}
+    faults = [Fault(FaultKind.STRAY, _show(s.name)) for s in there if s.name not in ours and not _is_known(s.name)]
+    if not ours:
+        return faults, -1
+    if vault.erasures.is_erased(sha256):
+        return [*faults, Fault(FaultKind.ERASED_YET_THERE, sha256)], -1
+    if names.key_name(sha256) not in ours:
+        return [*faults, Fault(FaultKind.MISSING_KEY, sha256)], -1
+    try:
+        standing = vault.standing(sha256)
+        standing.unwrap(vault.slot)
+    except AssetNotFound:
+        return [*faults, Fault(FaultKind.MISSING_KEY, sha256)], -1  # or erased since it was listed: looked at again
+    except SealBroken:
+        return [*faults, Fault(FaultKind.DAMAGED_KEY, sha256)], -1
+    except KeyUnavailable:
+        return [*faults, Fault(FaultKind.UNKNOWN_KEY, sha256)], -1
+    unused = ours.keys() - {names.key_name(sha256), standing.blob_name}
+    faults += [Fault(FaultKind.STRAY, name) for name in sorted(unused)]
+    if standing.blob_name not in ours:
+        return [*faults, Fault(FaultKind.MISSING_BLOB, sha256)], -1
+    if ours[standing.blob_name] != sealed_size(standing.size_bytes):
+        return [*faults, Fault(FaultKind.DAMAGED_BLOB, sha256)], -1
+    return faults + _reread(vault, sha256), standing.size_bytes
+
+
+def _reread(vault: Vault, sha256: str) -> list[Fault]:
+    try:
+        for _ in vault.open(sha256):
+            pass
+    except AssetErased:
+        return []
+    except AssetNotFound:
+        return [Fault(FaultKind.MISSING_KEY, sha256)]
+    except SealBroken as error:
+        kind = FaultKind.WRONG_HASH if error.code == "wrong-hash" else FaultKind.DAMAGED_BLOB
+        return [Fault(kind, sha256)]
+    return []
+
+
+def _is_known(name: str) -> bool:
+    return name in (names.VAULT_NAME, names.MARK_NAME) or names.read_pending(name) is not None
+
+
+def _show(untrusted_name: str) -> str:
+    return untrusted_name.encode("unicode_escape", "surrogateescape").decode("ascii")[:200]
+
+
+def rewrap_vault(vault: Vault) -> int:
+    """Wrap every data key under the key that wraps now; how many were not. Sealed files stay as they are.
+
+    Restart all processes with the new key first; an old key is done with when this answers 0. SealBroken or
+    KeyUnavailable where one cannot be opened: then the old key must be kept.
+    """
+    changed = _rewrap_head(vault)
+    for sha256 in vault.addresses():
+        with vault.erasures.hold(alone=True), contextlib.suppress(AssetNotFound):
+            standing = vault.standing(sha256)
+            fresh = standing.rewrapped(vault.slot)
+            if fresh != standing:
+                vault.storage.put(names.key_name(sha256), fresh.encode(), replace=True)
+                changed += 1
+    return changed
+
+
+def _rewrap_head(vault: Vault) -> int:
+    head = names.read_head(vault.storage.read(names.VAULT_NAME))
+    fresh = names.rewrap_head(head, vault.slot)
+    if fresh != head:
+        vault.storage.put(names.VAULT_NAME, msgspec.json.encode(fresh), replace=True)
+    return int(fresh != head)
+
+
+def remove_unnamed(vault: Vault, is_named: Callable[[str], bool], *, older_than_s: float) -> list[str]:
+    """Destroy files that were sealed this long ago and that nobody names: whoever sealed them was cut off.
+
+    `is_named` is asked again while no seal can be finished; sealing a file that is there makes it new. No erasure:
+    the list does not hear of it.
+    """
+    removed = []
+    for sha256 in vault.addresses():
+        if is_named(sha256):
+            continue
+        with vault.erasures.hold(alone=True):
+            key, latest_s = names.key_name(sha256), time.time() - older_than_s
+            is_old = any(s.name == key and s.modified_s <= latest_s for s in vault.storage.list(key))
+            if is_old and not is_named(sha256):
+                vault.destroy(sha256)
+                removed.append(sha256)
+    return removed
+
+
+def copy_vault(source: Storage, target: Storage, erased: Container[str] = ()) -> int:
+    """Copy a vault, sealed as it is, while others work in it; how many files. Repeated, it copies what is new.
+
+    At every moment the copy is consistent: the mark of erasures first (it must not be newer than the keys), and of
+    each file the blob before the record. What is `erased` is removed from the copy. Needs no key.
+    """
+    for name in (names.MARK_NAME, names.VAULT_NAME):
+        with contextlib.suppress(FileNotFoundError):
+            target.put(name, source.read(name), replace=True)
+    _forget_erased(target, erased)
+    copied = 0
+    for stored in source.list():
+        found = names.read_name(stored.name)
+        if found and not found[1] and found[0] not in erased:
+            copied += _copy_file(source, target, found[0])
+    return copied
+
+
+def _copy_file(source: Storage, target: Storage, sha256: str) -> bool:
+    """Whether it was copied: not where it is erased meanwhile. SealBroken where its record or blob is missing."""
+    for _ in range(_ATTEMPTS):  # the record may be replaced meanwhile, by one that names another blob
+        try:
+            untrusted = source.read(names.key_name(sha256))
+        except FileNotFoundError:
+            return False
+        if any(untrusted):
+            with contextlib.suppress(FileNotFoundError):
+                _copy_blob(source, target, names.read_record(untrusted, sha256).blob_name)
+                target.put(names.key_name(sha256), untrusted, replace=True)
+                return True
+    raise SealBroken("a sealed file cannot be copied", where=sha256, mend="verify the vault")
+
+
+def _copy_blob(source: Storage, target: Storage, name: str) -> None:
+    size = next((stored.size_bytes for stored in source.list(name) if stored.name == name), None)
+    if size is None:
+        raise FileNotFoundError(name)
+    if any(stored == Stored(name, size, stored.modified_s) for stored in target.list(name)):
+        return  # a blob never changes
+    sink = target.begin()
+    try:
+        for offset in range(0, size, _COPY_BYTES):
+            sink.write(source.read(name, offset, _COPY_BYTES))
+        sink.keep_as(name)
+    finally:
+        sink.discard()
+
+
+def _forget_erased(target: Storage, erased: Container[str]) -> None:
+    gone = [s.name for s in target.list() if (found := names.read_name(s.name)) and found[0] in erased]
+    for name in sorted(gone, key=lambda name: not name.endswith(".key")):
+        target.remove(name)

@@ -1,0 +1,77 @@
+"""One process of an office that is killed, starved or crowded; run by test_faults.py, never collected."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import django
+
+django.setup()
+
+from leadline.workbench.evidence import actions, tasks
+from leadline.workbench.evidence.models import Asset, Exhibit
+from leadline.workbench.journal import actions as journal
+from tests.workbench.evidence.conftest import draw_png
+
+
+def die(*_: Any, **__: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_after(module: Any, name: str, calls: int = 1) -> None:
+    real: Callable[..., Any] = getattr(module, name)
+    left = [calls]
+
+    def run(*arguments: Any, **named: Any) -> Any:
+        answer = real(*arguments, **named)
+        left[0] -= 1
+        if not left[0]:
+            die()
+        return answer
+
+    setattr(module, name, run)
+
+
+POINTS: dict[str, Callable[[], None]] = {
+    "row": lambda: die_after(actions, "_row_of"),
+    "matches": lambda: die_after(actions, "_apply"),
+    "line": lambda: die_after(actions, "record"),
+    "last-line": lambda: die_after(actions, "record", 2),
+    "hash": lambda: die_after(journal, "hash_event"),
+    "nowhere": lambda: None,
+}
+BUILD_POINTS: dict[str, Callable[[], None]] = {
+    "bag": lambda: die_after(tasks, "build_exhibit"),
+    "pack": lambda: die_after(tasks, "_pack"),
+    "note": lambda: die_after(actions, "note_built"),
+}
+
+
+def main(what: str, argument: str) -> None:
+    if what == "take":
+        POINTS[argument]()
+        asset = actions.take_in(draw_png(7), actor="somebody", source="test")
+        print(asset.pk, flush=True)
+    elif what == "many":
+        for number in range(6):
+            actions.take_in(f"{argument} {number}".encode(), actor=argument, source="test")
+    elif what == "starve":
+        grown = max(p.stat().st_size for p in Path(os.environ["LEADLINE_HOME"]).glob("leadline.sqlite3*"))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (grown + int(argument), resource.RLIM_INFINITY))
+        while True:
+            actions.take_in(os.urandom(64), actor="somebody", source="test")
+            print(Asset.objects.order_by("-received_at").first(), flush=True)
+    elif what == "build":
+        BUILD_POINTS[argument]()
+        tasks.build.call(str(Exhibit.objects.get().pk))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

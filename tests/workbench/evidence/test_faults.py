@@ -1,0 +1,147 @@
+"""The plug pulled half-way: what was acknowledged is there, what was not left nothing, and the chain holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.skipif(bool(os.environ.get("DATABASE_URL")), reason="makes an office of its own, on SQLite")
+
+_ASK = """
+import django, json, sys
+django.setup()
+from leadline.custody.chain import encode_line, find_fault
+from leadline.workbench.evidence.models import Asset, Exhibit
+from leadline.workbench.journal.actions import event_of
+from leadline.workbench.journal.models import Line
+lines = list(Line.objects.order_by("line"))
+print(json.dumps({
+    "fault": str(find_fault([encode_line(event_of(line)) for line in lines])),
+    "assets": sorted(str(pk) for pk in Asset.objects.values_list("pk", flat=True)),
+    "told": sorted(line.object_id for line in lines if line.act == "asset.received"),
+    "acts": [line.act for line in lines],
+    "exhibits": list(Exhibit.objects.values_list("state", flat=True)),
+}))
+"""
+_PREPARE = """
+import django
+django.setup()
+from leadline.workbench.office import prepare_office
+prepare_office(lambda text: None)
+"""
+_ASK_EXHIBIT = """
+import django
+django.setup()
+from leadline.workbench.accounts.models import Person
+from leadline.workbench.evidence import actions
+asset = actions.take_in(b"made up", actor="somebody", source="test")
+people = [Person.objects.create(email=f"{n}@example.org", name=n) for n in ("one", "two")]
+exhibit = actions.request_exhibit(people[0], [asset], recipient="Made-up court", reason="court-order")
+actions.decide_exhibit(people[1], exhibit, release=True, reason="checked")
+"""
+
+
+class Machine:
+    """An office in a folder of its own; every call is another process."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("LEADLINE_", "DATABASE_URL"))}
+        self.environment = kept | {
+            "LEADLINE_HOME": str(home),
+            "DJANGO_SETTINGS_MODULE": "leadline.workbench.settings",
+        }
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments], env=self.environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, *arguments], env=self.environment)
+
+    def python(self, code: str) -> str:
+        done = self.run("-c", code)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def state(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.python(_ASK))
+        return found
+
+
+FAULTS = ("-m", "tests.workbench.evidence.faults")
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    home = tmp_path / "machine"
+    home.mkdir(mode=0o700)
+    made = Machine(home)
+    made.python(_PREPARE)
+    yield made
+
+
+@pytest.mark.parametrize("point", ["row", "matches", "line", "last-line", "hash"])
+def test_a_kill_while_a_file_is_taken_in_leaves_all_or_nothing(machine: Machine, point: str) -> None:
+    killed = machine.run(*FAULTS, "take", point)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    state = machine.state()
+    assert (state["fault"], state["assets"], state["told"]) == ("None", [], [])
+    again = machine.run(*FAULTS, "take", "nowhere")
+    assert machine.state()["assets"] == [again.stdout.strip()]
+
+
+def test_eight_writers_at_once_cannot_fork_the_chain(machine: Machine) -> None:
+    writers = [machine.start(*FAULTS, "many", f"writer{number}") for number in range(8)]
+    assert [writer.wait(timeout=120) for writer in writers] == [0] * 8
+    state = machine.state()
+    assert state["fault"] == "None"
+    assert len(state["assets"]) == 48
+    assert state["told"] == state["assets"]
+
+
+def test_a_full_disk_refuses_and_loses_nothing_acknowledged(machine: Machine) -> None:
+    starved = machine.run(*FAULTS, "starve", "200000")
+    assert starved.returncode not in (0, -signal.SIGKILL)
+    acknowledged = starved.stdout.split()
+    state = machine.state()
+    assert state["fault"] == "None"
+    assert acknowledged
+    assert set(acknowledged) <= set(state["assets"])
+    assert state["told"] == state["assets"]
+    assert machine.run(*FAULTS, "take", "nowhere").returncode == 0
+
+
+def test_without_its_database_nothing_is_acknowledged(machine: Machine) -> None:
+    away = machine.home / "away"
+    (machine.home / "leadline.sqlite3").rename(away)
+    refused = machine.run(*FAULTS, "take", "nowhere")
+    assert refused.returncode != 0
+    assert refused.stdout == ""
+    away.replace(machine.home / "leadline.sqlite3")
+    assert machine.run(*FAULTS, "take", "nowhere").returncode == 0
+    assert machine.state()["fault"] == "None"
+
+
+@pytest.mark.parametrize("point", ["bag", "pack", "note"])
+def test_a_kill_while_an_exhibit_is_built_is_made_good_by_the_next_build(machine: Machine, point: str) -> None:
+    machine.python(_ASK_EXHIBIT)
+    assert machine.run(*FAULTS, "build", point).returncode == -signal.SIGKILL
+    machine.python(
+        "import django; django.setup()\n"
+        "from leadline.workbench.evidence import access, tasks\n"
+        "tasks.rebuild_stuck(access.minutes_ago(-1))"
+    )
+    state = machine.state()
+    assert (state["fault"], state["exhibits"]) == ("None", ["ready"])
+    assert [act for act in state["acts"] if act.startswith("exhibit.")].count("exhibit.built") == 1
+    assert sorted(path.suffix for path in (machine.home / "exhibits").iterdir()) == [".zip"]
