@@ -73,8 +73,8 @@ def _has_user(name: str) -> bool:
 
 
 @contextmanager
-def postgresql(folder: Path) -> Iterator[str]:
-    """A server of its own in an empty folder; yields its DATABASE_URL."""
+def postgresql(folder: Path, *, durable: bool = False) -> Iterator[str]:
+    """A server of its own in an empty folder; yields its DATABASE_URL. `durable`: as slow as the disk makes it."""
     programs = postgresql_programs()
     assert programs is not None
     data, port, who = folder / "data", free_port(), _as_ordinary_user()
@@ -87,7 +87,7 @@ def postgresql(folder: Path) -> Iterator[str]:
     common = {"cwd": data, "check": True, "stdout": subprocess.DEVNULL, **who}
     make = [programs / "initdb", "-D", data, "-U", "leadline", "--auth=trust", "--no-sync", "--locale=C", "-E", "UTF8"]
     subprocess.run(make, **common)  # type: ignore[call-overload]
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync={'on' if durable else 'off'}"
     control = [programs / "pg_ctl", "-D", data, "-w", "-l", data / "log"]
     subprocess.run([*control, "-o", options, "start"], **common)  # type: ignore[call-overload]
     try:

@@ -109,6 +109,20 @@ def test_a_discord_channel_is_read_with_its_senders_and_times(sandbox: Sandbox) 
     assert (read[4].text, read[4].attachments) == ("from elsewhere", ["roses_Files/a.png"])
 
 
+@pytest.mark.parametrize(
+    ("written", "kind"),
+    [
+        *(("Default", "message"), ("Reply", "message"), ("20", "message"), ("21", "message")),
+        *(("RecipientAdd", "service"), ("ChannelPinnedMessage", "service"), ("8", "service"), ("18", "service")),
+    ],
+)
+def test_kinds_that_the_exporter_knows_only_by_number_are_told_apart_too(
+    sandbox: Sandbox, written: str, kind: str
+) -> None:
+    (only,), _ = messages(sandbox, discord(discord_message(1, "x", type=written)))
+    assert only.kind == kind
+
+
 # --- WhatsApp --------------------------------------------------------------------------------------------------------
 
 LOCALES = {

@@ -178,8 +178,14 @@ _TELEGRAM = _Export(
 
 # --- Discord ---------------------------------------------------------------------------------------------------------
 
-# MessageKind.cs: these are written by people; every other kind is the service telling of something.
-_DISCORD_WRITTEN = frozenset(("Default", "Reply", "ThreadStarterMessage", "ChatInputCommand", "ContextMenuCommand"))
+# IsSystemNotification in Discord/Data/MessageKind.cs: kinds 1 to 18, of which those it knows are written by name and
+# the others as numbers. Every other kind is a message that someone wrote.
+_DISCORD_SERVICE = frozenset(
+    (
+        *("RecipientAdd", "RecipientRemove", "Call", "ChannelNameChange", "ChannelIconChange", "ChannelPinnedMessage"),
+        *("GuildMemberJoin", "ThreadCreated", *map(str, range(1, 19))),
+    )
+)
 
 
 def _read_discord(fields: Fields) -> Message:
@@ -188,7 +194,7 @@ def _read_discord(fields: Fields) -> Message:
         author=fields.get("author.nickname", "author.name"),
         author_id=fields.get("author.id"),
         text="\n".join(fields.all("content")),
-        kind="message" if fields.get("type") in (*_DISCORD_WRITTEN, "") else "service",
+        kind="service" if fields.get("type") in _DISCORD_SERVICE else "message",
         attachments=fields.all("attachments.item.url"),
         id=fields.get("id"),
         reply_to=fields.get("reference.messageId"),
