@@ -45,9 +45,9 @@ def _networks(name: str) -> list[Any]:
         raise ConfigError("not a list of networks", where=name, mend="write them like 10.1.0.0/16") from None
 
 
-def _whole(name: str) -> int:
+def _whole(name: str, most: int = 1000) -> int:
     text = _read(name)
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 1000:
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or not 0 < int(text) <= most:
         raise ConfigError("setting is no positive number", where=name, mend="give a number such as 2")
     return int(text)
 
@@ -156,7 +156,7 @@ LEADLINE_IMAP = _server("LEADLINE_IMAP_URL", {"imaps": 993, "imap": 143})
 LEADLINE_MAIL_DNS = _read("LEADLINE_MAIL_DNS")
 LEADLINE_ALERT_WEBHOOK = _read("LEADLINE_ALERT_WEBHOOK")
 LEADLINE_OFFICE_NAME = _read("LEADLINE_OFFICE_NAME")
-LEADLINE_API_RATE = _whole("LEADLINE_API_RATE")
+LEADLINE_API_RATE = _whole("LEADLINE_API_RATE", 100_000_000)
 LEADLINE_WEBHOOK_PRIVATE = _networks("LEADLINE_WEBHOOK_PRIVATE")
 LEADLINE_METRICS_TOKEN_FILE = _read("LEADLINE_METRICS_TOKEN_FILE")
 
