@@ -171,8 +171,8 @@ def measure_pages() -> None:
 
 
 PAGES = (
-    "/reports/", "/reports/?state=all", "/reports/?urgency=2", "/assets/", "/assets/?state=kept",
-    "/assets/?verdict=known", "/journal/", "/people/", "/banks/", "/health/",
+    "/reports/", "/reports/?state=all", "/reports/?urgency=2", "/evidence/assets/", "/evidence/assets/?state=kept",
+    "/evidence/assets/?verdict=known", "/journal/", "/people/", "/banks/", "/health/",
 )  # fmt: skip
 
 

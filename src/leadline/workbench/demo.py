@@ -27,7 +27,7 @@ from leadline.workbench.reports.models import Report
 from leadline.workbench.reports.states import Outcome, Reason, State
 
 SOURCE = "demo"
-PASSPHRASE = "demo lantern harbour violet pebble orchard"  # of a report that the public form shows
+PASSPHRASE = "demo lantern harbour violet pebble orchard"  # noqa: S105  # of a made-up report
 _ACTOR = "demo"
 _SENDER = Sender(actor=_ACTOR, source=SOURCE, legal_order="made-up order 12/2026")
 _URL = "https://gallery.example.net/album/7"
@@ -75,13 +75,13 @@ def _receive_typed() -> None:
         IncomingItem(ItemKind.ACCOUNT, "@made_up_handle", facts={"service": "example"}),
         text="This account writes to pupils of a made-up school.",
         urgency=frozenset({Urgency.CHILD_AT_RISK_NOW}),
-        passphrase="demo meadow copper thimble walnut ribbon",
+        passphrase="demo meadow copper thimble walnut ribbon",  # noqa: S106
     )
     _receive(Channel.STAFF_FORM, _url("hxxps://mirror[.]example[.]org/album/7"), text="Told by telephone.")
     _receive(Channel.API, _url(_URL), reporter=Reporter(organisation="Made-up Platform"), source_reference="MP-1001")
     _receive(Channel.API, _url(_URL))  # nothing new: a duplicate
     rows = b"url,note,urgency\n" + b"".join(
-        b"https://forum.example.invalid/thread/%d,made up,%s\n" % (n, b"ongoing" if n % 4 == 0 else b"") for n in range(12)
+        b"https://forum.example.invalid/thread/%d,made up,%s\n" % (n, b"" if n % 4 else b"ongoing") for n in range(12)
     )
     for row in bulk.read(BytesIO(rows), where="demo.csv"):
         if isinstance(row.result, IncomingReport):
@@ -213,7 +213,7 @@ def _findings() -> bytes:
     for name, seed, verdict in (("drawings/1.png", 1, "known"), ("drawings/2.png", 2, "unknown")):
         data = _picture(seed)
         digests = {algorithm: hashlib.new(algorithm, data).hexdigest() for algorithm in ("md5", "sha1", "sha256")}
-        line = {
+        line: dict[str, object] = {
             "path": name, "size": len(data), "times": {"mtime": None, "ctime": None}, **digests, "mime": "image/png",
             "width": 320, "height": 240, "pdq": None, "quality": None, "pdq_family": None, "partial": False,
             "alpha": "none", "changed_while_read": False, "verdict": verdict, "kind": None, "reasons": [],

@@ -31,6 +31,7 @@ _DEFAULT_DAYS = {REPORT_DAYS: 365, CONTACT_DAYS: 90}
 SEARCHABLE = ("number", "reference", "state", "channel", "item")
 REPORTS_A_PAGE = 50
 LINES_A_PAGE = 200
+FOUND_AT_MOST = 5000
 _QUEUE, _NEWEST = ("rank", "received_at", "id"), ("-received_at", "-id")
 
 
@@ -91,14 +92,15 @@ def _narrowed(reports: QuerySet[Report], actor: Actor, asked: Asked) -> QuerySet
 
 
 def _found(untrusted_text: str, fields: Sequence[str]) -> Q:
-    text, found = untrusted_text.strip(), Q(pk__in=[])
+    """Each field by its own index: the ids first, for no planner takes three indexes for one OR."""
+    text, ids = untrusted_text.strip().replace("\0", ""), set()
     if "number" in fields:
-        found |= Q(number=text.upper()[:16])
+        ids |= set(Report.objects.filter(number=text.upper()[:16]).values_list("id", flat=True))
     if "reference" in fields:
-        found |= Q(source_reference=text[:200])
+        ids |= set(Report.objects.filter(source_reference=text[:200]).values_list("id", flat=True)[:FOUND_AT_MOST])
     if "item" in fields and (key := keys.search_key(text)):
-        found |= Q(id__in=Item.objects.filter(key=key).values("report_id"))
-    return found
+        ids |= set(Item.objects.filter(key=key).values_list("report_id", flat=True)[:FOUND_AT_MOST])
+    return Q(id__in=ids)
 
 
 def search_fields() -> tuple[str, ...]:
@@ -305,8 +307,9 @@ def find_colleague(person_id: Any) -> Person | None:
 
 
 def unacknowledged(actor: Actor) -> QuerySet[Alert]:
-    visible = Alert.objects.filter(acknowledged_at__isnull=True, report__in=visible_reports(actor))
-    return visible.select_related("report").order_by("raised_at")
+    waiting = Alert.objects.filter(acknowledged_at__isnull=True).order_by("raised_at")
+    named = list(waiting.values_list("report_id", flat=True)[:500])
+    return waiting.filter(report__in=visible_reports(actor).filter(pk__in=named)).select_related("report")
 
 
 def find_delivery(actor: Actor, delivery_id: Any) -> Delivery | None:

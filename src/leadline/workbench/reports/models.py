@@ -79,8 +79,8 @@ class Report(models.Model):
             models.Index(fields=("channel", "rank", "received_at", "id"), name="report_channel"),
             models.Index(fields=("assigned_to", "rank", "received_at", "id"), name="report_mine"),
             models.Index(fields=("received_at", "id"), name="report_received"),
-            models.Index(fields=("source_reference",), name="report_reference", condition=~Q(source_reference="")),
-            models.Index(fields=("receipt_lookup",), name="report_receipt", condition=~Q(receipt_lookup="")),
+            models.Index(fields=("source_reference",), name="report_reference"),
+            models.Index(fields=("receipt_lookup",), name="report_receipt"),
             models.Index(fields=("due_at",), name="report_due", condition=Q(due_at__isnull=False)),
             models.Index(fields=("closed_at",), name="report_closed", condition=Q(closed_at__isnull=False)),
         )
@@ -123,7 +123,8 @@ class Item(models.Model):
 
     class Meta:
         ordering = ("report", "position")
-        indexes = (models.Index(fields=("key",), name="item_key", condition=~Q(key="")),)
+        # Whole, not partial: a planner does not know that the key it is asked for is not "".
+        indexes = (models.Index(fields=("key", "first"), name="item_key"),)
         constraints = (
             models.UniqueConstraint(fields=("report", "position"), name="one_item_at_a_position"),
             models.UniqueConstraint(

@@ -213,11 +213,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='report',
-            index=models.Index(condition=models.Q(('source_reference', ''), _negated=True), fields=['source_reference'], name='report_reference'),
+            index=models.Index(fields=['source_reference'], name='report_reference'),
         ),
         migrations.AddIndex(
             model_name='report',
-            index=models.Index(condition=models.Q(('receipt_lookup', ''), _negated=True), fields=['receipt_lookup'], name='report_receipt'),
+            index=models.Index(fields=['receipt_lookup'], name='report_receipt'),
         ),
         migrations.AddIndex(
             model_name='report',
@@ -241,7 +241,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='item',
-            index=models.Index(condition=models.Q(('key', ''), _negated=True), fields=['key'], name='item_key'),
+            index=models.Index(fields=['key', 'first'], name='item_key'),
         ),
         migrations.AddConstraint(
             model_name='item',
