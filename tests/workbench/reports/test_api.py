@@ -59,7 +59,7 @@ def test_the_same_key_and_body_is_the_same_answer_and_another_body_is_a_conflict
     assert (first.status_code, again.status_code) == (201, 200)
     assert first.json() == again.json()
     other = post(secret, {**BODY, "text": "other"}, **{"Idempotency-Key": "k1"})
-    assert (other.status_code, other.json()["code"]) == (409, "idempotency-reuse")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency-reuse")
     assert Report.objects.count() == 1
 
 

@@ -11,7 +11,7 @@ from django.db import IntegrityError, connection, connections, transaction
 from django.db.utils import DatabaseError
 
 from leadline.domain import Channel, IncomingItem, IncomingReport, ItemKind, Reporter, Urgency
-from leadline.errors import KeyUnavailable, ReportFormatError, WrongState
+from leadline.errors import InputError, KeyUnavailable, ReportFormatError, WrongState
 from leadline.workbench import sealing
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.journal.models import Line
@@ -190,7 +190,7 @@ def test_the_same_key_with_the_same_body_gives_the_same_answer(office: Any) -> N
 
 def test_the_same_key_with_another_body_is_refused(office: Any) -> None:
     receive(URL, key="k1")
-    with pytest.raises(WrongState) as caught:
+    with pytest.raises(InputError) as caught:
         receive(URL, key="k1", text="other")
     assert caught.value.code == "idempotency-reuse"
     assert Report.objects.count() == 1

@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from leadline.domain import Channel, IncomingItem, IncomingReport, ItemKind, Kind, Tlp
-from leadline.errors import NotAllowed, ReportFormatError, WrongState
+from leadline.errors import InputError, NotAllowed, ReportFormatError, WrongState
 from leadline.exchange.incoming import clean_text
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.evidence.models import Asset
@@ -98,7 +98,7 @@ def receive(
 
     actor            as the journal names them: a person's id, key:ID, "public-form", "system"
     idempotency_key  the same key of the same actor with the same body gives the same answer; with another body
-                     it raises WrongState (code idempotency-reuse)
+                     it raises InputError (code idempotency-reuse)
     passphrase       the reporter's receipt: only its Argon2 hash and 20 bits to find it by are kept
     source           who delivers, as the office calls them; codes or names of organisations, never of persons
     files            bytes that went through evidence.actions.take_in
@@ -299,7 +299,7 @@ def _answered(actor: str, idempotency_key: str, body: str) -> Receipt | None:
         return None
     if known.body_hash != body:
         mend = "use a new key for another report"
-        raise WrongState("this Idempotency-Key came with another report", mend=mend, code="idempotency-reuse")
+        raise InputError("this Idempotency-Key came with another report", mend=mend, code="idempotency-reuse")
     items = tuple(known.report.items.order_by("position"))
     firsts = Report.objects.filter(items__repeats__in=items).distinct().order_by("number")
     return Receipt(known.report, items, tuple(firsts), is_new=False)

@@ -123,7 +123,7 @@ def post_report(
     body: ReportIn,
     idempotency_key: str = Header("", alias="Idempotency-Key", max_length=200),  # type: ignore[type-arg]
 ) -> Any:
-    """201 when it is stored; 200 where the same Idempotency-Key came with the same body before; 409 with another."""
+    """201 when it is stored; 200 where the same Idempotency-Key came with the same body before; 422 with another."""
     actor = caller(request)
     receipt = actions.receive(
         _incoming(body),
