@@ -341,7 +341,10 @@ else:
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    # No address of a visitor, and of an exception its type alone: its text may hold evidence.
+    "filters": {"no_visitor": {"()": "leadline.workbench.public.quiet.NoVisitor"}},
     "formatters": {"plain": {"format": "%(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain", "filters": ["no_visitor"]}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {"gunicorn.error": {"filters": ["no_visitor"]}, "django": {"handlers": [], "level": "WARNING"}},
 }
