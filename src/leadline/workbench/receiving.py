@@ -31,7 +31,7 @@ class Received:
     def keep(self) -> str:
         """Make the sealed file stand under its SHA-256, synced."""
         assert self._draft is not None
-        return self._draft.commit()
+        return self._draft.commit().sha256
 
     def discard(self) -> None:
         if self._draft is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,6 +16,9 @@ from django.apps import apps
 from django.conf import settings
 
 from leadline.custody.keys import KEY_BYTES, FileKeySlot, InstanceKey, KeySlot, SigningKey, rewrap
+from leadline.custody.upkeep import remove_unnamed
+from leadline.custody.vault import Vault
+from leadline.custody.vault import open_vault as open_vault_at
 from leadline.errors import CustodyFormatError, KeyUnavailable, SealBroken
 
 _VERSION, _NONCE_BYTES, _LENGTH_BYTES = b"\x01", 12, 2
@@ -49,6 +54,38 @@ def is_key_there() -> bool:
     return True
 
 
+# --- the vault -------------------------------------------------------------------------------------------------------
+
+
+def open_vault() -> Vault:
+    """The office's vault. What a stop left half done is finished, and erasures are replayed, before it answers."""
+    return _vault_at(settings.LEADLINE_VAULT, settings.LEADLINE_KEY_FILE, settings.LEADLINE_ERASURES)
+
+
+@lru_cache(maxsize=4)
+def _vault_at(place: Path | str, key: Path, erasures: Path) -> Vault:
+    erasures.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return open_vault_at(place, _slot_at(key), erasures)
+
+
+def replay_erasures() -> int:
+    """All of the list anew; how many files of it were there still."""
+    return open_vault().replay_erasures(everything=True)
+
+
+def is_erased(sha256: str) -> bool:
+    return open_vault().erasures.is_erased(sha256)
+
+
+def read_asset(sha256: str) -> Iterator[bytes]:
+    return open_vault().open(sha256)
+
+
+def sweep(is_named: Callable[[str], bool], *, older_than_s: float) -> int:
+    """Destroy sealed files that no row names; how many. A stop between seal and row left them, unacknowledged."""
+    return len(remove_unnamed(open_vault(), is_named, older_than_s=older_than_s))
+
+
 # --- fields of rows --------------------------------------------------------------------------------------------------
 
 
@@ -79,6 +116,27 @@ def rewrap_field(data: bytes) -> bytes:
     wrapped, rest = _split(data)
     fresh = rewrap(wrapped, key_slot(), _FIELDS)
     return _VERSION + len(fresh).to_bytes(_LENGTH_BYTES, "big") + fresh + rest
+
+
+def rewrap_fields() -> int:
+    """Every field whose name ends in _sealed, of every row of every app; how many were under an older key."""
+    changed = 0
+    for model in apps.get_models():
+        names = [f.name for f in model._meta.get_fields() if f.name.endswith("_sealed")]
+        rows = model._default_manager.only("pk", *names) if names else ()
+        for row in rows.iterator() if names else ():
+            held = {name: bytes(value) for name in names if (value := getattr(row, name))}
+            fresh = {name: rewrap_field(data) for name, data in held.items()}
+            if fresh != held:
+                model._default_manager.filter(pk=row.pk).update(**fresh)
+                changed += len(fresh)
+    return changed
+
+
+def has_older_keys() -> bool:
+    """Whether a key that was replaced still lies beside the present one."""
+    path = settings.LEADLINE_KEY_FILE
+    return any(path.parent.glob(f"{glob.escape(path.name)}.old-*"))
 
 
 def _split(data: bytes) -> tuple[bytes, bytes]:
@@ -124,7 +182,7 @@ def rewrap_secret(purpose: str, wrapped: bytes) -> bytes:
 
 def forget() -> None:
     """Open everything anew: after keys or folders were changed."""
-    for cached in (_slot_at, _signing_key_at, _own_data_key, _unwrapped, _secret_for):
+    for cached in (_vault_at, _slot_at, _signing_key_at, _own_data_key, _unwrapped, _secret_for):
         cached.cache_clear()
 
 
