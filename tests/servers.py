@@ -87,7 +87,8 @@ def postgresql(folder: Path, *, durable: bool = False) -> Iterator[str]:
     common = {"cwd": data, "check": True, "stdout": subprocess.DEVNULL, **who}
     make = [programs / "initdb", "-D", data, "-U", "leadline", "--auth=trust", "--no-sync", "--locale=C", "-E", "UTF8"]
     subprocess.run(make, **common)  # type: ignore[call-overload]
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync={'on' if durable else 'off'}"
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
+    options += f" -c fsync={'on' if durable else 'off'}"
     control = [programs / "pg_ctl", "-D", data, "-w", "-l", data / "log"]
     subprocess.run([*control, "-o", options, "start"], **common)  # type: ignore[call-overload]
     try:

@@ -202,7 +202,7 @@ class S3Storage:
 
 
 class S3Sink:
-    """A small object is sent in one request. A large one goes up in parts and gets its name by a copy in the service."""
+    """A small object is sent in one request. A large one goes up in parts and is named by a copy in the service."""
 
     def __init__(self, storage: S3Storage) -> None:
         self._storage = storage

@@ -123,8 +123,7 @@ def rewrap_fields() -> int:
     changed = 0
     for model in apps.get_models():
         names = [f.name for f in model._meta.get_fields() if f.name.endswith("_sealed")]
-        rows = model._default_manager.only("pk", *names) if names else ()
-        for row in rows.iterator() if names else ():
+        for row in model._default_manager.only("pk", *names).iterator() if names else ():
             held = {name: bytes(value) for name in names if (value := getattr(row, name))}
             fresh = {name: rewrap_field(data) for name, data in held.items()}
             if fresh != held:
@@ -162,7 +161,7 @@ def _unwrapped(path: Path, wrapped: bytes) -> bytes:
 
 
 def derive(purpose: str) -> bytes:
-    """32 bytes for one purpose, say the HMAC of item keys: made by chance at first use, kept wrapped, the same for ever."""
+    """32 bytes for one purpose, say the HMAC of item keys: made by chance at first use, kept wrapped, never changed."""
     return _secret_for(settings.LEADLINE_KEY_FILE, purpose)
 
 

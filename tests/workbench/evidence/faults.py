@@ -14,10 +14,11 @@ import django
 
 django.setup()
 
+from tests.workbench.evidence.conftest import draw_png
+
 from leadline.workbench.evidence import actions, tasks
 from leadline.workbench.evidence.models import Asset, Exhibit
 from leadline.workbench.journal import actions as journal
-from tests.workbench.evidence.conftest import draw_png
 
 
 def die(*_: Any, **__: Any) -> None:
@@ -62,6 +63,7 @@ def main(what: str, argument: str) -> None:
         for number in range(6):
             actions.take_in(f"{argument} {number}".encode(), actor=argument, source="test")
     elif what == "starve":
+        actions.take_in(os.urandom(64), actor="somebody", source="test")  # the sandbox's memory counts as a file too
         grown = max(p.stat().st_size for p in Path(os.environ["LEADLINE_HOME"]).glob("leadline.sqlite3*"))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (grown + int(argument), resource.RLIM_INFINITY))

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from tests.workbench.evidence.conftest import MakeBank, draw_png, near_entry
 
 from leadline.workbench.accounts.actions import make_key
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.evidence import actions
 from leadline.workbench.evidence.models import Asset, MediaMode
 from leadline.workbench.permissions import Permission, Role
-from tests.workbench.evidence.conftest import MakeBank, draw_png, near_entry
 
 _P = Permission
 

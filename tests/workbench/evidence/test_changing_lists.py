@@ -6,6 +6,7 @@ import shutil
 from typing import Any
 
 import pytest
+from tests.workbench.evidence.conftest import MakeBank, draw_png, exact_entry, near_entry
 
 from leadline.domain import Kind
 from leadline.errors import BankNotFound
@@ -14,7 +15,6 @@ from leadline.match.matcher import Matcher
 from leadline.workbench.evidence import actions, tasks
 from leadline.workbench.evidence.models import Asset, AssetMatch, BankSeen, Task, TaskKind
 from leadline.workbench.journal.models import Line
-from tests.workbench.evidence.conftest import MakeBank, draw_png, exact_entry, near_entry
 
 
 def take(seed: int) -> Asset:

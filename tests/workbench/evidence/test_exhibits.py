@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from tests.workbench.evidence.conftest import draw_png
 
 from leadline.errors import CustodyFormatError, NotAllowed, WrongState
 from leadline.workbench import sealing
@@ -19,7 +20,6 @@ from leadline.workbench.evidence import actions, tasks
 from leadline.workbench.evidence.models import Asset, Exhibit, ExhibitState
 from leadline.workbench.journal.models import Anchor, Line
 from leadline.workbench.permissions import Role
-from tests.workbench.evidence.conftest import draw_png
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from tests.workbench.evidence.conftest import draw_png
 
 from leadline.errors import NotAllowed
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.evidence import actions
 from leadline.workbench.evidence.models import Asset, MediaMode
-from tests.workbench.evidence.conftest import draw_png
 
 MARK = b"LEADLINE-TEST-MARKER-0123456789-THAT-STANDS-IN-NO-OTHER-FILE"
 _DATABASE = ("test.sqlite3", "test.sqlite3-wal", "test.sqlite3-shm", "test.sqlite3-journal")

@@ -11,13 +11,13 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from tests.workbench.evidence.conftest import MakeBank, draw_png, exact_entry
 
 from leadline.workbench.accounts.models import ObjectGrant, Person
 from leadline.workbench.evidence import access, actions
 from leadline.workbench.evidence.models import Asset, MediaMode
 from leadline.workbench.journal.models import Line
 from leadline.workbench.permissions import Role
-from tests.workbench.evidence.conftest import MakeBank, draw_png, exact_entry
 
 
 def take(seed: int) -> Asset:

@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 import pytest
+from tests.workbench.evidence.conftest import MakeBank, draw_png, exact_entry, near_entry
 
 from leadline.domain import Kind
 from leadline.errors import InputError, NotAllowed
@@ -13,7 +14,6 @@ from leadline.workbench.accounts.models import Person
 from leadline.workbench.evidence import access, actions
 from leadline.workbench.evidence.models import Asset, AssetMatch, AssetState, MediaMode
 from leadline.workbench.journal.models import Line
-from tests.workbench.evidence.conftest import MakeBank, draw_png, exact_entry, near_entry
 
 
 def take(data: bytes, **said: Any) -> Asset:

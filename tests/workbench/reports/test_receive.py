@@ -11,7 +11,7 @@ from django.db import IntegrityError, connection, connections, transaction
 from django.db.utils import DatabaseError
 
 from leadline.domain import Channel, IncomingItem, IncomingReport, ItemKind, Reporter, Urgency
-from leadline.errors import InputError, KeyUnavailable, ReportFormatError, WrongState
+from leadline.errors import InputError, KeyUnavailable, ReportFormatError
 from leadline.workbench import sealing
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.journal.models import Line

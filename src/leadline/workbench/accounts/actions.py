@@ -39,7 +39,7 @@ def make_setup_link() -> str:
 
 @transaction.atomic
 def invite(by: Person, email: str, roles: Collection[Role]) -> str:
-    """The token of a one-time link for somebody new. Who invites gives the roles; another confirms those that need it."""
+    """The token of a one-time link for somebody new. Who invites gives the roles, another confirms them."""
     if Person.objects.filter(email__iexact=email).exists():
         raise WrongState("has an account already", mend="give the roles on the page of people")
     return _invite(by, email, roles, _INVITATION_LASTS)

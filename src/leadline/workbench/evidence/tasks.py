@@ -202,8 +202,8 @@ def send_anchor() -> None:
     _stamp(anchor, statement)
 
 
-_MAIL_TEXT = """This file says, signed, where the custody chain of the office stood. Keep it somewhere else than the office's
-machine. `leadline verify --anchor FILE CHAIN` shows later whether the chain was rewritten.
+_MAIL_TEXT = """This file says, signed, where the custody chain of the office stood. Keep it elsewhere than the
+office's machine. `leadline verify --anchor FILE CHAIN` shows later whether the chain was rewritten.
 """
 
 
