@@ -20,15 +20,21 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.management import call_command
 from django.db import connection, connections
 
+from leadline.custody import record as names
 from leadline.custody.anchor import sync_folder
+from leadline.custody.erasure import ErasureList
+from leadline.custody.storage import FolderStorage, open_storage
+from leadline.custody.upkeep import copy_vault
 from leadline.errors import BackupFailed, ConfigError, InputError
+from leadline.workbench import sealing
 
 FORMAT = "leadline-backup-1"
 _SQLITE, _POSTGRESQL = "database.sqlite3", "database.pgdump"
 _COPY_BYTES = 1 << 20
-_REFERENCE = "backup.json"
+_REFERENCE, _VAULT = "backup.json", "vault"
 Say = Callable[[str], None]
 
 
@@ -58,8 +64,11 @@ def make_backup(folder: Path, say: Say) -> Path:
         partial.mkdir(mode=0o700)
         say("copying the database")
         _dump_database(partial)
-        for name, source in _sources().items():
-            if source is not None and source.is_dir():
+        say("copying sealed files")
+        vault = sealing.open_vault()
+        copy_vault(vault.storage, FolderStorage(partial / _VAULT), vault.erasures.erased())
+        for name, source in _folders().items():
+            if source.is_dir():
                 say(f"copying {name}")
                 _copy_folder(source, partial / name)
         _write_reference(partial)
@@ -73,13 +82,14 @@ def make_backup(folder: Path, say: Say) -> Path:
     return final
 
 
-def _sources() -> dict[str, Path | None]:
+def _folders() -> dict[str, Path]:
+    return {"banks": Path(settings.LEADLINE_BANKS), "exhibits": Path(settings.LEADLINE_HOME) / "exhibits"}
+
+
+def _own_folders() -> list[Path]:
+    """What is moved aside; a bucket is not: what it holds is named by hash, and is only added to."""
     vault = settings.LEADLINE_VAULT
-    return {
-        "vault": vault if isinstance(vault, Path) else None,  # a bucket has copies and versions of its own
-        "banks": settings.LEADLINE_BANKS,
-        "exhibits": Path(settings.LEADLINE_HOME) / "exhibits",
-    }
+    return [*_folders().values(), *([vault] if isinstance(vault, Path) else [])]
 
 
 def _dump_database(folder: Path) -> None:
@@ -195,27 +205,31 @@ def restore_backup(folder: Path, *, replace: bool, say: Say) -> Restored:
     from leadline.workbench.evidence.actions import note_restored
 
     said = check_backup(folder)
+    slot = sealing.key_slot()  # without the key, and without the newest list of erasures, nothing is touched
+    names.check_key(names.read_head((folder / _VAULT / names.VAULT_NAME).read_bytes()), slot)
+    ErasureList(settings.LEADLINE_ERASURES)
     is_sqlite = (folder / _SQLITE).exists()
     if is_sqlite != (connection.vendor == "sqlite"):
         raise ConfigError("the backup is of another kind of database", where="DATABASE_URL", mend="set it as it was")
     replaced = _replaced_head()
-    if replaced is not None or any(p is not None and p.is_dir() and any(p.iterdir()) for p in _sources().values()):
+    if replaced is not None or any(path.is_dir() and any(path.iterdir()) for path in _own_folders()):
         if not replace:
             mend = "restore on an empty machine, or say --replace to move it aside"
             raise ConfigError("an office is here already", where=str(settings.LEADLINE_HOME), mend=mend)
         say("moving the present office aside")
         _move_aside(f"replaced-{now_name()}")
     say("restoring files")
-    for name, target in _sources().items():
-        if target is not None and (folder / name).is_dir():
-            if target.is_dir():
-                target.rmdir()
-            _copy_folder(folder / name, target)
+    for name, target in _folders().items():
+        _copy_folder(folder / name, target)
+    erased = ErasureList(settings.LEADLINE_ERASURES).erased()
+    copy_vault(FolderStorage(folder / _VAULT), open_storage(settings.LEADLINE_VAULT), erased)
     say("restoring the database")
     _load_database(folder)
+    call_command("migrate", verbosity=0, interactive=False)
     say("replaying erasures")
-    erased = note_restored(folder.name, int(said["line"]), str(said["head"]), replaced)
-    return Restored(folder.name, int(said["line"]), str(said["head"]), erased)
+    sealing.forget()
+    again = note_restored(folder.name, int(said["line"]), str(said["head"]), replaced)
+    return Restored(folder.name, int(said["line"]), str(said["head"]), again)
 
 
 def _replaced_head() -> tuple[int, str] | None:
@@ -231,8 +245,8 @@ def _replaced_head() -> tuple[int, str] | None:
 
 
 def _move_aside(suffix: str) -> None:
-    for path in _sources().values():
-        if path is not None and path.exists():
+    for path in _own_folders():
+        if path.exists():
             path.rename(path.with_name(f"{path.name}.{suffix}"))
     if connection.vendor == "sqlite":
         connections.close_all()

@@ -116,7 +116,7 @@ def _store(
         if is_new:
             _add_views(asset, facts.fingerprints)
         _apply(asset, answer, error=asset.fault)
-        will_keep = received.is_sealing and asset.state != AssetState.KEPT
+        will_keep = received.is_sealing and _may_be_sealed(asset)
         if will_keep:
             received.keep()
             asset.state = AssetState.KEPT.value
@@ -124,6 +124,13 @@ def _store(
         asset.save()
         _tell_arrival(asset, is_new, will_keep, actor, source)
     return asset
+
+
+def _may_be_sealed(asset: Asset) -> bool:
+    """Asked once more, for the office may have decided while the file came in. What was erased stays so."""
+    if asset.state != AssetState.DISCARDED or sealing.is_erased(asset.sha256):
+        return False
+    return access.media_mode() is MediaMode.KEEP
 
 
 def _has_moved_on(versions: dict[str, int]) -> bool:
@@ -191,6 +198,8 @@ def _tell_arrival(asset: Asset, is_new: bool, was_sealed: bool, actor: str, sour
         _tell("asset.sealed", asset, actor, details={"retain_days": access.retention_days()})
     elif asset.state == AssetState.DISCARDED:
         _tell("asset.discarded", asset, actor, reason=MediaMode.HASH_AND_DISCARD.value)
+    elif asset.state == AssetState.ERASED:
+        _tell("asset.discarded", asset, actor, reason="erased-before")
     if is_new and asset.verdict != Verdict.UNKNOWN.value and asset.inferred_kind:
         live = asset.matches.filter(withdrawn_at__isnull=True)
         _tell("asset.matched", asset, SYSTEM, reason="arrival", details=_said_of(asset, live))

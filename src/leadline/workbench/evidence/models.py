@@ -86,6 +86,7 @@ class Asset(models.Model):
             models.Index(fields=("-received_at", "-id")),
             models.Index(fields=("state", "-received_at", "-id")),
             models.Index(fields=("verdict", "-received_at", "-id")),
+            models.Index(fields=("inferred_kind", "-received_at", "-id")),
             models.Index(
                 fields=("retain_until",), condition=Q(state="kept", on_hold=False), name="assets_that_expire"
             ),

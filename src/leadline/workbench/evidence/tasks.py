@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +128,9 @@ def find_met(bank: Bank) -> set[Any]:
         if any(column is not None for column in digests):
             found |= _met_exactly(matcher, algorithm, digests)
     if any(table.segment.pdq_groups for table in tables):
-        for owners, rows in _pdq_rows():
-            found |= {owners[number] for number in matcher.match_rows("pdq", rows)}
+        for owners, ends, rows in _pdq_rows():
+            met = np.fromiter(matcher.match_rows("pdq", rows), np.int64)
+            found |= {owners[view] for view in np.searchsorted(ends, met, side="right").tolist()}
     if any(table.segment.others for table in tables):
         with_others = AssetView.objects.exclude(others={}).values_list("asset_id", flat=True).distinct()
         found |= set(with_others.iterator())
@@ -141,26 +143,20 @@ def _met_exactly(matcher: Matcher, algorithm: str, digests: list[Any]) -> set[An
         return set(Asset.objects.filter(**{f"{algorithm}__in": few}).values_list("pk", flat=True))
     found: set[Any] = set()
     rows = Asset.objects.order_by().values_list("pk", algorithm).iterator(chunk_size=_ROWS_AT_ONCE)
-    while chunk := [row for _, row in zip(range(_ROWS_AT_ONCE), rows, strict=False)]:
+    while chunk := list(islice(rows, _ROWS_AT_ONCE)):
         joined = np.frombuffer(bytes.fromhex("".join(digest for _, digest in chunk)), np.uint8)
         met = matcher.match_rows(algorithm, joined.reshape(len(chunk), -1))
         found |= {chunk[number][0] for number in met}
     return found
 
 
-def _pdq_rows() -> Iterator[tuple[list[Any], Any]]:
-    """All held PDQ hashes, some at a time: the asset of each row, and uint8 (Q, 32)."""
+def _pdq_rows() -> Iterator[tuple[list[Any], Any, Any]]:
+    """All held PDQ hashes, some views at a time: the asset of each view, where its rows end, uint8 (Q, 32)."""
     views = AssetView.objects.order_by().values_list("asset_id", "pdq").iterator(chunk_size=_ROWS_AT_ONCE)
-    owners: list[Any] = []
-    pieces: list[bytes] = []
-    for asset_id, pdq in views:
-        pieces.append(bytes(pdq))
-        owners += [asset_id] * (len(pieces[-1]) // 32)
-        if len(pieces) == _ROWS_AT_ONCE:
-            yield owners, np.frombuffer(b"".join(pieces), np.uint8).reshape(-1, 32)
-            owners, pieces = [], []
-    if pieces:
-        yield owners, np.frombuffer(b"".join(pieces), np.uint8).reshape(-1, 32)
+    while some := list(islice(views, _ROWS_AT_ONCE)):
+        ends = np.cumsum([len(pdq) // 32 for _, pdq in some])
+        rows = np.frombuffer(b"".join(pdq for _, pdq in some), np.uint8).reshape(-1, 32)
+        yield [asset_id for asset_id, _ in some], ends, rows
 
 
 # --- anchors ---------------------------------------------------------------------------------------------------------

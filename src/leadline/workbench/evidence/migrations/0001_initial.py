@@ -65,7 +65,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('-received_at', '-id'),
-                'indexes': [models.Index(fields=['-received_at', '-id'], name='evidence_as_receive_f07a26_idx'), models.Index(fields=['state', '-received_at', '-id'], name='evidence_as_state_3d070b_idx'), models.Index(fields=['verdict', '-received_at', '-id'], name='evidence_as_verdict_30a444_idx'), models.Index(condition=models.Q(('on_hold', False), ('state', 'kept')), fields=['retain_until'], name='assets_that_expire')],
+                'indexes': [models.Index(fields=['-received_at', '-id'], name='evidence_as_receive_f07a26_idx'), models.Index(fields=['state', '-received_at', '-id'], name='evidence_as_state_3d070b_idx'), models.Index(fields=['verdict', '-received_at', '-id'], name='evidence_as_verdict_30a444_idx'), models.Index(fields=['inferred_kind', '-received_at', '-id'], name='evidence_as_inferre_81ab29_idx'), models.Index(condition=models.Q(('on_hold', False), ('state', 'kept')), fields=['retain_until'], name='assets_that_expire')],
             },
         ),
         migrations.CreateModel(
