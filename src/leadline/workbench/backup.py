@@ -21,14 +21,14 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connection, connections
+from django.db import DatabaseError, connection, connections
 
 from leadline.custody import record as names
 from leadline.custody.anchor import sync_folder
 from leadline.custody.erasure import ErasureList
 from leadline.custody.storage import FolderStorage, open_storage
 from leadline.custody.upkeep import copy_vault
-from leadline.errors import BackupFailed, ConfigError, InputError
+from leadline.errors import BackupFailed, ConfigError, InputError, VaultUnavailable
 from leadline.workbench import sealing
 
 FORMAT = "leadline-backup-1"
@@ -74,7 +74,7 @@ def make_backup(folder: Path, say: Say) -> Path:
         _write_reference(partial)
         partial.rename(final)
         sync_folder(folder)
-    except (OSError, sqlite3.Error, subprocess.CalledProcessError) as error:
+    except (OSError, sqlite3.Error, DatabaseError, subprocess.CalledProcessError, VaultUnavailable) as error:
         what = f"nothing was backed up: {_reason(error)}"
         raise BackupFailed(what, where=str(folder), mend="check disk and rights, then retry") from None
     finally:
