@@ -1,7 +1,8 @@
-"""What every storage of a vault must do. A subclass gives `storage`, an empty one, and `again`, the same opened anew."""
+"""What every storage of a vault must do. A subclass gives `storage`, an empty one, and `again`, which opens it anew."""
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 
@@ -125,7 +126,7 @@ class StorageContract:
             for end in ("key", "1.blob", "2.blob"):
                 storage.put(f"{stem}.{end}", b"")
         stems = [name.partition(".")[0] for name in names(storage)]
-        changes = sum(a != b for a, b in zip(stems, stems[1:], strict=False))
+        changes = sum(a != b for a, b in itertools.pairwise(stems))
         assert changes == 2
 
     def test_the_time_of_an_object_is_that_of_its_last_writing(self, storage: Storage) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.contracts.storage import StorageContract, keep, names
 
 from leadline.custody.storage import FolderStorage, open_storage
 from leadline.errors import ConfigError, VaultUnavailable
-from tests.contracts.storage import StorageContract, keep, names
 
 
 @pytest.fixture

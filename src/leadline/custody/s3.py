@@ -92,7 +92,7 @@ class S3Storage:
         if versioning is not None:
             mend = "use a bucket that never had versioning: its older versions would outlive an erasure"
             raise ConfigError("the bucket keeps older versions", where=self.place.bucket, mend=mend)
-        probe = f"probe-{secrets.token_hex(8)}"
+        probe = f"{_INCOMING}{secrets.token_hex(16)}"
         try:
             if not self.put(probe, b"1") or self.put(probe, b"2"):
                 mend = "use a service that honours If-None-Match: * on PutObject"

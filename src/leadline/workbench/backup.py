@@ -134,8 +134,8 @@ def _copy_folder(source: Path, target: Path) -> None:
 
 
 def _files_of(folder: Path) -> Iterator[Path]:
-    for inner, _, names in os.walk(folder):
-        for name in sorted(names):
+    for inner, _, found in os.walk(folder):
+        for name in sorted(found):
             path = Path(inner, name)
             if path.is_file() and not path.is_symlink():
                 yield path

@@ -16,6 +16,7 @@ django.setup()
 
 from tests.workbench.evidence.conftest import draw_png
 
+from leadline.workbench import receiving
 from leadline.workbench.evidence import actions, tasks
 from leadline.workbench.evidence.models import Asset, Exhibit
 from leadline.workbench.journal import actions as journal
@@ -45,6 +46,8 @@ POINTS: dict[str, Callable[[], None]] = {
     "line": lambda: die_after(actions, "record"),
     "last-line": lambda: die_after(actions, "record", 2),
     "hash": lambda: die_after(journal, "hash_event"),
+    "piece": lambda: die_after(receiving.Received, "feed"),
+    "sealed": lambda: die_after(receiving.Received, "keep"),
     "nowhere": lambda: None,
 }
 BUILD_POINTS: dict[str, Callable[[], None]] = {

@@ -100,6 +100,32 @@ def test_a_kill_while_a_file_is_taken_in_leaves_all_or_nothing(machine: Machine,
     assert machine.state()["assets"] == [again.stdout.strip()]
 
 
+_KEEP = """
+import django
+django.setup()
+from leadline.workbench.accounts.models import Person
+from leadline.workbench.evidence import actions
+from leadline.workbench.evidence.models import MediaMode
+person = Person.objects.create(email="one@example.org", name="one")
+actions.set_media_mode(person, MediaMode.KEEP, "made-up law, section 1", retention_days=30)
+"""
+
+
+@pytest.mark.parametrize("point", ["piece", "sealed", "last-line"])
+def test_a_kill_while_a_file_is_sealed_leaves_nothing_acknowledged_and_a_sound_vault(
+    machine: Machine, point: str
+) -> None:
+    machine.python(_KEEP)
+    assert machine.run(*FAULTS, "take", point).returncode == -signal.SIGKILL
+    state = machine.state()
+    assert (state["fault"], state["assets"]) == ("None", [])
+    assert machine.run("-m", "leadline", "vault", "verify").returncode == 0
+    again = machine.run(*FAULTS, "take", "nowhere")
+    assert machine.state()["assets"] == [again.stdout.strip()]
+    checked = json.loads(machine.run("-m", "leadline", "vault", "verify", "--json").stdout)
+    assert (checked["files"], checked["unrecorded"], checked["faults"]) == (1, 0, [])
+
+
 def test_eight_writers_at_once_cannot_fork_the_chain(machine: Machine) -> None:
     writers = [machine.start(*FAULTS, "many", f"writer{number}") for number in range(8)]
     assert [writer.wait(timeout=120) for writer in writers] == [0] * 8
