@@ -8,11 +8,12 @@ as lasting.
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -25,7 +26,8 @@ from leadline.errors import ConfigError, VaultUnavailable
 
 PART_BYTES = 16 << 20  # of a multipart upload; S3 takes 10,000 parts of 5 MiB or more, so up to 160 GiB a file
 _INCOMING = "incoming/"
-_ABANDONED_AFTER = timedelta(days=1)  # a service does not say whether a writer lives
+_ABANDONED_AFTER_S = 24 * 3600  # a service does not say whether a writer lives
+_STARTED = re.compile(r"incoming/([0-9]{1,12})-[0-9a-f]{32}")
 _ABSENT = {"NoSuchKey", "404", "NoSuchUpload", "NotFound"}
 _TAKEN = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
 _NOT_OFFERED = {"NotImplemented", "MethodNotAllowed", "501", "405"}
@@ -92,7 +94,7 @@ class S3Storage:
         if versioning is not None:
             mend = "use a bucket that never had versioning: its older versions would outlive an erasure"
             raise ConfigError("the bucket keeps older versions", where=self.place.bucket, mend=mend)
-        probe = f"{_INCOMING}{secrets.token_hex(16)}"
+        probe = _incoming_name()
         try:
             if not self.put(probe, b"1") or self.put(probe, b"2"):
                 mend = "use a service that honours If-None-Match: * on PutObject"
@@ -147,18 +149,17 @@ class S3Storage:
                 yield stored
 
     def sweep(self) -> int:
-        """Uploads that were begun more than a day ago."""
-        swept, latest = 0, datetime.now(UTC) - _ABANDONED_AFTER
-        for stored in self._list(_INCOMING):
-            if stored.modified_s < latest.timestamp():
-                self.remove(stored.name)
-                swept += 1
+        """Uploads that were begun more than a day ago, by the clock of who began them."""
+        old = [stored.name for stored in self._list(_INCOMING) if _is_abandoned(stored.name)]
+        for name in old:
+            self.remove(name)
+        swept = len(old)
         with self.said():
             pages = self.client.get_paginator("list_multipart_uploads")
             where = {"Bucket": self.place.bucket, "Prefix": f"{self.place.prefix}{_INCOMING}"}
             for page in pages.paginate(**where):
                 for upload in page.get("Uploads", []):
-                    if upload["Initiated"] < latest:
+                    if _is_abandoned(upload["Key"][len(self.place.prefix) :]):
                         self.abort(upload["Key"], upload["UploadId"])
                         swept += 1
         return swept
@@ -207,7 +208,7 @@ class S3Sink:
     def __init__(self, storage: S3Storage) -> None:
         self._storage = storage
         self._pending = bytearray()
-        self._incoming = storage.named(f"{_INCOMING}{secrets.token_hex(16)}")
+        self._incoming = storage.named(_incoming_name())
         self._upload_id, self._is_whole = "", False
         self._parts: list[dict[str, Any]] = []
 
@@ -251,6 +252,15 @@ class S3Sink:
             number = len(self._parts) + 1
             sent = client.upload_part(**self._incoming, UploadId=self._upload_id, PartNumber=number, Body=data)
             self._parts.append({"PartNumber": number, "ETag": sent["ETag"]})
+
+
+def _incoming_name() -> str:
+    return f"{_INCOMING}{int(time.time())}-{secrets.token_hex(16)}"
+
+
+def _is_abandoned(name: str) -> bool:
+    started = _STARTED.fullmatch(name)
+    return started is not None and int(started[1]) < time.time() - _ABANDONED_AFTER_S
 
 
 def _code(error: ClientError) -> str:

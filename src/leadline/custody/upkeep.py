@@ -180,12 +180,12 @@ def remove_unnamed(vault: Vault, is_named: Callable[[str], bool], *, older_than_
 def copy_vault(source: Storage, target: Storage, erased: Container[str] = ()) -> int:
     """Copy a vault, sealed as it is, while others work in it; how many files. Repeated, it copies what is new.
 
-    At every moment the copy is consistent: the mark of erasures first (it must not be newer than the keys), and of
-    each file the blob before the record. What is `erased` is removed from the copy. Needs no key.
+    At every moment the copy is consistent: of each file the blob comes before the record, and the copy never has a
+    mark, so that whoever opens it follows the whole list of erasures. What is `erased` is removed. Needs no key.
     """
-    for name in (names.MARK_NAME, names.VAULT_NAME):
-        with contextlib.suppress(FileNotFoundError):
-            target.put(name, source.read(name), replace=True)
+    target.remove(names.MARK_NAME)
+    with contextlib.suppress(FileNotFoundError):
+        target.put(names.VAULT_NAME, source.read(names.VAULT_NAME), replace=True)
     _forget_erased(target, erased)
     copied = 0
     for stored in source.list():
