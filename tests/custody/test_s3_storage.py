@@ -36,7 +36,7 @@ def endpoint() -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(endpoint: str) -> Iterator[Any]:
     made = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **KEYS)
     yield made

@@ -160,6 +160,8 @@ def open_range(
         wanted = min(chunk_bytes, size_bytes - begin) + TAG_BYTES
         sealed = read_at(HEADER_BYTES + number * (chunk_bytes + TAG_BYTES), wanted)
         plain = chunks.open(number, sealed, is_last=number == last)
+        if len(sealed) != wanted:
+            raise _broken("a sealed file is shorter than it is said to be")
         piece = plain[max(0, start - begin) : end - begin]
         if piece:
             yield piece
