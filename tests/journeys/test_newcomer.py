@@ -36,7 +36,7 @@ def set_up(visitor: Any, office: Any, *, alone: bool = False) -> None:
     secret = page.locator("#authenticator_secret").input_value()
     page.locator("input[name=code]").fill(code_for(secret))
     page.get_by_role("button", name="Activate").click()
-    page.wait_for_load_state()
+    page.wait_for_url(lambda url: "/factors/app/" not in url)
 
 
 def test_a_newcomer_sets_up_an_office(running_office: Any, visitor: Any) -> None:

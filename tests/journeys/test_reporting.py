@@ -76,7 +76,7 @@ def test_an_upload_is_hashed_and_not_kept_and_every_screen_opens(running_office:
     file = {"name": "a.png", "mimeType": "image/png", "buffer": out.getvalue()}
     page.locator("input[type=file]").set_input_files(file)
     page.locator("main form button").first.click()
-    page.wait_for_load_state()
+    page.wait_for_url(lambda url: "/upload/" not in url)
     visitor.look("asset")
     assert "discarded" in page.content()
     pages = ("evidence/assets", "evidence/exhibits", "banks", "reports", "reports/new", "people", "health")
