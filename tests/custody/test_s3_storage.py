@@ -164,7 +164,7 @@ def test_a_service_that_does_not_answer_is_said(storage: S3Storage, monkeypatch:
     def fail(**_: Any) -> Any:
         raise fault
 
-    for name in ("put_object", "get_object", "head_object", "create_multipart_upload"):
+    for name in ("put_object", "get_object", "delete_object", "create_multipart_upload"):
         monkeypatch.setattr(storage.client, name, fail)
     for act in (
         lambda: storage.put("x", b""),

@@ -121,6 +121,13 @@ def test_a_removed_small_object_is_overwritten_where_it_lay(storage: FolderStora
     assert (tmp_path / "watch").read_bytes() == bytes(13)
 
 
+def test_what_cannot_be_removed_is_not_said_to_be(storage: FolderStorage) -> None:
+    storage.put("x.key", b"a wrapped key")
+    (storage.root / "incoming").rmdir()
+    with pytest.raises(VaultUnavailable, match="cannot be removed"):
+        storage.remove("x.key")
+
+
 def test_a_replaced_small_object_is_overwritten_where_it_lay(storage: FolderStorage, tmp_path: Path) -> None:
     storage.put("x.key", b"a wrapped key")
     os.link(storage.root / "x.key", tmp_path / "watch")

@@ -21,7 +21,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from leadline.custody.storage import SMALL_BYTES, Stored
+from leadline.custody.storage import Stored
 from leadline.errors import ConfigError, VaultUnavailable
 
 PART_BYTES = 16 << 20  # of a multipart upload; S3 takes 10,000 parts of 5 MiB or more, so up to 160 GiB a file
@@ -132,15 +132,7 @@ class S3Storage:
                 raise
 
     def remove(self, name: str) -> None:
-        with self.said():
-            try:
-                facts = self.client.head_object(**self.named(name))
-            except ClientError as error:
-                if _code(error) in _ABSENT:
-                    return
-                raise
-            if facts["ContentLength"] <= SMALL_BYTES:  # should the service keep a copy, let it be of zeros
-                self.client.put_object(**self.named(name), Body=bytes(facts["ContentLength"]))
+        with self.said():  # no zeros over it first: a bucket that would keep the old bytes has been refused
             self.client.delete_object(**self.named(name))
 
     def list(self, prefix: str = "") -> Iterator[Stored]:

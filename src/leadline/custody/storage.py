@@ -59,7 +59,7 @@ class Storage(Protocol):
         """Its bytes from `offset` on, fewer than `length` at its end. FileNotFoundError where there is none."""
 
     def remove(self, name: str) -> None:
-        """It is gone when this returns; a small one is overwritten first. Nothing happens where there is none."""
+        """It is gone when this returns, as far as the storage can; nobody reads half of it. Absent is as good."""
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
         """The objects whose names begin so; those that share a name up to the first dot come together."""
@@ -111,11 +111,14 @@ class FolderStorage:
                 os.close(fd)
 
     def remove(self, name: str) -> None:
-        path = self.path_of(name)
+        path, aside = self.path_of(name), self.new_temporary()
         with _said(self.root), contextlib.suppress(FileNotFoundError):
-            _wipe(path)
-            path.unlink()
+            os.replace(path, aside)  # first, so that nobody ever reads the zeros under its name
             sync_folder(path.parent)
+            _wipe(aside)
+            aside.unlink(missing_ok=True)
+        if os.path.lexists(path):
+            raise VaultUnavailable("an object cannot be removed", where=str(self.root), mend="is there a folder incoming?")
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
         folder = self.root / prefix.rpartition("/")[0]
@@ -135,6 +138,9 @@ class FolderStorage:
         if not _NAME.fullmatch(name) or name.startswith(f"{_INCOMING}/"):
             raise ValueError(f"not a name of a stored object: {name!r}")
         return self.root / name
+
+    def new_temporary(self) -> Path:
+        return self.root / _INCOMING / f"tmp-{secrets.token_hex(8)}"
 
     def prepare_folder_of(self, path: Path) -> None:
         self._prepare(path.parent)
@@ -174,7 +180,7 @@ class FolderSink:
         self._storage, self._there = storage, False
         with _said(storage.root):
             while True:
-                self._path = storage.root / _INCOMING / f"tmp-{secrets.token_hex(8)}"
+                self._path = storage.new_temporary()
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
                 self._fd = os.open(self._path, flags, 0o600)
                 fcntl.flock(self._fd, fcntl.LOCK_EX)
