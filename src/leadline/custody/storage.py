@@ -118,7 +118,8 @@ class FolderStorage:
             _wipe(aside)
             aside.unlink(missing_ok=True)
         if os.path.lexists(path):
-            raise VaultUnavailable("an object cannot be removed", where=str(self.root), mend="is there a folder incoming?")
+            mend = "is there a folder incoming?"
+            raise VaultUnavailable("an object cannot be removed", where=str(self.root), mend=mend)
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
         folder = self.root / prefix.rpartition("/")[0]
