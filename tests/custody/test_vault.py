@@ -269,3 +269,23 @@ def test_a_kill_at_any_moment_loses_nothing_acknowledged_and_brings_nothing_back
     lost = put_ - there - {sha256 for sha256 in put_ if vault.erasures.is_erased(sha256)}
     assert lost == set()
     assert len(put_) > 8
+
+
+def test_a_sweep_never_wipes_what_is_being_kept_under_its_name(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweeper has the temporary file open already when its maker names it and lets go."""
+    from leadline.custody import storage as storages
+
+    vault = place.open()
+    sink = vault.storage.begin()
+    sink.write(b"a record")
+    real = storages.fcntl.flock
+
+    def name_it_first(fd: int, kind: int) -> None:
+        monkeypatch.setattr(storages.fcntl, "flock", real)
+        sink.keep_as("ab/made-up.key")
+        sink.discard()
+        real(fd, kind)
+
+    monkeypatch.setattr(storages.fcntl, "flock", name_it_first)
+    vault.storage.sweep()
+    assert vault.storage.read("ab/made-up.key") == b"a record"

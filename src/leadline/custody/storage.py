@@ -297,11 +297,14 @@ def _remove_orphan(path: Path) -> bool:
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Its maker lets go of the lock last: what is no longer under this name now is kept under its own by now.
+        if not os.path.samestat(os.lstat(path), os.fstat(fd)):
+            return False
         if os.fstat(fd).st_nlink == 1:  # else it is kept already, under its name
             _overwrite(fd)
         path.unlink(missing_ok=True)
         return True
-    except BlockingIOError:
+    except (BlockingIOError, FileNotFoundError):
         return False
     finally:
         os.close(fd)
