@@ -14,6 +14,7 @@ PARTS = {
     "bench.attack_media": ["120"],
     "bench.attack_bank": ["200"],
     "bench.attack_scan": ["200"],
+    "bench.attack_vault": ["300"],
 }
 TARGET = Path(__file__).parent / "ATTACK.md"
 

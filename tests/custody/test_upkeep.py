@@ -107,6 +107,19 @@ def test_two_files_cannot_exchange_their_keys_blobs_or_both(vault: Vault, ending
             b"".join(vault.open(sha256))
 
 
+def test_a_record_does_not_serve_another_file_though_its_name_is_written_over(vault: Vault) -> None:
+    one, two = put(vault, b"plain one"), put(vault, b"plain two")
+    forged = path_of(vault, two, ".key").read_bytes().replace(two.encode(), one.encode())
+    blob = path_of(vault, two, ".blob")
+    path_of(vault, one, ".key").write_bytes(forged)
+    blob.with_name(blob.name.replace(two, one)).write_bytes(blob.read_bytes())
+    for act in (vault.facts, vault.open):
+        with pytest.raises(SealBroken):
+            act(one)
+    with pytest.raises(SealBroken):
+        vault.read_range(one, 0, 1)
+
+
 def test_an_older_seal_of_the_same_file_is_no_newer_one(vault: Vault, tmp_path: Path) -> None:
     sha256 = put(vault, b"plain")
     old = path_of(vault, sha256, ".blob").read_bytes()
@@ -268,6 +281,26 @@ def test_an_erased_file_that_was_put_back_by_hand_stays_unreadable(vault: Vault,
     assert vault.replay_erasures(everything=True) == 0
 
 
+def test_erasing_again_removes_what_was_put_back_by_hand(vault: Vault) -> None:
+    sha256 = put(vault, b"plain")
+    path = path_of(vault, sha256, ".key")
+    content = path.read_bytes()
+    vault.erase(sha256)
+    path.write_bytes(content)
+    vault.erase(sha256)
+    assert (path.exists(), vault.erasures.head.line) == (False, 1)
+
+
+def test_a_copy_laid_over_the_vault_brings_nothing_back(vault: Vault, open_it: Open, tmp_path: Path) -> None:
+    sha256 = put(vault, b"plain")
+    copy = FolderStorage(tmp_path / "copy")
+    copy_vault(vault.storage, copy)
+    vault.erase(sha256)
+    copy_vault(copy, vault.storage)
+    assert faults(vault) == [("erased-yet-there", sha256)]
+    assert faults(open_it()) == []
+
+
 def test_erasing_twice_is_erasing_once(vault: Vault) -> None:
     sha256 = put(vault, b"plain")
     vault.erase(sha256, reason="expired")
@@ -344,6 +377,14 @@ def test_sealing_what_is_there_makes_it_new_for_who_removes_the_unnamed(vault: V
     assert remove_unnamed(vault, lambda s: bool(asked.append(s)), older_than_s=3600) == [sha256]
     assert asked == [sha256, sha256]  # asked again while no seal can be finished
     assert put(vault, b"plain") == sha256  # it was no erasure
+
+
+def test_sealing_what_is_there_wraps_it_under_the_newest_key(vault: Vault, open_it: Open) -> None:
+    sha256 = put(vault, b"plain")
+    newer = open_it(FileKeySlot(OTHER_KEY, [KEY]))
+    assert put(newer, b"plain") == sha256
+    assert rewrap_vault(newer) == 1  # the vault's probe only
+    assert b"".join(open_it(OTHER_KEY).open(sha256)) == b"plain"
 
 
 def test_an_old_process_does_not_bring_an_old_key_back(tmp_path: Path, open_it: Open) -> None:

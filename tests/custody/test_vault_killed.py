@@ -146,6 +146,8 @@ def test_a_storage_that_refuses_at_any_point_loses_nothing(vault: Vault, tmp_pat
             full.erase(sha256) if act == "erase" else full.put([plain], limit_bytes=1 << 30)
         except VaultUnavailable:
             storage.left = 10**9
+            blobs, keys = (sum(n.endswith(e) for n in files_of(tmp_path / "vault")) for e in (".blob", ".key"))
+            assert act == "erase" or blobs == keys  # nothing is left lying until the next opening
             full.erase(sha256) if act == "erase" else full.put([plain], limit_bytes=1 << 30)
             assert [*verify_vault(vault)] == []
         else:

@@ -78,7 +78,8 @@ class Sealer:
         self._pending += untrusted
         size = self._chunks.chunk_bytes
         while len(self._pending) > size:  # not >=: what may be the last chunk waits for `finish`
-            self._seal(bytes(self._pending[:size]), is_last=False)
+            with memoryview(self._pending) as pending, pending[:size] as chunk:
+                self._seal(chunk, is_last=False)
             del self._pending[:size]
 
     def finish(self) -> SealedFacts:
@@ -88,7 +89,7 @@ class Sealer:
         size = self._size_bytes
         return SealedFacts(**digests, size_bytes=size, sealed_bytes=sealed_size(size, self._chunks.chunk_bytes))
 
-    def _seal(self, plain: bytes, *, is_last: bool) -> None:
+    def _seal(self, plain: bytes | memoryview, *, is_last: bool) -> None:
         self._write(self._chunks.seal(self._number, plain, is_last=is_last))
         self._number += 1
 
@@ -102,7 +103,7 @@ class _Chunks:
         _, _, _, self.chunk_bytes, self._prefix = _HEADER.unpack(header)
         self._cipher, self._bound = AESGCM(data_key), header + context
 
-    def seal(self, number: int, plain: bytes, *, is_last: bool) -> bytes:
+    def seal(self, number: int, plain: bytes | memoryview, *, is_last: bool) -> bytes:
         return self._cipher.encrypt(self._nonce(number, is_last), plain, self._bound)
 
     def open(self, number: int, sealed: bytes, *, is_last: bool) -> bytes:
