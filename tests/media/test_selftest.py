@@ -167,3 +167,9 @@ def test_no_secret_of_the_environment_is_within_a_decoders_reach(monkeypatch: py
     with Sandbox(LIMITS) as sandbox:
         seen = Path(f"/proc/{sandbox.wall._zygote.pid}/environ").read_bytes()
     assert b"swordfish" not in seen
+
+
+def test_the_versions_tell_the_landlock_that_the_lock_meets() -> None:
+    """What doctor and summary.json show is asked of an unlocked worker, and must be what locks the others."""
+    with Sandbox(LIMITS) as sandbox:
+        assert decoder_versions()["landlock-abi"] == sandbox.versions["landlock-abi"]

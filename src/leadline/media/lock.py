@@ -124,7 +124,7 @@ class Lock:
         self._programs = [_Program.of(assemble_filter(machine, threads=threads)) for threads in (False, True)]
         self._tasks = 0
         self._address_space_bytes = memory_bytes + _mapped_bytes()
-        self.landlock_abi = max(0, _LIBC.syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), _RULESET_VERSION))
+        self.landlock_abi = ask_landlock_abi()
 
     def _restrict_files(self) -> None:
         abi = self.landlock_abi
@@ -162,6 +162,13 @@ class Lock:
     def _prctl(self, option: int, *values: int) -> None:
         if _LIBC.prctl(option, *(*values, 0, 0, 0)[:4]) != 0:
             raise OSError(ctypes.get_errno(), f"prctl {option}")
+
+
+def ask_landlock_abi() -> int:
+    """What the running kernel knows of Landlock: its ABI version, 0 where it is absent or switched off."""
+    if sys.platform != "linux":
+        return 0
+    return max(0, int(_LIBC.syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), _RULESET_VERSION)))
 
 
 def die_with_parent(parent_pid: int) -> None:

@@ -314,7 +314,7 @@ def main(control_fd: int, input_fd: int, output_fd: int) -> None:
 
 
 def versions(zygote: Zygote) -> dict[str, str]:
-    abi = zygote._lock.landlock_abi if zygote._lock else 0
+    abi = zygote._lock.landlock_abi if zygote._lock else lock.ask_landlock_abi()  # of the kernel, not of this zygote
     return {**pictures.versions(), "landlock-abi": str(abi)}
 
 
