@@ -11,7 +11,8 @@ LeadlineError                       what, where, how to mend; `exit_code`, `code
 │   └── UntrustedMediaError         hostile or broken bytes: refused, truncated, too large, undecodable
 ├── ConfigError                     fix the configuration (an option, a folder, a plug-in)
 │   ├── SandboxUnavailable          the kernel cannot isolate decoders: Leadline fails closed
-│   └── KeyUnavailable              a key is absent, open to others, or another one: restore it
+│   ├── KeyUnavailable              a key is absent, open to others, or another one: restore it
+│   └── LawDataError                a file of law data (docs/law.md); `where` names file, line and row
 ├── BankError                       a bank folder
 │   ├── BankNotFound                fix the path
 │   ├── BankCorrupt                 restore it; call someone
@@ -112,6 +113,10 @@ class SandboxUnavailable(ConfigError):
 
 class KeyUnavailable(ConfigError):
     code = "key-unavailable"
+
+
+class LawDataError(ConfigError):
+    code = "law-data"
 
 
 class BankError(LeadlineError):
