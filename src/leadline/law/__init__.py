@@ -1,0 +1,1 @@
+"""Law as cited data: jurisdictions, question schemes, label schemes, mappings between them. Not legal advice."""
