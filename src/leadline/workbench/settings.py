@@ -251,6 +251,8 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "none"  # an invitation, sent to the address, has verified it
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_METHODS = ("password", "mfa")  # a code by mail, a default of newer allauth, proves too little
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # a stranger who asks to reset a password learns of no account
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
 ACCOUNT_SESSION_REMEMBER = False
 # By address only: a limit by account would let a stranger lock its owner out. `accounts.throttle` adds a delay by

@@ -181,3 +181,24 @@ def test_a_closed_account_is_signed_out_at_once(
     actions.deactivate_person(boss, leaver, "left-office")
     assert client.get("/")["Location"].startswith("/account/login/")
     assert not RoleGrant.objects.filter(person=leaver, ended_at__isnull=True).exists()
+
+
+def test_who_signed_in_a_while_ago_proves_it_by_the_password_and_lands_where_they_were_going(
+    make_person: Callable[..., Person], client_of: Callable[..., Client]
+) -> None:
+    boss = make_person("boss", Role.ADMINISTRATOR, password=PASSWORD)
+    client = client_of(boss, signed_in_s_ago=3600)
+    asked = client.get("/people/invite/")["Location"]
+    assert asked == "/account/again/?next=%2Fpeople%2Finvite%2F"
+    assert client.get(asked).status_code == 200
+    answer = client.post(asked, {"password": PASSWORD})
+    assert answer["Location"] == "/people/invite/"
+    assert client.get("/people/invite/").status_code == 200
+
+
+def test_asking_to_reset_a_password_tells_nobody_who_has_an_account(make_person: Callable[..., Person]) -> None:
+    make_person("ada", password=PASSWORD)
+    asked = [Client().post("/account/password/reset/", {"email": f"{name}@example.org"}) for name in ("ada", "nobody")]
+    assert [(answer.status_code, answer.get("Location")) for answer in asked] == [
+        (302, "/account/password/reset/sent/")
+    ] * 2
