@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ FILE_NAME = "manifest.json"
 FORMAT, VERSION = "leadline-bank", 1
 _MAX_BYTES = 4 << 20
 _MAX_NUMBER = 2**53 - 1
+_IDENTITY = re.compile(r"[0-9a-f]{32}")
 
 
 class SegmentFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,9 +37,12 @@ class LogFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     whole_bytes: int
 
 
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The bank at one moment; what its last log gained since is read from there.
 
+    identity      32 hexadecimal digits by chance, given when the bank is made and never changed: two banks of one
+                  name and list version are told apart by it. Of a manifest from before it was there: made of its
+                  name, kind and moment
     list_version  grows by one with each acknowledged change
     next_id       every id below it was given or wished for by order of arrival
     next_file     number of the next segment or log file
@@ -55,6 +61,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     next_file: int
     segments: tuple[SegmentFiles, ...]
     logs: tuple[LogFile, ...]
+    identity: str = ""
 
 
 def is_bank_name(name: str) -> bool:
@@ -85,11 +92,13 @@ def load_manifest(untrusted: bytes, where: str) -> Manifest:
     if (envelope.format, envelope.version, envelope.sha256) != (FORMAT, VERSION, _checksum(manifest)):
         raise _corrupt("manifest damaged: its checksum is wrong", where)
     _check(manifest, where)
-    return manifest
+    return manifest if manifest.identity else msgspec.structs.replace(manifest, identity=_derive_identity(manifest))
 
 
 def save_manifest(folder: Path, manifest: Manifest) -> None:
-    """Replace the manifest in one step, synced with its folder."""
+    """Replace the manifest in one step, synced with its folder. One without an identity is given one: it is new."""
+    if not manifest.identity:
+        manifest = msgspec.structs.replace(manifest, identity=secrets.token_hex(16))
     body: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
@@ -97,6 +106,11 @@ def save_manifest(folder: Path, manifest: Manifest) -> None:
         "bank": manifest,
     }
     replace_file(folder / FILE_NAME, msgspec.json.format(msgspec.json.encode(body), indent=1))
+
+
+def _derive_identity(manifest: Manifest) -> str:
+    said = f"{manifest.name}\0{manifest.kind.value}\0{manifest.created}"
+    return hashlib.sha256(said.encode()).hexdigest()[:32]
 
 
 def _checksum(manifest: Manifest) -> str:
@@ -117,6 +131,7 @@ def _check(manifest: Manifest, where: str) -> None:
         and all(n < manifest.next_file for n in files)
         and 0 <= manifest.radius_bits <= 256
         and 0 <= manifest.quality_floor <= 100
+        and (not manifest.identity or _IDENTITY.fullmatch(manifest.identity))
     )
     if not holds:
         raise _corrupt("manifest contradicts itself", where)
