@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from leadline.domain import Entry, Kind
-from leadline.match import bank as bank_module
+from leadline.match import writing as writing_module
 from leadline.match.bank import Bank
 
 HEADER = "| attack | kills | acknowledged changes | lost | half written | faults found by verify | seconds |"
@@ -28,7 +28,7 @@ BATCH_SIZES = (1, 7, 60)  # the last is larger than the child's log takes, so it
 
 def child(path: Path, name: str, seed: int) -> None:
     """Change the bank for ever; one line a change, said before it is tried and again when it is acknowledged."""
-    bank_module.LOG_ENTRIES = 50
+    writing_module.LOG_ENTRIES = 50
     dice, bank, mine = random.Random(seed), Bank.open(path, kinds={}, lock_timeout_s=60), dict[int, str]()
     for number in range(10**9):
         act = dice.choices(("add", "remove", "update", "merge"), (8, 3, 2, 2))[0]

@@ -9,7 +9,7 @@ import pytest
 
 from leadline.domain import EMPTY_FILE_DIGESTS, Entry, Kind, PdqFamily, Tlp
 from leadline.errors import BankError, BankNotFound, ConfigError, InputError, ListFormatError
-from leadline.match import bank as bank_module
+from leadline.match import writing as writing_module
 from leadline.match.bank import Bank
 
 SETTINGS = {"name": "A", "kind": Kind.ILLEGAL}
@@ -263,8 +263,8 @@ def test_merging_away_the_last_entry_leaves_a_sound_bank(new_bank, draw):
 
 
 def test_a_large_addition_becomes_a_segment_at_once(new_bank, draw, monkeypatch):
-    monkeypatch.setattr(bank_module, "LOG_ENTRIES", 50)
-    monkeypatch.setattr(bank_module, "SPILL_ENTRIES", 1000)
+    monkeypatch.setattr(writing_module, "LOG_ENTRIES", 50)
+    monkeypatch.setattr("leadline.match.bank.SPILL_ENTRIES", 1000)
     bank = new_bank(entries=[draw.entry(note="first")])
     entries = [draw.entry(note=f"n{i}", id=5000 - i if i < 100 else None) for i in range(3500)]
     result = bank.add(iter(entries))

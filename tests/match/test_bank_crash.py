@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -21,8 +22,8 @@ import pytest
 
 from leadline.domain import Entry, Kind
 from leadline.errors import BankError, BankLocked, LeadlineError
-from leadline.match import bank as bank_module
 from leadline.match import build as build_module
+from leadline.match import writing as writing_module
 from leadline.match.bank import Bank
 
 
@@ -54,7 +55,7 @@ def crash_points(monkeypatch, folder: Path, into: Path, action: Callable[[], obj
 
 
 def small_log(monkeypatch) -> None:
-    monkeypatch.setattr(bank_module, "LOG_ENTRIES", 3)
+    monkeypatch.setattr(writing_module, "LOG_ENTRIES", 3)
 
 
 CHANGES = {
@@ -101,9 +102,9 @@ CHILD = """
 import sys
 from pathlib import Path
 from leadline.domain import Entry, Kind
-from leadline.match import bank as bank_module
+from leadline.match import writing as writing_module
 from leadline.match.bank import Bank
-bank_module.LOG_ENTRIES = 30
+writing_module.LOG_ENTRIES = 30
 path, name, rounds = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 bank = Bank.open(path, kinds={})
 for number in range(rounds):
@@ -218,7 +219,7 @@ def test_readers_in_threads_never_see_half_a_change(new_bank):
 def test_a_writer_waits_for_the_lock_and_then_says_so(new_bank, draw):
     bank = new_bank(lock_timeout_s=0.05)
     other = Bank.open(bank.path, lock_timeout_s=0.05, kinds={})
-    with bank._writing(), pytest.raises(BankLocked, match="another writer"):
+    with bank._writer.writing(), pytest.raises(BankLocked, match="another writer"):
         other.add([draw.entry()])
     assert other.add([draw.entry()]).added == 1
 
@@ -230,7 +231,7 @@ def test_a_writer_goes_on_while_a_merge_builds(new_bank, draw, monkeypatch):
 
     def meanwhile(*args, **kwargs):
         monkeypatch.setattr(build_module, "build_index_sections", real)
-        monkeypatch.setattr(bank_module, "LOG_ENTRIES", 3)
+        monkeypatch.setattr(writing_module, "LOG_ENTRIES", 3)
         other.add([draw.entry(note="during")])
         other.add([draw.entry(note="large")] * 4)
         other.remove([2])
@@ -263,9 +264,9 @@ def test_a_full_disk_leaves_the_bank_sound_and_the_error_clear(new_bank, draw, m
     bank = new_bank(entries=[draw.entry(note="n" * 3000)])
     before = state_of(bank.path)
     if way != "log":
-        monkeypatch.setattr(bank_module, "LOG_ENTRIES", 3)
+        monkeypatch.setattr(writing_module, "LOG_ENTRIES", 3)
     if way == "spill":
-        monkeypatch.setattr(bank_module, "SPILL_ENTRIES", 1000)
+        monkeypatch.setattr("leadline.match.bank.SPILL_ENTRIES", 1000)
     entries = [draw.entry(note="x" * 2000) for _ in range(1100 if way == "spill" else 20)]
     with largest_file(3000), pytest.raises(LeadlineError, match=r"not (changed|recorded): File too large") as raised:
         bank.merge() if way == "merge" else bank.add(entries)
@@ -289,3 +290,42 @@ def test_a_folder_that_cannot_be_written_can_be_read(new_bank, draw, monkeypatch
     assert reader.count == 1
     with pytest.raises(BankError, match="cannot be written: Permission denied"):
         reader.remove([1])
+
+
+def test_a_reader_lets_go_of_a_change_whose_sync_failed(new_bank, draw, monkeypatch):
+    """It saw the frame between its writing and the failing sync; the next frame is of the same length."""
+    bank = new_bank(entries=[draw.entry(note="first")])
+    reader = Bank.open(bank.path, kinds={})
+
+    def refuse(*args):
+        reader.refresh()
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(BankError, match="not recorded"):
+        bank.add([draw.entry(note="lost")])
+    monkeypatch.undo()
+    assert [e.note for e in reader.entries()] == ["first", "lost"]
+    bank.add([draw.entry(note="kept")])
+    reader.refresh()
+    assert [e.note for e in reader.entries()] == [e.note for e in bank.entries()] == ["first", "kept"]
+
+
+def synced_folders(monkeypatch) -> list[Path]:
+    """Every folder from now on as it is synced."""
+    found: list[Path] = []
+    real = os.fsync
+
+    def fsync(fd: int) -> None:
+        found.append(Path(os.readlink(f"/proc/self/fd/{fd}")))
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return found
+
+
+def test_a_new_bank_outlives_a_power_cut_with_every_folder_that_was_made_for_it(tmp_path, monkeypatch):
+    synced = synced_folders(monkeypatch)
+    path = tmp_path / "new" / "deep" / "bank"
+    Bank.create(path, name="B", kind=Kind.OTHER)
+    assert {path, path.parent, path.parent.parent, tmp_path} <= set(synced)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from leadline.domain import Entry, Kind, Tlp
 from leadline.errors import BankError, BankLocked, ConfigError
-from leadline.match import bank as bank_module
+from leadline.match import writing as writing_module
 from leadline.match.bank import Bank
 from leadline.match.matcher import Matcher
 
@@ -94,7 +94,7 @@ def test_ids_are_not_given_twice_after_a_change_of_floor(new_bank, draw):
 
 def test_a_large_addition_made_under_the_old_floor_is_refused_and_works_when_sent_again(new_bank, draw, monkeypatch):
     """Its index was made before the floor changed: the one moment in which the two can meet."""
-    monkeypatch.setattr(bank_module, "LOG_ENTRIES", 2)
+    monkeypatch.setattr(writing_module, "LOG_ENTRIES", 2)
     bank = new_bank()
     other = Bank.open(bank.path)
     entries = [draw.entry(quality=30) for _ in range(3)]
@@ -137,9 +137,9 @@ def test_a_kill_half_way_leaves_the_old_bank_whole(new_bank, draw, monkeypatch, 
     child = os.fork()
     if child == 0:
         if at == "publish":
-            monkeypatch.setattr(bank_module, "create_log", die)
+            monkeypatch.setattr(writing_module, "create_log", die)
         else:
-            monkeypatch.setattr(bank_module, "save_manifest", die)
+            monkeypatch.setattr(writing_module, "save_manifest", die)
         bank.set_settings(quality_floor=10)
         os._exit(0)
     _, status = os.waitpid(child, 0)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from leadline.domain import Entry, Kind
-from leadline.match import bank as bank_module
+from leadline.match import writing as writing_module
 from leadline.match.bank import Bank
 from leadline.match.matcher import Matcher
 
@@ -50,7 +50,7 @@ class BankMachine(RuleBasedStateMachine):
 
     @initialize(large=st.integers(1, 6), entries=st.lists(drawn, max_size=12))
     def start(self, large: int, entries: list[Entry]) -> None:
-        self.log_entries, bank_module.LOG_ENTRIES = bank_module.LOG_ENTRIES, large
+        self.log_entries, writing_module.LOG_ENTRIES = writing_module.LOG_ENTRIES, large
         self.folder = Path(tempfile.mkdtemp())
         self.now = 5
         Bank.create(self.folder / "bank", name="B", kind=Kind.ILLEGAL, kinds={})
@@ -61,7 +61,7 @@ class BankMachine(RuleBasedStateMachine):
         self.add(entries)
 
     def teardown(self) -> None:
-        bank_module.LOG_ENTRIES = self.log_entries
+        writing_module.LOG_ENTRIES = self.log_entries
         shutil.rmtree(self.folder)
 
     def open(self, path: Path) -> Bank:
@@ -112,7 +112,7 @@ class BankMachine(RuleBasedStateMachine):
     @rule(entries=st.lists(drawn, min_size=1, max_size=4), share=st.floats(0, 1, exclude_max=True))
     def crash_while_adding(self, entries: list[Entry], share: float) -> None:
         """The machine stops when only a part of the change has reached the disk."""
-        if len(entries) > bank_module.LOG_ENTRIES:
+        if len(entries) > writing_module.LOG_ENTRIES:
             return
         before = self.bank.snapshot.position.offset
         copy = self.folder / f"crash-{len(list(self.folder.iterdir()))}"

@@ -112,3 +112,20 @@ def test_a_full_disk_leaves_the_log_as_it_was(log, monkeypatch, fails):
         append_frame(log, end, Change.ADD, 2, b"b" * 500)
     monkeypatch.undo()
     assert log.read_bytes() == before
+
+
+def test_a_change_that_was_refused_is_not_read_even_where_it_cannot_be_cut_off(log, monkeypatch):
+    """After a failed sync the frame stands whole in memory: without its mark it is a torn end."""
+    end = fill(log, [b"a"])
+
+    def refuse(*args):
+        raise OSError(errno.EIO, "Input/output error")
+
+    for name in ("fsync", "ftruncate"):
+        monkeypatch.setattr(os, name, refuse)
+    with pytest.raises(BankError, match="not recorded"):
+        append_frame(log, end, Change.ADD, 2, b"b" * 500)
+    monkeypatch.undo()
+    read = read_log(log)
+    assert ([f.payload for f in read.frames], read.end) == ([b"a"], end)
+    assert read.torn_bytes > 0

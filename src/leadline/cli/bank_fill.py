@@ -115,6 +115,7 @@ def build_command(
     Exit codes: 0 all added, 1 nothing added, 3 some records refused.
     """
     from leadline.match.bank import Bank
+    from leadline.match.folder import sync_folder
 
     settings, path = load_settings(), Path(out)
     _check_inputs(inputs)
@@ -132,6 +133,7 @@ def build_command(
         if counts.added:
             bank.merge(threads=settings.threads)
             os.rename(folder, path)
+            sync_folder(path.parent)  # else the name could be gone after a power cut
     if not counts.added:
         complain(InputError("no entry was added, so no bank was made", where=out, mend="correct the inputs"))
     return _finish(bank, out, counts, intake, json=json)

@@ -1,7 +1,7 @@
-"""A bank: a folder of fingerprints that is the only truth about them; every writer goes through here.
+"""A bank: a folder of fingerprints that is the only truth about them; the door for readers and writers.
 
-One writer at a time over all processes (a file lock), any number of readers, none of whom ever waits. Matching
-itself is matcher.py's work.
+One writer at a time over all processes (a file lock), any number of readers, none of whom ever waits. How a change
+gets onto the disk is writing.py's work, matching is matcher.py's.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -27,36 +26,24 @@ from leadline.domain import (
     PdqFamily,
     Tlp,
 )
-from leadline.errors import BankError, BankLocked, ConfigError, HashFormatError, InputError, LeadlineError
+from leadline.errors import BankError, ConfigError, HashFormatError, InputError, LeadlineError
 from leadline.match import manifest as manifests
 from leadline.match.admission import MAX_ID, Admission, Refusals, column_sections
 from leadline.match.browse import find_after
-from leadline.match.build import SPILL_ENTRIES, AssignedIds, SegmentDraft, Spills, assign_ids
-from leadline.match.changes import AddResult, add_result, frame_sections, only_existing
-from leadline.match.combine import Part, retired_ids
+from leadline.match.build import SPILL_ENTRIES, AssignedIds, Spills
+from leadline.match.changes import AddResult, frame_sections, only_existing
+from leadline.match.combine import Part
 from leadline.match.fingerprints import FingerprintKind, load_kinds
-from leadline.match.folder import (
-    MERGE_LOCK,
-    WRITE_LOCK,
-    hold_lock,
-    index_name,
-    is_bank_file,
-    log_name,
-    records_name,
-    remove_leftovers,
-    sync_folder,
-)
+from leadline.match.folder import WRITE_LOCK, hold_lock, is_bank_file, log_name, make_folder, remove_leftovers
 from leadline.match.info import BankInfo, describe_bank
-from leadline.match.log import HEADER_BYTES, Change, Frame, append_frame, create_log
-from leadline.match.manifest import LogFile, Manifest, SegmentFiles, save_manifest
+from leadline.match.log import HEADER_BYTES, Change, create_log
+from leadline.match.manifest import LogFile, Manifest, save_manifest
 from leadline.match.merge import MergeResult, is_merge_due
-from leadline.match.records import FAMILY_CODES, I64, KIND_CODES, NO_QUALITY, U8, Records
+from leadline.match.records import FAMILY_CODES, KIND_CODES, NO_QUALITY, U8, Records
 from leadline.match.search import MAX_RADIUS_BITS, Hit, nearest_hits
-from leadline.match.snapshot import Snapshot, load_snapshot, refresh_snapshot, with_frame
-from leadline.match.table import Sections, encode_table
+from leadline.match.snapshot import Snapshot, load_snapshot
 from leadline.match.verify import find_faults
-
-LOG_ENTRIES = 100_000  # more than so many at once become a segment of their own
+from leadline.match.writing import Writer, disk_error
 
 
 class Bank:
@@ -70,11 +57,8 @@ class Bank:
         kinds: Mapping[str, FingerprintKind] | None,
         lock_timeout_s: float,
     ) -> None:
-        self._snapshot, self._clock, self._given_kinds = snapshot, clock, kinds
-        self._lock_timeout_s = lock_timeout_s
-        self._writer_mutex = threading.Lock()  # one thread at a time waits for the file lock
-        self._state_mutex = threading.Lock()  # held briefly: readers never wait for a writer
-        self._cleaned = False
+        self._writer = Writer(snapshot, lock_timeout_s)
+        self._clock, self._given_kinds = clock, kinds
 
     @classmethod
     def create(
@@ -137,37 +121,37 @@ class Bank:
     @property
     def snapshot(self) -> Snapshot:
         """The state readers see: immutable, for matcher, info and verify."""
-        return self._snapshot
+        return self._writer.snapshot
 
     @property
     def path(self) -> Path:
-        return self._snapshot.folder
+        return self.snapshot.folder
 
     @property
     def name(self) -> str:
-        return self._snapshot.manifest.name
+        return self.snapshot.manifest.name
 
     @property
     def kind(self) -> Kind:
-        return self._snapshot.manifest.kind
+        return self.snapshot.manifest.kind
 
     @property
     def radius_bits(self) -> int:
-        return self._snapshot.manifest.radius_bits
+        return self.snapshot.manifest.radius_bits
 
     @property
     def quality_floor(self) -> int:
-        return self._snapshot.manifest.quality_floor
+        return self.snapshot.manifest.quality_floor
 
     @property
     def list_version(self) -> int:
         """Grows by one with each acknowledged change."""
-        return self._snapshot.list_version
+        return self.snapshot.list_version
 
     @property
     def count(self) -> int:
         """Entries that are not removed."""
-        return self._snapshot.alive_count
+        return self.snapshot.alive_count
 
     @cached_property
     def kinds(self) -> Mapping[str, FingerprintKind]:
@@ -179,10 +163,7 @@ class Bank:
 
     def refresh(self) -> bool:
         """Pick up what others changed; True where something did. Two stats where nothing did."""
-        with self._state_mutex:
-            before = self._snapshot
-            self._snapshot = refresh_snapshot(before)
-            return self._snapshot is not before
+        return self._writer.refresh()
 
     def add(self, entries: Iterable[Entry | LeadlineError], *, threads: int = 1) -> AddResult:
         """Add entries; all of them are synced, and match, when this returns, or none is there.
@@ -202,9 +183,9 @@ class Bank:
                     spills.put(admission.take())
             last = admission.take()
             parts = [*spills.parts(), Part(last)] if last.count else spills.parts()
-            return self._add_parts(parts, refusals, threads)
+            return self._writer.add_parts(parts, refusals, threads)
         except OSError as error:
-            raise _disk_error(error, self.path) from error
+            raise disk_error(error, self.path) from error
         finally:
             spills.discard()
 
@@ -245,30 +226,30 @@ class Bank:
         wished = np.zeros(count, np.int64) if first_id is None else np.arange(first_id, first_id + count)
         sections |= {"ids": wished, f"print.pdq.{PDQ_BYTES}": hashes}
         try:
-            return self._add_parts([Part(Records(sections, "new entries"))], Refusals(), threads)
+            return self._writer.add_parts([Part(Records(sections, "new entries"))], Refusals(), threads)
         except OSError as error:
-            raise _disk_error(error, self.path) from error
+            raise disk_error(error, self.path) from error
 
     def update(self, entries: Iterable[Entry]) -> AddResult:
         """Replace entries by id: each must name an entry that is there, else it is refused. One change."""
         refusals = Refusals()
-        with self._writing():
+        with self._writer.writing():
             admission = Admission(self.kinds, refusals, self.now())
-            for entry in only_existing(self._snapshot, list(entries)):
+            for entry in only_existing(self.snapshot, list(entries)):
                 admission.offer(entry)
             records = admission.take()
             if records.count:
-                unchanged = AssignedIds(records.ids, np.empty(0, np.int64), self._snapshot.next_id)
-                self._append(Change.REPLACE, frame_sections(records, unchanged))
+                unchanged = AssignedIds(records.ids, np.empty(0, np.int64), self.snapshot.next_id)
+                self._writer.append(Change.REPLACE, frame_sections(records, unchanged))
         return AddResult(records.ids.tolist(), records.count, refusals.kept, refusals.count)
 
     def remove(self, ids: Iterable[int]) -> int:
         """Remove entries at once; returns how many were there. Unknown ids are passed over."""
         wanted = np.unique(np.fromiter((i for i in ids if 0 < i <= MAX_ID), np.int64))
-        with self._writing():
-            alive = wanted[self._snapshot.holds(wanted)]
+        with self._writer.writing():
+            alive = wanted[self.snapshot.holds(wanted)]
             if len(alive):
-                self._append(Change.REMOVE, {"ids": alive})
+                self._writer.append(Change.REMOVE, {"ids": alive})
         return len(alive)
 
     def set_settings(
@@ -292,60 +273,33 @@ class Bank:
             "kind": kind, "tlp": tlp, "radius_bits": radius_bits, "quality_floor": quality_floor, "source": source,
             "licence": licence,
         }  # fmt: skip
-        with hold_lock(self.path, MERGE_LOCK, self._lock_timeout_s), self._writing():
-            before = self._snapshot.manifest
+        with self._writer.merging(), self._writer.writing():
+            before = self.snapshot.manifest
             wanted = msgspec.structs.replace(before, **{k: v for k, v in given.items() if v is not None})
             if wanted == before:
                 return False
             _check_settings(wanted.name, wanted.radius_bits, wanted.quality_floor)
             try:
-                self._apply_settings(wanted, threads)
+                self._writer.apply_settings(wanted, threads)
             except OSError as error:
-                raise _disk_error(error, self.path) from error
+                raise disk_error(error, self.path) from error
         return True
-
-    def _apply_settings(self, wanted: Manifest, threads: int) -> None:
-        """The locks of merge and writing are held, so nothing comes in between."""
-        segments = wanted.segments
-        next_file, draft = wanted.next_file, None
-        if segments and wanted.quality_floor != self.quality_floor:
-            parts = [Part(table.records, table.keep) for table in self._snapshot.tables]
-            draft = SegmentDraft(self.path, parts, wanted.quality_floor, threads)
-        try:
-            logs = _logs_as_of(self._snapshot)
-            if draft is not None:
-                segments = (draft.publish(next_file, draft.wished_ids, retired_ids(parts, draft.wished_ids)),)
-                create_log(self.path / log_name(next_file + 1))  # what the old ones held is in the segment
-                logs, next_file = (LogFile(next_file + 1, HEADER_BYTES),), next_file + 2
-            changed = msgspec.structs.replace(
-                wanted,
-                segments=segments,
-                logs=logs,
-                list_version=self.list_version + 1,
-                next_id=self._snapshot.next_id,
-                next_file=next_file,
-            )
-            self._replace_manifest(changed)
-        finally:
-            if draft is not None:
-                draft.discard()
-        self._remove_leftovers()
 
     def merge(self, *, threads: int = 1) -> MergeResult:
         """Put log and segments into one segment. Readers are never disturbed; writers wait only for two moments.
 
         BankLocked where another merge is at work.
         """
-        with hold_lock(self.path, MERGE_LOCK, self._lock_timeout_s):
+        with self._writer.merging():
             try:
-                return self._merge(threads)
+                return self._writer.merge(threads)
             except OSError as error:
-                raise _disk_error(error, self.path) from error
+                raise disk_error(error, self.path) from error
 
     @property
     def is_merge_due(self) -> bool:
         """Whether recent changes weigh enough to be merged (see `match/merge.py`)."""
-        return is_merge_due(self._snapshot)
+        return is_merge_due(self.snapshot)
 
     def merge_in_background(self, *, threads: int = 1) -> threading.Thread | None:
         """Start a merge in a thread where one is due; None where not. For processes that live long."""
@@ -355,24 +309,30 @@ class Bank:
         thread.start()
         return thread
 
+    def _merge_quietly(self, threads: int) -> None:
+        try:
+            self.merge(threads=threads)
+        except LeadlineError:
+            return  # the bank is as it was: a later merge will do it, and `add` never depends on one
+
     def verify(self) -> list[str]:
         """Every checksum and invariant, as sentences; [] where the bank is sound. Reads the whole bank."""
         self.refresh()
-        return find_faults(self._snapshot)
+        return find_faults(self.snapshot)
 
     def entries(self) -> Iterator[Entry]:
         """All entries that are not removed, in the order they came (after a merge; recent ones last)."""
-        for table in self._snapshot.tables:
+        for table in self.snapshot.tables:
             yield from table.records.entries(table.alive_rows())
 
     def entries_after(self, entry_id: int, limit: int) -> list[Entry]:
         """At most `limit` entries with greater ids, by id: one page of a long list, whatever its length."""
-        return find_after(self._snapshot, entry_id, limit)
+        return find_after(self.snapshot, entry_id, limit)
 
     def get(self, entry_id: int) -> Entry:
         """One entry. BankError where there is none of that id."""
         wanted = np.array([entry_id if 0 < entry_id <= MAX_ID else 0], np.int64)
-        for table in self._snapshot.tables:
+        for table in self.snapshot.tables:
             row = int(table.records.find_rows(wanted)[0])
             if row >= 0 and (table.dead is None or not table.dead[row]):
                 return table.records.entry(row)
@@ -380,138 +340,13 @@ class Bank:
 
     def info(self) -> BankInfo:
         """Counts, sizes and settings; see BankInfo."""
-        return describe_bank(self._snapshot, self.kinds, self.now())
+        return describe_bank(self.snapshot, self.kinds, self.now())
 
     def find_pdq(
         self, hashes: U8 | list[bytes], radius_bits: int, *, threads: int = 1, limit: int = 100
     ) -> list[list[Hit]]:
         """Per query the nearest entries, at most `limit`; false-positive entries within their own radius."""
-        return nearest_hits(self._snapshot, hashes, radius_bits, self.now(), threads=threads, limit=limit)
-
-    def _add_parts(self, parts: Sequence[Part], refusals: Refusals, threads: int) -> AddResult:
-        count = sum(part.count for part in parts)
-        if count == 0:
-            return AddResult(refused=refusals.kept, refused_count=refusals.count)
-        if count <= LOG_ENTRIES and len(parts) == 1:
-            wished = parts[0].records.ids
-            with self._writing():
-                assigned = self._assign(wished)
-                self._append(Change.ADD, frame_sections(parts[0].records, assigned))
-        else:
-            draft = SegmentDraft(self.path, parts, self.quality_floor, threads)
-            try:
-                wished, assigned = draft.wished_ids, self._publish(draft)
-            finally:
-                draft.discard()
-        return add_result(wished, assigned, refusals)
-
-    def _assign(self, wished: I64) -> AssignedIds:
-        return assign_ids(wished, self._snapshot.has_used, self._snapshot.next_id)
-
-    def _append(self, change: Change, sections: Sections) -> None:
-        """One change at the end of the log, synced, then seen by this Bank; the lock is held."""
-        before, payload = self._snapshot, encode_table(sections)
-        sequence = before.list_version + 1
-        position = append_frame(before.log_path, before.position, change, sequence, payload)
-        with self._state_mutex:
-            self._snapshot = with_frame(before, Frame(change, sequence, payload), position)
-
-    def _publish(self, draft: SegmentDraft) -> AssignedIds:
-        with self._writing():
-            assigned = self._assign(draft.wished_ids)
-            before = self._snapshot
-            if before.manifest.quality_floor != draft.quality_floor:
-                raise BankLocked("its settings changed meanwhile", where=str(self.path), mend="add it again")
-            files = draft.publish(before.manifest.next_file, assigned.ids, np.empty(0, np.int64))
-            manifest = msgspec.structs.replace(
-                before.manifest,
-                segments=(*before.manifest.segments, files),
-                logs=_logs_as_of(before),
-                list_version=before.list_version + 1,
-                next_id=assigned.next_id,
-                next_file=files.number + 1,
-            )
-            self._replace_manifest(manifest)
-        return assigned
-
-    def _merge(self, threads: int) -> MergeResult:
-        with self._writing():
-            before = self._snapshot
-            if len(before.tables) == len(before.stored) <= 1 and not any(t.dead_count for t in before.tables):
-                return MergeResult(False, before.alive_count, len(before.stored), len(before.stored))
-            self._rotate_log()
-            before = self._snapshot
-        parts = [Part(table.records, table.keep) for table in before.tables]
-        draft = SegmentDraft(self.path, parts, self.quality_floor, threads)
-        try:
-            with self._writing():
-                files = self._swap(before, draft, parts)
-        finally:
-            draft.discard()
-        return MergeResult(True, files.entries, len(before.stored), 1)
-
-    def _rotate_log(self) -> None:
-        """Later changes go to a new log, so that those before it can be merged while writers go on."""
-        before = self._snapshot
-        number = before.manifest.next_file
-        create_log(self.path / log_name(number))
-        sync_folder(self.path)
-        manifest = msgspec.structs.replace(
-            before.manifest,
-            logs=(*_logs_as_of(before), LogFile(number, HEADER_BYTES)),
-            list_version=before.list_version,
-            next_id=before.next_id,
-            next_file=number + 1,
-        )
-        self._replace_manifest(manifest)
-
-    def _swap(self, merged: Snapshot, draft: SegmentDraft, parts: Sequence[Part]) -> SegmentFiles:
-        now = self._snapshot
-        files = draft.publish(now.manifest.next_file, draft.wished_ids, retired_ids(parts, draft.wished_ids))
-        old_segments = {s.number for s in merged.manifest.segments}
-        old_logs = {log.number for log in merged.manifest.logs[:-1]}
-        manifest = msgspec.structs.replace(
-            now.manifest,
-            segments=(files, *(s for s in now.manifest.segments if s.number not in old_segments)),
-            logs=tuple(log for log in _logs_as_of(now) if log.number not in old_logs),
-            list_version=now.list_version,
-            next_id=now.next_id,
-            next_file=files.number + 1,
-        )
-        self._replace_manifest(manifest)
-        self._remove_leftovers()
-        return files
-
-    def _merge_quietly(self, threads: int) -> None:
-        try:
-            self.merge(threads=threads)
-        except LeadlineError:
-            return  # the bank is as it was: a later merge will do it, and `add` never depends on one
-
-    def _replace_manifest(self, manifest: Manifest) -> None:
-        sync_folder(self.path)
-        save_manifest(self.path, manifest)
-        with self._state_mutex:
-            self._snapshot = load_snapshot(self.path, self._snapshot)
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """The right to write, with the newest state loaded."""
-        with self._writer_mutex, hold_lock(self.path, WRITE_LOCK, self._lock_timeout_s):
-            self.refresh()
-            if not self._cleaned:
-                self._remove_leftovers()
-            self._cleaned = False  # stays so when this write fails half-way
-            yield
-            self._cleaned = True
-
-    def _remove_leftovers(self) -> None:
-        manifest = self._snapshot.manifest
-        wanted = {log_name(log.number) for log in manifest.logs}
-        for files in manifest.segments:
-            wanted |= {records_name(files.number), index_name(files.number)}
-        remove_leftovers(self.path, wanted)
-
+        return nearest_hits(self.snapshot, hashes, radius_bits, self.now(), threads=threads, limit=limit)
 
 def _check_settings(name: str, radius_bits: int, quality_floor: int) -> None:
     if not manifests.is_bank_name(name):
@@ -524,18 +359,9 @@ def _check_settings(name: str, radius_bits: int, quality_floor: int) -> None:
 
 def _make_folder(path: Path) -> None:
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         strangers = [n for n in os.listdir(path) if n != manifests.FILE_NAME and not is_bank_file(n)]
     except OSError as error:
         raise BankError(f"no bank can be made there: {error.strerror}", where=str(path)) from error
     if strangers:
         raise BankError("the folder holds other things", where=str(path), mend="give a new folder")
-
-
-def _logs_as_of(snapshot: Snapshot) -> tuple[LogFile, ...]:
-    *earlier, last = snapshot.manifest.logs
-    return (*earlier, LogFile(last.number, snapshot.position.offset))
-
-
-def _disk_error(error: OSError, path: Path) -> BankError:
-    return BankError(f"the bank was not changed: {error.strerror}", where=str(path), mend="free disk space, retry")

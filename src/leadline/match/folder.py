@@ -41,6 +41,14 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it that are missing; each is synced into its parent, to outlive a power cut."""
+    missing = [place for place in (path, *path.parents) if not place.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for place in missing:
+        sync_folder(place.parent)
+
+
 def replace_file(path: Path, data: bytes) -> None:
     """Put `data` in the place of a file so that readers and crashes see the old or the new whole."""
     temporary = TemporaryFile(path.parent)

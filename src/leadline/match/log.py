@@ -39,10 +39,12 @@ class Frame(NamedTuple):
 
 
 class Position(NamedTuple):
-    """The end of the last whole frame, and that frame's checksum: what the next frame must name."""
+    """The end of the last whole frame, that frame's checksum (the next frame must name it), and where it begins (0: no
+    frame yet)."""
 
     offset: int
     crc: int
+    begins: int = 0
 
 
 START = Position(HEADER_BYTES, zlib.crc32(_LOG_HEADER))
@@ -70,16 +72,29 @@ def read_log(path: Path, start: Position = START) -> LogRead:
         file.seek(start.offset)
         untrusted = file.read()
     frames: list[Frame] = []
-    at, crc = 0, start.crc
+    at, crc, begins = 0, start.crc, start.begins
     while (found := _frame_at(untrusted, at)) is not None:
         frame, previous, own, length = found
         if previous != crc:
             raise _damaged(path, start.offset + at)
         frames.append(frame)
-        at, crc = at + length, own
+        begins, at, crc = start.offset + at, at + length, own
     if _whole_frame_after(untrusted, at):
         raise _damaged(path, start.offset + at)
-    return LogRead(frames, Position(start.offset + at, crc), len(untrusted) - at)
+    return LogRead(frames, Position(start.offset + at, crc, begins), len(untrusted) - at)
+
+
+def ends_still(path: Path, end: Position) -> bool:
+    """Whether the frame that ends at `end` is still the one that was read.
+
+    One whose sync failed is cut off again, and the next one may be of the same length.
+    """
+    if not end.begins:
+        return True
+    with path.open("rb", buffering=0) as file:
+        file.seek(end.begins)
+        head = file.read(_FRAME.size)
+    return head.startswith(_MAGIC) and head[-4:] == end.crc.to_bytes(4, "little")
 
 
 def append_frame(path: Path, end: Position, change: Change, sequence: int, payload: bytes) -> Position:
@@ -96,7 +111,11 @@ def append_frame(path: Path, end: Position, change: Change, sequence: int, paylo
             write_fully(fd, frame, end.offset)
             os.fsync(fd)
         except OSError as error:
-            with contextlib.suppress(OSError):  # else it stays as a torn end, which nobody reads
+            # What was refused must not be read. The frame may be whole in memory, so that without its mark it is a torn
+            # end, also where it cannot be cut off.
+            with contextlib.suppress(OSError):
+                write_fully(fd, bytes(len(_MAGIC)), end.offset)
+            with contextlib.suppress(OSError):
                 os.ftruncate(fd, end.offset)
             raise BankError(
                 f"the change was not recorded: {error.strerror}", where=str(path), mend="free disk space, retry"
@@ -117,7 +136,7 @@ def _pack_frame(end: Position, change: Change, sequence: int, payload: bytes) ->
     header = _FRAME.pack(_MAGIC, change, sequence, len(payload), end.crc, 0)
     crc = zlib.crc32(padded, zlib.crc32(header[:-4]))
     frame = header[:-4] + crc.to_bytes(4, "little") + padded
-    return frame, Position(end.offset + len(frame), crc)
+    return frame, Position(end.offset + len(frame), crc, end.offset)
 
 
 def _frame_at(untrusted: bytes, at: int) -> tuple[Frame, int, int, int] | None:
