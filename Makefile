@@ -33,7 +33,7 @@ setup: .venv/.tools ## .venv with Leadline, its compiled kernel and the tools of
 
 .venv-bench/.ready: $(SOURCES)
 	@$(PYTHON) -m venv .venv-bench
-	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[oracle,bench]'
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[workbench,oracle,bench]'
 	@touch $@
 
 check: .venv/.tools ## types, lint, import rules
