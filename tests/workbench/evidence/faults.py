@@ -18,6 +18,7 @@ from tests.workbench.evidence.conftest import draw_png
 
 from leadline.workbench import receiving
 from leadline.workbench.evidence import actions, tasks
+from leadline.workbench.evidence.acts import arrival, telling
 from leadline.workbench.evidence.models import Asset, Exhibit
 from leadline.workbench.journal import actions as journal
 
@@ -41,10 +42,10 @@ def die_after(module: Any, name: str, calls: int = 1) -> None:
 
 
 POINTS: dict[str, Callable[[], None]] = {
-    "row": lambda: die_after(actions, "_row_of"),
-    "matches": lambda: die_after(actions, "_apply"),
-    "line": lambda: die_after(actions, "record"),
-    "last-line": lambda: die_after(actions, "record", 2),
+    "row": lambda: die_after(arrival, "_row_of"),
+    "matches": lambda: die_after(arrival, "apply_answer"),
+    "line": lambda: die_after(telling, "record"),
+    "last-line": lambda: die_after(telling, "record", 2),
     "hash": lambda: die_after(journal, "hash_event"),
     "piece": lambda: die_after(receiving.Received, "feed"),
     "sealed": lambda: die_after(receiving.Received, "keep"),

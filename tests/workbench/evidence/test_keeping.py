@@ -16,6 +16,7 @@ from leadline.errors import AssetErased, AssetRefused, KeyUnavailable, NotAllowe
 from leadline.workbench import sealing
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.evidence import actions, tasks
+from leadline.workbench.evidence.acts import telling
 from leadline.workbench.evidence.models import Asset, AssetState, MediaMode
 from leadline.workbench.journal.models import Line
 
@@ -147,7 +148,7 @@ def test_ending_a_hold_needs_a_senior_who_signed_in_lately(
 def test_an_erasure_that_was_stopped_half_way_is_done_again(keeping: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     asset = take(draw_png(1))
     with monkeypatch.context() as patch:
-        patch.setattr(actions, "record", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt()))
+        patch.setattr(telling, "record", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             actions.erase_expired(timezone.now() + LATER)
     asset.refresh_from_db()

@@ -1,0 +1,1 @@
+"""Acts of evidence, one module a noun. Everybody else comes through `actions`."""

@@ -1,0 +1,168 @@
+"""A file arrives: fingerprinted, matched, and sealed or let go as the office has decided; and that decision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from leadline.domain import Fingerprints, Verdict
+from leadline.errors import ConfigError, InputError, NotAllowed
+from leadline.match.matcher import MatchAnswer, Matcher
+from leadline.scan.hashing import FileFacts
+from leadline.workbench import matching, sealing
+from leadline.workbench.accounts.actions import set_office_setting
+from leadline.workbench.accounts.models import Person
+from leadline.workbench.banks.access import all_banks
+from leadline.workbench.evidence import access
+from leadline.workbench.evidence.acts.matches import apply_answer, note_bank_gone
+from leadline.workbench.evidence.acts.telling import said_of, tell
+from leadline.workbench.evidence.models import Asset, AssetState, AssetView, BankSeen, MediaMode
+from leadline.workbench.journal.actions import SYSTEM
+from leadline.workbench.receiving import Received, receive
+
+_NAME_MAX = 1000
+
+
+@transaction.atomic
+def set_media_mode(by: Person, mode: MediaMode, legal_basis: str, *, retention_days: int | None = None) -> None:
+    """What happens to bytes from now on; what is kept already keeps its term. Needs a legal basis in words."""
+    if not legal_basis.strip():
+        raise InputError("no legal basis", where="media mode", mend="say which law or agreement allows it")
+    if mode is MediaMode.KEEP and not sealing.is_key_there():
+        raise ConfigError("without the instance key nothing can be kept", mend="see docs/operate.md, Keys")
+    set_office_setting(by, access.MEDIA_MODE, mode.value, legal_basis)
+    if retention_days is not None:
+        set_office_setting(by, access.RETENTION_DAYS, str(retention_days), legal_basis)
+
+
+def take_in(content: matching.Readable | bytes | Received, *, actor: str, source: str, name: str = "") -> Asset:
+    """Fingerprint, match and, where the office keeps media, seal one file. The same file again is the same asset.
+
+    NotAllowed where the office takes no files; SandboxUnavailable, OSError (disk full) and DatabaseError leave nothing
+    acknowledged. Before it returns everything that the answer promises is on the disk.
+    """
+    mode = access.media_mode()
+    if mode is MediaMode.REFUSE:
+        if isinstance(content, Received):
+            content.discard()
+        raise NotAllowed("this office takes no files", code="media-refused", mend="send its hash or its address")
+    received = content if isinstance(content, Received) else receive(content, keep=mode is MediaMode.KEEP)
+    try:
+        facts = matching.fingerprint(received.reading, Matcher(all_banks()))
+        while True:
+            banks = all_banks()
+            versions = {bank.name: bank.list_version for bank in banks}
+            answer = Matcher(banks).match([facts.fingerprints])[0]
+            if (asset := _store(received, facts, answer, versions, actor, source, name)) is not None:
+                return asset
+    finally:
+        received.discard()
+
+
+def _store(
+    received: Received,
+    facts: FileFacts,
+    answer: MatchAnswer,
+    versions: dict[str, int],
+    actor: str,
+    source: str,
+    name: str,
+) -> Asset | None:
+    """Row, matches, seal and journal lines at once; None where a bank has moved on since it was asked."""
+    with transaction.atomic():
+        if _has_moved_on(versions):
+            return None
+        sha256 = facts.fingerprints.exact["sha256"].hex()
+        asset, is_new = _row_of(sha256, facts, source, name)
+        if is_new:
+            _add_views(asset, facts.fingerprints)
+        apply_answer(asset, answer, error=asset.fault)
+        will_keep = received.is_sealing and _may_be_sealed(asset)
+        if will_keep:
+            received.keep()
+            asset.state = AssetState.KEPT.value
+            asset.retain_until = access.retain_until(asset.received_at if is_new else timezone.now())
+        asset.save()
+        _tell_arrival(asset, is_new, will_keep, actor, source)
+    return asset
+
+
+def _may_be_sealed(asset: Asset) -> bool:
+    """Asked once more, for the office may have decided while the file came in. What was erased stays so."""
+    if asset.state != AssetState.DISCARDED or sealing.is_erased(asset.sha256):
+        return False
+    return access.media_mode() is MediaMode.KEEP
+
+
+def _has_moved_on(versions: dict[str, int]) -> bool:
+    """Whether a change of a list was announced after we asked it: then whoever announced may have passed us over."""
+    moved = False
+    for seen in BankSeen.objects.select_for_update():
+        if seen.bank not in versions and seen.announced >= 0:
+            note_bank_gone(seen.bank)  # it cannot be read now: when it can, it is matched from the beginning
+        moved = moved or seen.announced > versions.get(seen.bank, seen.announced)
+    return moved
+
+
+def _row_of(sha256: str, facts: FileFacts, source: str, name: str) -> tuple[Asset, bool]:
+    if (known := Asset.objects.select_for_update().filter(sha256=sha256).first()) is not None:
+        return known, False
+    first = facts.fingerprints.views[0] if facts.fingerprints.views else None
+    asset = Asset(
+        sha256=sha256,
+        sha1=facts.fingerprints.exact["sha1"].hex(),
+        md5=facts.fingerprints.exact["md5"].hex(),
+        size_bytes=facts.size_bytes,
+        mime=facts.mime[:80],
+        width=facts.width,
+        height=facts.height,
+        frames=facts.frames,
+        pdq=first.pdq[0].hex() if first and first.pdq else "",
+        quality=first.quality if first else None,
+        partial=facts.partial,
+        fault=facts.error.code if facts.error else "",
+        state=AssetState.DISCARDED.value,
+        source=source,
+        received_at=timezone.now(),
+    )
+    if name:
+        asset.name_sealed = sealing.seal(name[:_NAME_MAX], f"asset-name:{asset.id}")
+    try:
+        with transaction.atomic():
+            asset.save(force_insert=True)
+    except IntegrityError:  # the same file, a moment earlier, by another process
+        return Asset.objects.select_for_update().get(sha256=sha256), False
+    return asset, True
+
+
+def _add_views(asset: Asset, prints: Fingerprints) -> None:
+    AssetView.objects.bulk_create(
+        AssetView(
+            asset=asset,
+            view=view.view,
+            family=view.family.value,
+            quality=view.quality,
+            width=view.width,
+            height=view.height,
+            pdq=b"".join(view.pdq),
+            others={name: value.hex() for name, value in view.others.items()},
+        )
+        for view in prints.views
+        if view.pdq
+    )
+
+
+def _tell_arrival(asset: Asset, is_new: bool, was_sealed: bool, actor: str, source: str) -> None:
+    said: dict[str, Any] = {"sha256": asset.sha256, "again": not is_new, "size_bytes": asset.size_bytes}
+    tell("asset.received", asset, actor, reason=source, details=said)
+    if was_sealed:
+        tell("asset.sealed", asset, actor, details={"retain_days": access.retention_days()})
+    elif asset.state == AssetState.DISCARDED:
+        tell("asset.discarded", asset, actor, reason=MediaMode.HASH_AND_DISCARD.value)
+    elif asset.state == AssetState.ERASED:
+        tell("asset.discarded", asset, actor, reason="erased-before")
+    if is_new and asset.verdict != Verdict.UNKNOWN.value and asset.inferred_kind:
+        live = asset.matches.filter(withdrawn_at__isnull=True)
+        tell("asset.matched", asset, SYSTEM, reason="arrival", details=said_of(asset, live))

@@ -1,0 +1,34 @@
+"""How evidence speaks in the journal: ids and codes, never a name of a file or a bank's free text."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from leadline.workbench.evidence.models import Asset, AssetMatch
+from leadline.workbench.journal.actions import record
+
+_KEPT_DETAILS = 20  # banks and entries named in one line of the journal
+_SAFE_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
+
+
+def bank_code(name: str) -> str:
+    """A bank in the journal, where no free text may stand: its name where that is a plain one, else a hash of it."""
+    return name if _SAFE_ID.fullmatch(name) else f"bank:{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+def said_of(asset: Asset, rows: Iterable[AssetMatch]) -> dict[str, Any]:
+    named = list(rows)[:_KEPT_DETAILS]
+    return {
+        "verdict": asset.verdict,
+        "kind": asset.inferred_kind or "none",
+        "banks": [bank_code(row.bank) for row in named],
+        "entries": [row.entry for row in named],
+        "inferred": True,
+    }
+
+
+def tell(act: str, asset: Asset, actor: str, *, reason: str = "none", details: dict[str, Any] | None = None) -> None:
+    record(act, actor=actor, object_kind="asset", object_id=str(asset.id), reason=reason, details=details)

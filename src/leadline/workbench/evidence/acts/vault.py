@@ -1,0 +1,96 @@
+"""The vault and the chain as a whole: anchors, checks, a new key, backups and what a restored one lacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from leadline.custody.keys import rotate_key as make_new_key
+from leadline.custody.upkeep import rewrap_vault, verify_vault
+from leadline.workbench import sealing
+from leadline.workbench.evidence.acts.telling import tell
+from leadline.workbench.evidence.models import Asset, AssetState, WrappedSecret
+from leadline.workbench.journal.actions import SYSTEM, record
+from leadline.workbench.journal.models import Anchor
+
+
+@transaction.atomic
+def note_anchor(line: int, head: str, statement: str) -> Anchor:
+    anchor = Anchor.objects.create(line=line, head=head, statement=statement)
+    record("chain.anchored", actor=SYSTEM, object_kind="line", object_id=str(line), details={"head": head})
+    return anchor
+
+
+def note_anchor_left(anchor: Anchor, way: str) -> None:
+    anchor.left_by = [*anchor.left_by, way]
+    anchor.save(update_fields=["left_by"])
+
+
+def note_stamp(anchor: Anchor, url: str, token: str) -> None:
+    anchor.stamps = [*anchor.stamps, {"url": url, "token": token}]
+    anchor.save(update_fields=["stamps"])
+
+
+@dataclass(frozen=True, slots=True)
+class VaultCheck:
+    """faults: sentences with ids. unrecorded: sealed files that no asset names (a stop left them; swept later)."""
+
+    files: int
+    unrecorded: int
+    faults: tuple[str, ...]
+
+
+def check_vault() -> VaultCheck:
+    """Read every sealed file again, and hold what is there against what the office says it keeps."""
+    vault = sealing.open_vault()
+    faults = [str(fault) for fault in verify_vault(vault)]
+    there = set(vault.addresses())
+    kept = set(Asset.objects.filter(state=AssetState.KEPT.value).values_list("sha256", flat=True))
+    faults += [f"kept, and not in the vault: {sha256}" for sha256 in sorted(kept - there)]
+    return VaultCheck(len(there), len(there - kept), tuple(faults))
+
+
+def rotate_key() -> dict[str, int]:
+    """A new key, and everything wrapped under it: files, secrets, sealed fields of every row.
+
+    While a key of before still lies beside the present one, no other is made: what was stopped is finished.
+    """
+    if not sealing.has_older_keys():
+        make_new_key(settings.LEADLINE_KEY_FILE)
+    sealing.forget()
+    done = {"files": rewrap_vault(sealing.open_vault()), "secrets": 0, "fields": sealing.rewrap_fields()}
+    for kept in WrappedSecret.objects.all():
+        fresh = sealing.rewrap_secret(kept.purpose, bytes(kept.wrapped))
+        done["secrets"] += WrappedSecret.objects.filter(pk=kept.pk).update(wrapped=fresh)
+    with transaction.atomic():
+        record("key.rotated", actor=SYSTEM, object_kind="key", object_id=sealing.key_slot().key_id, details=done)
+    return done
+
+
+@transaction.atomic
+def note_backup(name: str) -> None:
+    record("office.backed-up", actor=SYSTEM, object_kind="backup", object_id=name)
+
+
+def note_restored(name: str, line: int, head: str, replaced: tuple[int, str] | None) -> int:
+    """After the copy is in place: erase again what was erased since it was made, and say which lines are missing.
+
+    The gap cannot be mended, only told: lines after `line` stand in anchors and in what was moved aside, if anywhere.
+    """
+    erased = sealing.replay_erasures()
+    with transaction.atomic():
+        kept = Asset.objects.select_for_update().filter(state=AssetState.KEPT.value)
+        gone = [asset for asset in kept.iterator() if sealing.is_erased(asset.sha256)]
+        for asset in gone:
+            asset.state, asset.erased_at, asset.name_sealed = AssetState.ERASED.value, timezone.now(), None
+            asset.save(update_fields=["state", "erased_at", "name_sealed"])
+            tell("asset.erased", asset, SYSTEM, reason="erased-before-restore")
+        details: dict[str, Any] = {"line": line, "head": head, "erased": len(gone)}
+        if replaced is not None:
+            details |= {"replaced_line": replaced[0], "replaced_head": replaced[1]}
+        record("office.restored", actor=SYSTEM, object_kind="backup", object_id=name, details=details)
+    return max(erased, len(gone))
