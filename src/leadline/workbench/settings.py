@@ -94,7 +94,8 @@ def _database() -> dict[str, Any]:
             "timeout": 20,
             # secure_delete: what a row no longer holds is overwritten, also sealed fields whose term is over.
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
-            "PRAGMA secure_delete=ON;",
+            # recursive_triggers: REPLACE fires the DELETE triggers of append-only tables.
+            "PRAGMA secure_delete=ON; PRAGMA recursive_triggers=ON;",
         }
         name = LEADLINE_HOME / "leadline.sqlite3"
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": options}
@@ -133,6 +134,17 @@ def _secret() -> str:
             pass
         fresh.unlink()
         return path.read_text(encoding="ascii")
+
+
+def _secret_in(name: str) -> str:
+    """What the file that a setting names holds."""
+    try:
+        text = Path(_read(name)).read_text(encoding="utf-8").strip() if _read(name) else ""
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    if not text:
+        raise ConfigError("no secret in this file", where=name, mend="name a readable file that holds the secret alone")
+    return text
 
 
 LEADLINE_ADDRESS = _read("LEADLINE_ADDRESS")
@@ -206,9 +218,11 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "leadline.workbench.middleware.security_headers",
+    "leadline.workbench.entrance.named_proxy_only",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "leadline.workbench.entrance.bounded_bodies",  # before the CSRF check, which reads the body
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -262,6 +276,10 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = LEADLINE_OFFICE_NAME
 MFA_ADAPTER = "leadline.workbench.accounts.adapters.MfaAdapter"
+MFA_FORMS = {
+    "authenticate": "leadline.workbench.accounts.factors.AuthenticateForm",
+    "reauthenticate": "leadline.workbench.accounts.factors.ReauthenticateForm",
+}
 USERSESSIONS_TRACK_ACTIVITY = False  # it would write, and so lock the database, on every request
 SOCIALACCOUNT_ONLY = False
 SOCIALACCOUNT_AUTO_SIGNUP = True
@@ -275,7 +293,7 @@ if _read("LEADLINE_OIDC_ISSUER"):
                 "provider_id": "office",
                 "name": LEADLINE_OFFICE_NAME,
                 "client_id": _read("LEADLINE_OIDC_CLIENT"),
-                "secret": Path(_read("LEADLINE_OIDC_SECRET_FILE")).read_text(encoding="utf-8").strip(),
+                "secret": _secret_in("LEADLINE_OIDC_SECRET_FILE"),
                 "settings": {"server_url": _read("LEADLINE_OIDC_ISSUER")},
             }
         ],
@@ -289,6 +307,14 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
 ]
+
+# Counts of failures and of API calls, in each process. So many that nobody can push the counts of an account out.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 200_000},
+    }
+}
 
 # --- sessions, cookies, transport ------------------------------------------------------------------------------------
 SESSION_COOKIE_AGE = 8 * 3600  # from sign-in, whatever happens meanwhile
@@ -308,6 +334,7 @@ X_FRAME_OPTIONS = "DENY"
 if LEADLINE_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 << 20
+DATA_UPLOAD_MAX_NUMBER_FILES = 1
 # Every upload stays in memory until it is hashed or sealed: Django's default would write large ones to a plain file.
 FILE_UPLOAD_HANDLERS = ["leadline.workbench.uploads.MemoryOnlyUpload"]
 LEADLINE_MAX_UPLOAD_BYTES = 512 << 20
