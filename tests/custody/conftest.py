@@ -110,10 +110,10 @@ class Material:
     def assets(self) -> list[AssetFacts]:
         return [facts_of(self.content, self.name)]
 
-    def anchor(self, line: int, by: Key | None = None, chain: str = "hotline-1") -> Anchor:
+    def anchor(self, line: int, by: Key | None = None, chain: str = "hotline-1", at: str = NOW) -> Anchor:
         who = by or self.key
         head = self.events[line - 1].head
-        return make_anchor(chain, line, head.hash, NOW, sign=who.sign, public_key=who.public)
+        return make_anchor(chain, line, head.hash, at, sign=who.sign, public_key=who.public)
 
     def token(self, line: int) -> bytes:
         """No timestamp, but with the imprint of one: enough for what does not ask whose it is."""

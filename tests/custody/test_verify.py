@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import hashlib
 import json
 import os
@@ -14,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.custody.conftest import draw_asset, facts_of
 
 from leadline.custody import verify
 from leadline.custody.anchor import encode_anchor
 from leadline.custody.chain import encode_line
+from leadline.custody.exhibit import build_exhibit
 from leadline.custody.timestamps import prove_stamps, request_timestamp
 
 
@@ -124,6 +127,105 @@ def test_the_first_wrong_line_of_an_exhibit_is_named(exhibit: Path) -> None:
     assert record["lines"] == 12
 
 
+def forge(folder: Path) -> None:
+    """Another file and another recipient, put into a genuine exhibit, and all checksums made anew."""
+    rows = json.loads((folder / "data/assets.json").read_text())
+    rows[0]["hashes"]["sha256"], rows[0]["name"] = "f" * 64, "forged"
+    (folder / "data/assets.json").write_text(json.dumps(rows))
+    said = json.loads((folder / "data/exhibit.json").read_text()) | {"recipient": "Somebody else"}
+    (folder / "data/exhibit.json").write_text(json.dumps(said))
+
+
+def test_a_forged_exhibit_is_wrong_although_its_anchor_is_genuine(exhibit: Path, key: Any) -> None:
+    forge(exhibit)
+    (exhibit / "signature.json").unlink()
+    reseal(exhibit)
+    code, told = run(exhibit, "--key", key.hex)
+    assert code == 4
+    assert f"anchored up to 20 by key {key.hex}" in told  # which is why it has to be signed itself
+    assert "WRONG signature.json: the exhibit itself is not signed by a key you named" in told
+    assert "WRONG data/assets.json: no shown line says" in told
+
+
+def test_a_recipient_put_in_is_wrong_where_a_key_is_named_and_never_all_well(exhibit: Path, key: Any) -> None:
+    said = json.loads((exhibit / "data/exhibit.json").read_text()) | {"recipient": "Somebody else"}
+    (exhibit / "data/exhibit.json").write_text(json.dumps(said))
+    (exhibit / "signature.json").unlink()
+    reseal(exhibit)
+    assert run(exhibit, "--key", key.hex)[0] == 4
+    told = run(exhibit)[1]
+    assert told.splitlines()[-1].startswith("  NOT SIGNED: it fits itself, and everything under data/ may")
+    assert json.loads(run(exhibit, "--json")[1])["signed"] is False
+
+
+def test_a_forged_exhibit_signed_by_a_stranger_is_wrong(exhibit: Path, key: Any, other_key: Any) -> None:
+    forge(exhibit)
+    reseal(exhibit)
+    signed = json.loads((exhibit / "signature.json").read_bytes())
+    signed["manifest_sha512"] = hashlib.sha512((exhibit / "manifest-sha512.txt").read_bytes()).hexdigest()
+    signed["key"] = other_key.hex
+    said = verify.encode_json({name: value for name, value in signed.items() if name != "signature"})
+    signed["signature"] = other_key.sign(verify.EXHIBIT_MARK + said).hex()
+    (exhibit / "signature.json").write_bytes(verify.encode_json(signed))
+    reseal(exhibit)
+    code, told = run(exhibit, "--key", key.hex)
+    assert code == 4
+    assert "is not signed by a key you named" in told
+    assert "all well" not in run(exhibit)[1]
+
+
+def test_files_of_one_exhibit_in_another_are_wrong(exhibit: Path, material: Any, key: Any, tmp_path: Path) -> None:
+    other = dataclasses.replace(material.facts, exhibit_id="ex-8")
+    assets = [facts_of(draw_asset(1), "other.txt")]
+    signer = {"sign": material.key.sign, "public_key": material.key.public}
+    build_exhibit(tmp_path / "b", other, material.events, assets, anchors=[material.anchor(20)], **signer)
+    shutil.copy(tmp_path / "b/data/assets.json", exhibit / "data/assets.json")
+    reseal(exhibit)
+    code, told = run(exhibit)
+    assert code == 4
+    assert "WRONG signature.json" in told
+    assert "WRONG data/assets.json: no shown line says" in told
+
+
+def test_an_enclosed_file_that_belongs_to_no_asset_is_wrong(exhibit: Path) -> None:
+    (exhibit / "data/assets").mkdir()
+    (exhibit / f"data/assets/{'e' * 64}.age").write_bytes(b"made up")
+    reseal(exhibit)
+    code, told = run(exhibit)
+    assert code == 4
+    assert f"WRONG data/assets/{'e' * 64}.age: is enclosed, but of no asset" in told
+
+
+@pytest.mark.parametrize("name", ["anchors", "timestamps"])
+def test_a_folder_among_the_proofs_is_wrong_and_not_nothing_to_check(exhibit: Path, key: Any, name: str) -> None:
+    (exhibit / "data" / name / "inner").mkdir(parents=True)
+    code, told = run(exhibit, "--key", key.hex)
+    assert code == 4
+    assert f"{name}/inner is no file" in told
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10"])
+def test_an_older_python_says_the_same(exhibit: Path, key: Any, version: str) -> None:
+    python = older_python(version)
+    command = [python, "-I", "-S", str(exhibit / "verify.py"), "--key", key.hex]
+    good = subprocess.run(command, env={}, capture_output=True, text=True, timeout=60)
+    assert (good.returncode, good.stderr) == (0, "")
+    assert good.stdout == run("--key", key.hex, folder=exhibit)[1]
+    forge(exhibit)
+    reseal(exhibit)
+    assert subprocess.run(command, env={}, capture_output=True, timeout=60).returncode == 4
+
+
+def older_python(version: str) -> str:
+    """Where it is installed, by the system or by pyenv; else the form alone is checked, below."""
+    found = [shutil.which(f"python{version}"), *sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))]
+    for path in filter(None, found):
+        asked = subprocess.run([path, "--version"], env={}, capture_output=True, text=True, check=False)
+        if asked.stdout.startswith(f"Python {version}."):  # a shim without its environment is none
+            return str(path)
+    pytest.skip(f"Python {version} is not installed")
+
+
 @pytest.mark.parametrize("missing", ["data/custody.jsonl", "manifest-sha512.txt", "bagit.txt", "data/exhibit.json"])
 def test_a_missing_file_is_never_well(exhibit: Path, missing: str) -> None:
     (exhibit / missing).unlink()
@@ -205,10 +307,32 @@ def test_a_later_anchor_in_your_hand_says_nothing_of_an_earlier_exhibit(
     exhibit: Path, material: Any, drawn: Any, tmp_path: Path
 ) -> None:
     material.events = drawn(40)
-    (tmp_path / "later.json").write_bytes(encode_anchor(material.anchor(40)))
+    (tmp_path / "later.json").write_bytes(encode_anchor(material.anchor(40, at="2026-03-02T00:00:00.000Z")))
     code, told = run(exhibit, "--anchor", tmp_path / "later.json")
     assert code == 0
     assert "later.json shows line 40, but only 30 lines are here" in told
+
+
+def test_an_earlier_anchor_in_your_hand_shows_that_lines_were_cut_before_the_exhibit_was_made(
+    exhibit: Path, material: Any, drawn: Any, key: Any, tmp_path: Path
+) -> None:
+    material.events = drawn(40)
+    (tmp_path / "mailed.json").write_bytes(encode_anchor(material.anchor(40, at="2026-02-28T00:00:00.000Z")))
+    code, told = run(exhibit, "--anchor", tmp_path / "mailed.json", "--key", key.hex)
+    assert code == 4
+    assert "line 31 of mailed.json: shows line 40, but only 30 lines are here that hold: lines were cut off" in told
+
+
+def test_an_exhibit_that_says_it_is_older_than_what_it_holds_gains_nothing_by_it(
+    material: Any, drawn: Any, tmp_path: Path
+) -> None:
+    """Dated back before the mailed anchor, but with an own anchor that is later than it."""
+    early = dataclasses.replace(material.facts, created_at="2026-02-01T00:00:00.000Z")
+    signer = {"sign": material.key.sign, "public_key": material.key.public}
+    build_exhibit(tmp_path / "ex", early, material.events, material.assets, anchors=[material.anchor(20)], **signer)
+    material.events = drawn(40)
+    (tmp_path / "mailed.json").write_bytes(encode_anchor(material.anchor(40, at="2026-02-28T00:00:00.000Z")))
+    assert run(tmp_path / "ex", "--anchor", tmp_path / "mailed.json")[0] == 4
 
 
 def test_an_anchor_of_another_chain_is_wrong_even_where_its_hash_fits(

@@ -94,6 +94,7 @@ def _write_custody(
     objects = facts.objects | {facts.exhibit_id} | {asset.asset_id for asset in assets}
     heads = {anchor.line: "" for anchor in anchors}
     shown, head = [], START
+    named: dict[str, set[str]] = {asset.asset_id: set() for asset in assets}
     with bag.open("data/custody.jsonl") as file:
         for event in events:
             if (event.line, event.previous_hash) != (head.line + 1, head.hash):
@@ -105,12 +106,19 @@ def _write_custody(
             if event.object_id in objects:
                 shown.append(event)
                 file.write(encode_line(event))
+                said = {"object_kind": event.object_kind, "object_id": event.object_id, "details": event.details}
+                asset_id, sha256 = verify.named_file(said)
+                if asset_id in named:
+                    named[asset_id].add(sha256)
             else:
                 file.write(encode_withheld(event))
     wrong = [anchor.line for anchor in anchors if (anchor.head, anchor.chain) != (heads[anchor.line], facts.chain_id)]
     if wrong or head == START:
         what = "an anchor does not fit the chain" if wrong else "the chain has no line"
         raise ChainBroken(what, where=f"custody line {min(wrong, default=0)}", mend="verify the chain; call someone")
+    if unnamed := [asset.asset_id for asset in assets if named[asset.asset_id] != {asset.sha256}]:
+        mend = "verify the chain; call someone"  # its verifier would find this wrong, so it does not leave
+        raise CustodyError("the chain does not say which file this asset is", where=unnamed[0], mend=mend)
     return _Walked(head, shown)
 
 

@@ -57,13 +57,18 @@ class Malformed(ValueError):
 
 
 class Line(NamedTuple):
-    """One line of a chain as read; `previous_hash` and `at` are empty where the body is withheld."""
+    """One line of a chain as read; `previous_hash` and `at` are empty where the body is withheld.
+
+    `asset` and `sha256`: of a line about an asset that says, in its details or by its id, which file that is.
+    """
 
     number: int
     hash: str
     body_hash: str
     previous_hash: str
     at: str
+    asset: str = ""
+    sha256: str = ""
 
 
 def encode_json(value: Any) -> bytes:
@@ -146,7 +151,15 @@ def read_line(untrusted: bytes) -> Line:
     previous_hash = check_text("previous_hash", value["previous_hash"], HASH)
     body = {name: value[name] for name in (*BODY_FIELDS, "details")}
     check_body(body)
-    return Line(number, own_hash, hash_body(body), previous_hash, body["at"])
+    return Line(number, own_hash, hash_body(body), previous_hash, body["at"], *named_file(body))
+
+
+def named_file(body: Mapping[str, Any]) -> tuple[str, str]:
+    """(asset id, SHA-256) where a checked body says which file its asset is, else two empty texts."""
+    named = body["details"].get("sha256", body["object_id"])
+    if body["object_kind"] != "asset" or not isinstance(named, str) or not HASH.fullmatch(named):
+        return "", ""
+    return body["object_id"], named
 
 
 def read_lines(untrusted_stream: BinaryIO) -> Iterator[bytes]:
@@ -178,14 +191,19 @@ class Chain:
     first_back_step: int = 0
     latest: str = ""
     heads: dict[int, str] = field(default_factory=dict)
+    named: dict[str, set[str]] = field(default_factory=dict)  # asset asked for -> SHA-256 that its shown lines say
     fault: ChainFault | None = None
 
 
 def check_chain(
-    untrusted_lines: Iterable[bytes], wanted: Collection[int] = (), start: tuple[int, str] = (0, GENESIS)
+    untrusted_lines: Iterable[bytes],
+    wanted: Collection[int] = (),
+    start: tuple[int, str] = (0, GENESIS),
+    assets: Collection[str] = (),
 ) -> Chain:
     """Walk the lines up to the first wrong one. `start`: number and hash of a line already known to be right.
 
+    `wanted`: lines whose hash is asked for; `assets`: ids of which it is asked what file the lines say they are.
     A time before an earlier one is counted, not a fault: clocks are set back, and the order is proven without them."""
     chain = Chain(*start)
     for untrusted in untrusted_lines:
@@ -200,6 +218,8 @@ def check_chain(
         _step(chain, line)
         if line.number in wanted:
             chain.heads[line.number] = line.hash
+        if line.asset in assets:
+            chain.named.setdefault(line.asset, set()).add(line.sha256)
     return chain
 
 
@@ -348,7 +368,8 @@ class Result:
     kind: str = "chain"
     chain: Chain = field(default_factory=Chain)
     files: int = 0
-    signed_by: str = ""
+    is_signed: bool = False  # the exhibit, by whatever key
+    signed_by: str = ""  # a key that the checker named
     faults: list[Fault] = field(default_factory=list)
     proofs: list[Proof] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -391,7 +412,17 @@ def describe(result: Result) -> list[str]:
     if result.kind == "exhibit":
         told.append(f"  exhibit signed by {result.signed_by or 'no key you named'}")
     told += [f"  note: {note}" for note in result.notes]
-    return [*told, "  all well" if result.ok else "  FOUND WRONG"]
+    return [*told, f"  {_verdict(result)}"]
+
+
+def _verdict(result: Result) -> str:
+    if not result.ok:
+        return "FOUND WRONG"
+    if result.kind != "exhibit" or result.signed_by:
+        return "all well"
+    if not result.is_signed:
+        return "NOT SIGNED: it fits itself, and everything under data/ may have been changed"
+    return "it fits itself; whose it is, you know once you name the organisation's key: --key"
 
 
 def make_record(result: Result) -> dict[str, Any]:
@@ -402,6 +433,7 @@ def make_record(result: Result) -> dict[str, Any]:
         "lines": chain.last, "head": chain.head, "shown": chain.shown, "withheld": chain.withheld,
         "first_wrong_line": result.first_wrong_line or None, "faults": [fault._asdict() for fault in result.faults],
         "anchored_up_to": anchored.line, "anchored_by": anchored.by or None, "signed_by": result.signed_by or None,
+        "signed": result.is_signed if result.kind == "exhibit" else None,
         "notes": result.notes, "files": result.files,
     }  # fmt: skip
 
@@ -412,8 +444,8 @@ def make_record(result: Result) -> dict[str, Any]:
 def check_path(path: Path, keys: Mapping[str, str], handed: Sequence[Given] = ()) -> Result:
     """A chain (a file of lines) or an exhibit (a folder).
 
-    `keys`: public key as 64 hex digits -> how the person who named it calls it. Where any is named, something has to be
-    signed by one of them. Raises OSError, and Malformed where there is nothing to check.
+    `keys`: public key as 64 hex digits -> how the person who named it calls it. Where any is named, an exhibit has to be
+    signed by one of them, and so does an anchor of a chain. Raises OSError, and Malformed where there is nothing to check.
     """
     result = Result(str(path))
     if path.is_dir():
@@ -425,7 +457,11 @@ def check_path(path: Path, keys: Mapping[str, str], handed: Sequence[Given] = ()
         except Malformed as error:
             result.blame("bag", show_text(path.name), str(error))
     else:
-        _check_lines(result, path, show_text(path.name), handed, keys)
+        _check_lines(result, path, show_text(path.name), handed, keys, _Asked())
+    if keys and result.kind == "exhibit" and not result.signed_by:
+        # Anchors alone vouch for the chain, not for what else lies under data/: that only the exhibit's own does.
+        what = "the exhibit itself is not signed by a key you named, so anybody may have made or changed it"
+        result.blame("signature", "signature.json", what)
     if keys and not result.signed_by and not any(proof.key for proof in result.proofs):
         result.blame("key", "signatures", "nothing here that holds is signed by a key you named")
     chain = result.chain
@@ -434,8 +470,17 @@ def check_path(path: Path, keys: Mapping[str, str], handed: Sequence[Given] = ()
     return result
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What an exhibit says of itself, and its chain is held against. `at`: when it was made, by what it says."""
+
+    chain: str = ""
+    at: str = ""
+    assets: Collection[str] = ()
+
+
 def _check_lines(
-    result: Result, path: Path, where: str, given: Sequence[Given], keys: Mapping[str, str], chain_id: str = ""
+    result: Result, path: Path, where: str, given: Sequence[Given], keys: Mapping[str, str], asked: _Asked
 ) -> None:
     anchors = []
     for one in given:
@@ -447,23 +492,28 @@ def _check_lines(
         if stream.read(4) == b"PK\x03\x04":
             raise Malformed("this is a zip: unpack it first, then name the folder")
         stream.seek(0)
-        chain = result.chain = check_chain(read_lines(stream), {anchor["line"] for _, anchor in anchors})
+        wanted = {anchor["line"] for _, anchor in anchors}
+        chain = result.chain = check_chain(read_lines(stream), wanted, assets=asked.assets)
     if not chain.last and not chain.fault and not anchors:
         raise Malformed("no lines")
     if chain.fault is not None:
         result.blame(chain.fault.code, where, chain.fault.what, chain.fault.line)
+    made_at = max([asked.at, chain.latest, *(anchor["at"] for one, anchor in anchors if not one.handed)])
     for one, anchor in sorted(anchors, key=lambda pair: int(pair[1]["line"])):
-        _weigh(result, one, anchor, keys, chain_id)
+        _weigh(result, one, anchor, keys, asked, made_at)
 
 
-def _weigh(result: Result, given: Given, anchor: Mapping[str, Any], keys: Mapping[str, str], chain_id: str) -> None:
-    """What one anchor says of the chain: a proof, a fault or nothing."""
+def _weigh(
+    result: Result, given: Given, anchor: Mapping[str, Any], keys: Mapping[str, str], asked: _Asked, made_at: str
+) -> None:
+    """What one anchor says of the chain: a proof, a fault or nothing. `made_at`: the exhibit is not older than that."""
     chain, line = result.chain, anchor["line"]
-    if chain_id and anchor["chain"] != chain_id:
+    if asked.chain and anchor["chain"] != asked.chain:
         result.blame("anchor", given.where, "is an anchor of another chain")
     elif line > chain.last:
         told = f"shows line {line}, but only {chain.last} lines are here that hold"
-        if chain.fault is not None or (given.handed and result.kind == "exhibit"):
+        is_later = given.handed and result.kind == "exhibit" and anchor["at"] > made_at
+        if chain.fault is not None or is_later:
             result.notes.append(f"{given.where} {told}: it says nothing of these")
         else:
             result.blame("cut", given.where, f"{told}: lines were cut off, or this is an older copy", chain.last + 1)
@@ -495,7 +545,10 @@ def _check_exhibit(result: Result, root: Path, keys: Mapping[str, str], handed: 
     custody = root / "data" / "custody.jsonl"
     if not custody.is_file():
         raise Malformed("data/custody.jsonl is missing")
-    _check_lines(result, custody, "data/custody.jsonl", [*inside, *handed], keys, said["chain"])
+    assets = _read_assets(root / "data" / "assets.json")
+    asked = _Asked(said["chain"], said["at"], {asset for asset, _, _ in assets})
+    _check_lines(result, custody, "data/custody.jsonl", [*inside, *handed], keys, asked)
+    _check_assets(result, root, assets)
     chain, line = result.chain, said["line"]
     if chain.fault is None and (chain.last, chain.head) != (line, said["head"]):
         what = f"the exhibit says that the chain ends at line {line}, or with another hash"
@@ -510,9 +563,37 @@ def _read_facts(path: Path) -> dict[str, Any]:
     try:
         facts = json.loads(_read(path))
         texts = {name: check_text(name, facts[name], EXHIBIT_FIELDS[name]) for name in ("chain", "exhibit", "head")}
-        return {"line": check_number(facts["line"]), **texts}
+        return {"line": check_number(facts["line"]), "at": check_text("at", facts["created_at"], TIME), **texts}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise Malformed("data/exhibit.json is missing or malformed") from None
+
+
+def _read_assets(path: Path) -> list[tuple[str, str, str]]:
+    """(id, SHA-256, name of the enclosed file or nothing) of each asset that the exhibit says it is about."""
+    try:
+        return [
+            (
+                check_text("asset", one["asset"], ID),
+                check_text("sha256", one["hashes"]["sha256"], HASH),
+                check_text("file", one["file"], re.compile(r"(data/assets/[0-9a-f]{64}\.age)?")),
+            )
+            for one in json.loads(_read(path))
+        ]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise Malformed("data/assets.json is missing or malformed") from None
+
+
+def _check_assets(result: Result, root: Path, assets: Sequence[tuple[str, str, str]]) -> None:
+    """The chain has to say of each asset which file it is; and what is enclosed has to be one of these."""
+    for asset, sha256, file in assets:
+        if result.chain.named.get(asset) != {sha256} and result.chain.fault is None:
+            result.blame("asset", "data/assets.json", f"no shown line says that {asset} is the file with this SHA-256")
+        if file not in ("", f"data/assets/{sha256}.age"):
+            result.blame("asset", "data/assets.json", f"{asset} names the enclosed file of another asset")
+    enclosed = {f"data/assets/{path.name}" for path in _list(root / "data" / "assets")}
+    for name in sorted(enclosed ^ {file for _, _, file in assets if file}):
+        what = "is enclosed, but of no asset of data/assets.json" if name in enclosed else "is not enclosed"
+        result.blame("asset", show_text(name), what)
 
 
 def _check_signature(result: Result, root: Path, keys: Mapping[str, str], said: Mapping[str, Any]) -> None:
@@ -527,7 +608,9 @@ def _check_signature(result: Result, root: Path, keys: Mapping[str, str], said: 
     manifest = hashlib.sha512(_read(root / "manifest-sha512.txt")).hexdigest()
     if manifest != signed["manifest_sha512"] or any(signed[name] != said[name] for name in said):
         result.blame("signature", "signature.json", "is of another exhibit, or the exhibit was changed after it")
-    elif signed["key"] in keys:
+        return
+    result.is_signed = True
+    if signed["key"] in keys:
         result.signed_by = f"key {signed['key']}{keys[signed['key']]}"
     else:
         result.notes.append(f"the exhibit is signed by a key you did not name, so it proves nothing: {signed['key']}")
@@ -634,7 +717,12 @@ def _read(path: Path) -> bytes:
 
 
 def _list(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+    """The files in a folder of the bag; Malformed where it holds anything else, for no bag of ours does."""
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    for path in found:
+        if not path.is_file():
+            raise Malformed(f"{folder.name}/{show_text(path.name)} is no file: it has no place here")
+    return found
 
 
 # --- the command -----------------------------------------------------------------------------------------------------
