@@ -444,8 +444,9 @@ def make_record(result: Result) -> dict[str, Any]:
 def check_path(path: Path, keys: Mapping[str, str], handed: Sequence[Given] = ()) -> Result:
     """A chain (a file of lines) or an exhibit (a folder).
 
-    `keys`: public key as 64 hex digits -> how the person who named it calls it. Where any is named, an exhibit has to be
-    signed by one of them, and so does an anchor of a chain. Raises OSError, and Malformed where there is nothing to check.
+    `keys`: public key as 64 hex digits -> how the person who named it calls it. Where any is named, an exhibit has to
+    be signed by one of them, and so does an anchor of a chain. Raises OSError, and Malformed where there is nothing to
+    check.
     """
     result = Result(str(path))
     if path.is_dir():
