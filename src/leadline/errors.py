@@ -4,6 +4,7 @@ LeadlineError                       what, where, how to mend; `exit_code`, `code
 ├── InputError                      fix the input (a file, a line, a hash)
 │   ├── HashFormatError             a hash that is not one
 │   ├── ListFormatError             a list that cannot be read
+│   │   └── HashRefused             one hash of a list's record; the rest of the record was taken
 │   ├── UrlFormatError              a text that is no URL, or a URL that names no place
 │   ├── ReportFormatError           an incoming report, or one record of a delivery, that cannot be read
 │   ├── CustodyFormatError          a custody line, anchor, timestamp or key that is not one, or may not enter a chain
@@ -67,6 +68,10 @@ class HashFormatError(InputError):
 
 class ListFormatError(InputError):
     code = "list-format"
+
+
+class HashRefused(ListFormatError):
+    code = "hash-refused"
 
 
 class UrlFormatError(InputError):

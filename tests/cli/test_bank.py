@@ -43,6 +43,28 @@ def test_counts_add_up_and_bad_records_are_named(run: Any, tmp_path: Path) -> No
     assert f"({listed}: entry 3" in ended.faults[1]
 
 
+def test_a_malformed_hash_is_counted_and_told_and_the_rest_of_its_record_matches(run: Any, tmp_path: Path) -> None:
+    media = [{"MD5": MD5}, {"MD5": "E5" * 16, "SHA1": "zz"}, {"MD5": "E6" * 16, "SHA1": "N/A"}, {"MD5": "zz"}]
+    (tmp_path / "set.json").write_text(json.dumps({"value": media}))
+    (tmp_path / "list.csv").write_text(f"md5,sha1\n{'e7' * 16},bad\n")
+    ended = _build(run, tmp_path / "b", tmp_path / "set.json", tmp_path / "list.csv")
+    assert ended.code == 3
+    (record,) = ended.objects
+    assert (record["read"], record["added"], record["refused"], record["refused_hashes"]) == (5, 4, 1, 2)
+    assert [("record 2" in f, "record 4" in f, "line 2" in f) for f in ended.faults] == [
+        (True, False, False), (False, True, False), (False, False, True),
+    ]  # fmt: skip
+    found = run("match", "e5" * 16, "e6" * 16, "e7" * 16, "--bank", tmp_path / "b", "--json").objects
+    assert [len(answer["matches"]) for answer in found] == [1, 1, 1]
+
+
+def test_a_refused_hash_of_an_entry_that_is_left_out_is_not_told(run: Any, tmp_path: Path) -> None:
+    media = [{"MD5": MD5, "Category": 0, "SHA1": "zz"}, {"MD5": MD5, "Category": 1}]
+    (tmp_path / "set.json").write_text(json.dumps({"value": media}))
+    ended = _build(run, tmp_path / "b", "--label-kind", "0=skip", tmp_path / "set.json")
+    assert (ended.code, ended.objects[0]["refused_hashes"], ended.faults) == (0, 0, [])
+
+
 def test_a_list_of_a_million_faults_is_told_in_a_few_lines(run: Any, tmp_path: Path) -> None:
     listed = tmp_path / "list.txt"
     listed.write_text(f"{MD5}\n" + "zzz\n" * 20_000)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadline.domain import Entry, Kind, PdqFamily, Tlp
+from leadline.errors import HashRefused
 from leadline.exchange import csv_list
 from leadline.exchange.base import EntryDefaults
 
@@ -67,6 +68,26 @@ def test_a_bad_row_is_named_and_the_rest_goes_on(read_list: Any, row: str, says:
     assert says in errors[0].what
     assert errors[0].where == "list: line 2"
     assert errors[0].mend
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [("sha1", "bad"), ("pdq", "c3" * 31), ("photodna", "AAAA"), ("hash", "12"), ("fingerprints", "no")],
+)
+def test_a_malformed_hash_never_costs_a_row_its_good_ones(read_list: Any, column: str, cell: str) -> None:
+    entries, errors = read_list(csv_list, f"md5,{column},label\n{MD5},{cell},A\n{MD5},,B\n")
+    assert [(dict(e.fingerprints), e.label) for e in entries] == [({"md5": b"\xa1" * 16}, x) for x in "AB"]
+    (error,) = errors
+    assert isinstance(error, HashRefused)
+    assert error.where == "list: line 2"
+    assert error.mend
+
+
+def test_of_named_fingerprints_only_the_malformed_one_is_refused(read_list: Any) -> None:
+    cell = '"{""made-up"": ""04"", ""other"": ""zz""}"'
+    (entry,), (error,) = read_list(csv_list, f"md5,fingerprints\n,{cell}\n")
+    assert dict(entry.fingerprints) == {"made-up": b"\4"}
+    assert isinstance(error, HashRefused)
 
 
 @pytest.mark.parametrize("word", ["", "-", "NULL", "n/a", "None"])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from leadline.domain import Entry, Kind
-from leadline.errors import ListFormatError
+from leadline.errors import HashRefused, ListFormatError
 from leadline.exchange import vics
 from leadline.exchange.base import EntryDefaults
 
@@ -110,10 +110,41 @@ def test_a_bad_record_is_named_and_the_rest_goes_on(read_list: Any) -> None:
 
 
 def test_photodna_of_another_length_does_not_cost_the_record(read_list: Any) -> None:
-    (entry,), errors = read_list(vics, _document([{"MD5": MD5, "PhotoDNA": "AAAA"}]))
-    assert errors == []
+    (entry,), (error,) = read_list(vics, _document([{"MD5": MD5, "PhotoDNA": "AAAA"}]))
+    assert isinstance(error, HashRefused)
     assert set(entry.fingerprints) == {"md5"}
     assert json.loads(entry.metadata) == {"photodna_unreadable": True}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"SHA1": "zz"},
+        {"SHA256": "B2" * 20},
+        {"PhotoDNA": "AAAA"},
+        {"AlternativeHashes": [{"HashName": "PDQ", "HashValue": "short"}]},
+    ],
+)
+def test_a_malformed_hash_never_costs_a_record_its_good_ones(read_list: Any, bad: dict[str, Any]) -> None:
+    entries, errors = read_list(vics, _document([{"MD5": MD5, **bad}, {"MD5": MD5}]))
+    assert [dict(e.fingerprints) for e in entries] == [{"md5": b"\xa1" * 16}] * 2
+    (error,) = errors
+    assert isinstance(error, HashRefused)
+    assert error.where == "list: record 1"
+    assert error.mend
+
+
+@pytest.mark.parametrize("word", ["N/A", "-", "null", "None", " "])
+def test_words_for_nothing_are_nothing(read_list: Any, word: str) -> None:
+    record = {"MD5": MD5, "SHA1": word, "PhotoDNA": word, "AlternativeHashes": [{"HashName": "PDQ", "HashValue": word}]}
+    (entry,), errors = read_list(vics, _document([record]))
+    assert (set(entry.fingerprints), errors) == ({"md5"}, [])
+
+
+def test_the_fields_of_a_record_win_over_its_alternative_hashes(read_list: Any) -> None:
+    record = {"MD5": MD5, "AlternativeHashes": [{"HashName": "MD5", "HashValue": "EE" * 16}]}
+    (entry,), _ = read_list(vics, _document([record]))
+    assert entry.fingerprints == {"md5": b"\xa1" * 16}
 
 
 @pytest.mark.parametrize("cut", [1, 40, 400, 1000])

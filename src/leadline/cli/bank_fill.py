@@ -20,7 +20,7 @@ from leadline.cli.options import Digits64, Json, UnsafeDecode
 from leadline.cli.output import EXIT_DONE, EXIT_NOTHING, EXIT_PARTLY, Faults, complain, emit, say, table
 from leadline.cli.progress import Counter
 from leadline.domain import DEFAULT_QUALITY_FLOOR, DEFAULT_RADIUS_BITS, Kind, PdqFamily, Tlp
-from leadline.errors import ConfigError, InputError, LeadlineError
+from leadline.errors import ConfigError, HashRefused, InputError, LeadlineError
 from leadline.exchange.base import EntryDefaults, HashType
 from leadline.exchange.detect import ListFormat
 from leadline.scan.names import show_name
@@ -66,7 +66,7 @@ LabelKinds = Annotated[
 class Counts:
     """read = added + refused.
 
-    refused_hashes  single hashes refused out of entries that were added
+    refused_hashes  single malformed or useless hashes refused out of entries that were added
     renumbered      entries whose wished id was taken (the first 10,000 of each input are counted)
     """
 
@@ -223,8 +223,9 @@ def _fill_one(bank: Bank, path: str, intake: Intake, counter: Counter, counts: C
     def entries() -> Iterator[Taken]:
         nonlocal read
         for item in intake.read(path):
-            read += 1
-            counter.step()
+            if not isinstance(item, HashRefused):
+                read += 1
+                counter.step()
             yield item
 
     result = bank.add(entries(), threads=threads)
@@ -236,7 +237,7 @@ def _fill_one(bank: Bank, path: str, intake: Intake, counter: Counter, counts: C
     faults = Faults(where)
     for refusal in result.refused:
         faults.note(_placed(refusal, where))
-        counts.refused_hashes += refusal.entry_kept
+    counts.refused_hashes += result.refused_hashes
     faults.finish(result.refused_count)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from leadline.cli.files import Named, walk_files
 from leadline.domain import Entry, Kind, PdqFamily
-from leadline.errors import InputError, LeadlineError
+from leadline.errors import HashRefused, InputError, LeadlineError
 from leadline.exchange import csv_list, text_list, vics
 from leadline.exchange.base import MAX_TEXT_CHARS, EntryDefaults
 from leadline.exchange.detect import HEAD_BYTES, ListFormat, detect_format
@@ -44,6 +44,7 @@ class Intake:
     kinds_by_label: Mapping[str, Kind | None] = field(default_factory=dict)
     left_out: int = 0
     files: int = 0
+    _was_left_out: bool = False
 
     def read(self, path: str) -> Iterator[Taken]:
         """Entries of one input, and its faults; what was read before a fault stands."""
@@ -78,11 +79,15 @@ class Intake:
         return (None, ListFormat.TEXT) if kind is None else (buffered, kind)  # type: ignore[return-value]
 
     def _place(self, item: Taken) -> Taken | None:
+        if isinstance(item, HashRefused) and self._was_left_out:
+            return None  # of the entry before it, which nobody wants
+        self._was_left_out = False
         if isinstance(item, LeadlineError) or item.label not in self.kinds_by_label:
             return item
         kind = self.kinds_by_label[item.label]
         if kind is None:
             self.left_out += 1
+            self._was_left_out = True
             return None
         return replace(item, kind=kind)
 

@@ -8,20 +8,21 @@ import codecs
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, BinaryIO, TypeAlias
 
-from leadline.domain import EXACT_ALGORITHMS, MAX_METADATA_BYTES, PDQ_BYTES, Kind, PdqFamily, Tlp
-from leadline.errors import HashFormatError, ListFormatError
+from leadline.domain import EXACT_ALGORITHMS, MAX_METADATA_BYTES, PDQ_BYTES, Entry, Kind, PdqFamily, Tlp
+from leadline.errors import HashFormatError, HashRefused, ListFormatError
 
 MAX_LINE_BYTES = 1 << 20
 MAX_RECORD_BYTES = 16 << 20
 MAX_ENTRY_ID = 2**53 - 1
 MAX_TEXT_CHARS = 1000  # of a note, a label, a name taken from a list
 PHOTODNA_BYTES = 144
+ABSENT = frozenset({"", "-", "null", "none", "n/a", "na", "nan"})  # words for nothing, in small letters
 _CHUNK_BYTES = 1 << 18
 _HASH_BYTES: Mapping[str, int] = {**EXACT_ALGORITHMS, "pdq": PDQ_BYTES}
 _BY_DIGITS = {32: "md5", 40: "sha1"}
@@ -270,6 +271,35 @@ def too_long(where: str) -> ListFormatError:
     return ListFormatError(
         f"a line is longer than {MAX_LINE_BYTES} bytes", where=where, mend="end each record with a line feed"
     )
+
+
+@dataclass(slots=True)
+class RecordHashes:
+    """The hashes of one record: a malformed one is a fault and never costs the record its good ones."""
+
+    found: dict[str, bytes] = field(default_factory=dict)
+    faults: list[HashFormatError | ListFormatError] = field(default_factory=list)
+
+    def take(self, parse: Callable[[], Mapping[str, bytes]]) -> bool:
+        """What `parse` gives; False where it is malformed. Of several hashes of one kind the last stays."""
+        try:
+            self.found.update(parse())
+        except (HashFormatError, ListFormatError) as fault:
+            self.faults.append(fault)
+            return False
+        return True
+
+    def require(self, what: str, mend: str) -> None:
+        """Raises the first fault, or ListFormatError where there was nothing at all, unless a good hash is there."""
+        if not self.found:
+            raise self.faults[0] if self.faults else ListFormatError(what, mend=mend)
+
+
+def with_faults(entry: Entry, hashes: RecordHashes, where: str) -> Iterator[Entry | ListFormatError]:
+    """What a reader yields for a record: its entry, and after it each hash that was refused out of it."""
+    yield entry
+    for fault in hashes.faults:
+        yield HashRefused(f"{fault.what}; the rest of its record stays", where=where, mend=fault.mend)
 
 
 def located(error: HashFormatError | ListFormatError, where: str) -> ListFormatError:

@@ -12,10 +12,12 @@ from typing import Any, BinaryIO
 from leadline.domain import EXACT_ALGORITHMS, Entry, Kind, PdqFamily
 from leadline.errors import HashFormatError, ListFormatError
 from leadline.exchange.base import (
+    ABSENT,
     MAX_ENTRY_ID,
     MAX_TEXT_CHARS,
     EntryDefaults,
     Line,
+    RecordHashes,
     entry_fields,
     located,
     metadata_text,
@@ -27,6 +29,7 @@ from leadline.exchange.base import (
     parse_tlp,
     parse_whole,
     too_long,
+    with_faults,
 )
 from leadline.exchange.csv_rows import DELIMITERS, decode_line, formula_safe, plain, read_rows
 
@@ -39,7 +42,6 @@ _HASH_COLUMNS = ("md5", "sha1", "sha256", "pdq", "photodna", "hash", "fingerprin
 _KNOWN = {re.sub(r"[^a-z0-9]", "", name): name for name in (*COLUMNS, *_HASH_COLUMNS)} | {
     "license": "licence"
 }
-_ABSENT = frozenset({"", "-", "null", "none", "n/a", "na", "nan"})
 _HASHLIKE = re.compile(r"[0-9a-fA-F]{32}")
 
 
@@ -65,6 +67,8 @@ def _column(cell: str) -> str:
 def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[Entry | ListFormatError]:
     """Entries of a CSV list; a row that cannot be read is yielded as an error and the rest goes on.
 
+    A malformed hash beside good ones is yielded as HashRefused, after the entry of the good ones.
+
     The header line is required; the order of its columns and their case are free; the delimiter (, ; or tab)
     is taken from it. `id`, where a whole number, becomes the wished id, and always the source's id unless
     `source_id` is there. Columns without a meaning here go to the metadata while that is small.
@@ -81,7 +85,8 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
             yield located(untrusted_row, place)
             continue
         try:
-            yield _entry(names, untrusted_row, defaults)
+            hashes = RecordHashes()
+            yield from with_faults(_entry(names, untrusted_row, defaults, hashes), hashes, place)
         except (HashFormatError, ListFormatError) as error:
             yield located(error, place)
 
@@ -116,46 +121,48 @@ def _swallowed(cell: str) -> bool:
     return "\n" in cell and _HASHLIKE.search(cell.partition("\n")[2]) is not None
 
 
-def _entry(names: list[str], untrusted_row: list[str], defaults: EntryDefaults) -> Entry:
-    fingerprints: dict[str, bytes] = {}
+def _entry(names: list[str], untrusted_row: list[str], defaults: EntryDefaults, hashes: RecordHashes) -> Entry:
     fields = entry_fields(defaults)
     others: dict[str, object] = {}
     for name, untrusted_cell in zip(names, untrusted_row, strict=False):
         cell = plain(untrusted_cell.strip())
         if name in _HASH_COLUMNS:
-            fingerprints.update(_hashes(name, cell, defaults))
+            _take_hashes(hashes, name, cell, defaults)
         elif cell and name in _FIELDS:
             fields.update(_FIELDS[name](cell))
         elif cell:
             others[name] = cell
-    if not fingerprints:
-        raise ListFormatError(
-            "the row has no hash", mend="fill one of the columns of hashes or delete the row"
-        )
+    hashes.require("the row has no hash", "fill one of the columns of hashes or delete the row")
     if others:
         fields["metadata"] = metadata_text({**json.loads(fields.get("metadata", "{}")), **others})
     fields.setdefault("source_id", fields.pop("id_text", ""))
     fields.pop("id_text", None)
     if defaults.scheme:
         fields["scheme"] = defaults.scheme
-    return Entry(fingerprints=fingerprints, **fields)
+    return Entry(fingerprints=hashes.found, **fields)
 
 
-def _hashes(name: str, cell: str, defaults: EntryDefaults) -> Mapping[str, bytes]:
-    if cell.lower() in _ABSENT:
-        return {}
+def _take_hashes(hashes: RecordHashes, name: str, cell: str, defaults: EntryDefaults) -> None:
+    if cell.lower() in ABSENT:
+        return
+    if name != "fingerprints":
+        hashes.take(lambda: _hash(name, cell, defaults))
+        return
+    named: dict[str, Any] = {}
+    hashes.take(lambda: named.update(_json_object(name, cell)) or {})
+    for kind, digits in named.items():
+        hashes.take(lambda kind=kind, digits=digits: {kind: _from_hex(digits)})  # type: ignore[misc]
+
+
+def _hash(name: str, cell: str, defaults: EntryDefaults) -> Mapping[str, bytes]:
     if name == "hash":
         return parse_hash(cell, defaults.hash_type)
-    if name == "photodna":
-        return {name: parse_photodna(cell)}
-    if name == "fingerprints":
-        return _named_hashes(_json_object(name, cell))
-    return {name: parse_hex(name, cell)}
+    return {name: parse_photodna(cell) if name == "photodna" else parse_hex(name, cell)}
 
 
-def _named_hashes(values: Mapping[str, Any]) -> dict[str, bytes]:
+def _from_hex(digits: object) -> bytes:
     try:
-        return {name: bytes.fromhex(value) for name, value in values.items()}
+        return bytes.fromhex(digits)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         raise ListFormatError("fingerprints are not hexadecimal", mend='write {"name": "digits"}') from None
 
@@ -176,7 +183,7 @@ def _id(cell: str) -> dict[str, object]:
 
 
 def _quality(cell: str) -> dict[str, object]:
-    return {} if cell.lower() in _ABSENT else {"quality": parse_whole("quality", cell, 0, 100)}
+    return {} if cell.lower() in ABSENT else {"quality": parse_whole("quality", cell, 0, 100)}
 
 
 def _kind(cell: str) -> dict[str, object]:

@@ -21,9 +21,11 @@ from ijson.common import ObjectBuilder
 from leadline.domain import Entry
 from leadline.errors import HashFormatError, ListFormatError
 from leadline.exchange.base import (
+    ABSENT,
     MAX_TEXT_CHARS,
     BoundedRecords,
     EntryDefaults,
+    RecordHashes,
     entry_fields,
     located,
     metadata_text,
@@ -31,6 +33,7 @@ from leadline.exchange.base import (
     parse_photodna,
     parse_time,
     recode,
+    with_faults,
 )
 
 UNSPECIFIED = "vics:unspecified"
@@ -60,8 +63,9 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
 
     The label is (scheme, code): the scheme is `vics:` and the category set named in the context's path
     (2.0), or `defaults.scheme`, which wins, or `vics:unspecified`: codes 0 and 5 mean opposite things in two
-    sets of the same country. A record that cannot be read is yielded as an error and the rest goes on; broken
-    JSON ends the list, with the number of the last good record.
+    sets of the same country. A record that cannot be read is yielded as an error and the rest goes on; a malformed
+    hash beside good ones is yielded as HashRefused, after the entry of the good ones. Broken JSON ends the list, with
+    the number of the last good record.
     """
     reader = recode(stream, repair=True)
     head = reader.peek(_HEAD_BYTES)[:_HEAD_BYTES].decode("utf-8", "replace")
@@ -72,7 +76,7 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
         for untrusted_media in _records(source, _root(head)):
             source.since_record = 0
             number += 1
-            yield _checked(untrusted_media, scheme, f"{where}: record {number}", defaults)
+            yield from _checked(untrusted_media, scheme, f"{where}: record {number}", defaults)
     except ListFormatError as error:
         yield located(error, f"{where}: after record {number}")
     except (ijson.JSONError, ValueError, ArithmeticError):
@@ -134,27 +138,26 @@ def _root(head: str) -> tuple[str | None, ...]:
 
 def _checked(
     untrusted_media: object, scheme: str, place: str, defaults: EntryDefaults
-) -> Entry | ListFormatError:
+) -> Iterator[Entry | ListFormatError]:
     if not isinstance(untrusted_media, dict):
-        return ListFormatError("a Media record is no object", where=place, mend="correct the record")
+        yield ListFormatError("a Media record is no object", where=place, mend="correct the record")
+        return
+    hashes = RecordHashes()
     try:
-        return _entry(untrusted_media, scheme, defaults)
+        yield from with_faults(_entry(untrusted_media, scheme, defaults, hashes), hashes, place)
     except (HashFormatError, ListFormatError) as error:
-        return located(error, place)
+        yield located(error, place)
 
 
-def _entry(untrusted_media: Mapping[str, Any], scheme: str, defaults: EntryDefaults) -> Entry:
-    fingerprints, metadata = _hashes(untrusted_media), _metadata(untrusted_media)
-    photodna = _text(untrusted_media.get("PhotoDNA"))
-    if photodna:
-        try:
-            fingerprints["photodna"] = parse_photodna(photodna)
-        except HashFormatError:
-            metadata["photodna_unreadable"] = True
-    if not fingerprints:
-        raise ListFormatError(
-            "the record has no hash", mend="fill MD5, SHA1 or PhotoDNA, or leave the record out"
-        )
+def _entry(
+    untrusted_media: Mapping[str, Any], scheme: str, defaults: EntryDefaults, hashes: RecordHashes
+) -> Entry:
+    metadata = _metadata(untrusted_media)
+    _take_hashes(untrusted_media, hashes)
+    photodna = _hash_text(untrusted_media.get("PhotoDNA"))
+    if photodna and not hashes.take(lambda: {"photodna": parse_photodna(photodna)}):
+        metadata["photodna_unreadable"] = True
+    hashes.require("the record has no hash", "fill MD5, SHA1 or PhotoDNA, or leave the record out")
     code = _text(untrusted_media.get("Category"))
     fields = entry_fields(defaults)
     if code:
@@ -166,7 +169,7 @@ def _entry(untrusted_media: Mapping[str, Any], scheme: str, defaults: EntryDefau
         except ListFormatError:
             metadata["DateUpdated"] = seen[:40]
     return Entry(
-        fingerprints=fingerprints,
+        fingerprints=hashes.found,
         source_id=_text(untrusted_media.get("MediaID")),
         note=_text(untrusted_media.get("Comments")),
         metadata=metadata_text(metadata),
@@ -177,21 +180,25 @@ def _entry(untrusted_media: Mapping[str, Any], scheme: str, defaults: EntryDefau
 _NAMES = {"md5": "md5", "sha1": "sha1", "sha256": "sha256", "pdq": "pdq"}
 
 
-def _hashes(untrusted_media: Mapping[str, Any]) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    for name in ("MD5", "SHA1", "SHA256"):
-        text = _text(untrusted_media.get(name))
-        if text:
-            found[name.lower()] = parse_hex(name.lower(), text)
+def _take_hashes(untrusted_media: Mapping[str, Any], hashes: RecordHashes) -> None:
+    named = []  # the record's own fields last, for they win
     alternatives = untrusted_media.get("AlternativeHashes")
     for item in alternatives if isinstance(alternatives, list) else ():
         if not isinstance(item, dict):
             continue
         algorithm = _NAMES.get(re.sub(r"[^a-z0-9]", "", _text(item.get("HashName")).lower()))
-        text = _text(item.get("HashValue"))
-        if algorithm and text:
-            found.setdefault(algorithm, parse_hex(algorithm, text))
-    return found
+        if algorithm:
+            named.append((algorithm, _hash_text(item.get("HashValue"))))
+    named += [(name.lower(), _hash_text(untrusted_media.get(name))) for name in ("MD5", "SHA1", "SHA256")]
+    for algorithm, text in named:
+        if text:
+            hashes.take(lambda algorithm=algorithm, text=text: {algorithm: parse_hex(algorithm, text)})  # type: ignore[misc]
+
+
+def _hash_text(untrusted_value: object) -> str:
+    """Words for nothing are nothing, as in CSV."""
+    text = _text(untrusted_value)
+    return "" if text.lower() in ABSENT else text
 
 
 def _metadata(untrusted_media: Mapping[str, Any]) -> dict[str, object]:

@@ -24,7 +24,7 @@ from leadline.domain import (
     Entry,
     Kind,
 )
-from leadline.errors import HashFormatError, InputError, LeadlineError
+from leadline.errors import HashFormatError, HashRefused, InputError, LeadlineError
 from leadline.match.fingerprints import FingerprintKind
 from leadline.match.records import COLUMNS, FAMILY_CODES, KIND_CODES, NO_FAMILY, NO_QUALITY, Detail, Records
 from leadline.match.table import Array, Sections
@@ -57,9 +57,11 @@ class Refusals:
 
     kept: list[Refusal] = field(default_factory=list)
     count: int = 0
+    hashes: int = 0  # of them, single hashes out of entries that were taken
 
     def note(self, position: int, error: LeadlineError, *, entry_kept: bool = False) -> None:
         self.count += 1
+        self.hashes += entry_kept
         if len(self.kept) < _KEPT_REFUSALS:
             self.kept.append(Refusal(position, error, entry_kept))
 
@@ -70,6 +72,7 @@ class Admission:
     def __init__(self, kinds: Mapping[str, FingerprintKind], refusals: Refusals, now: int) -> None:
         self._kinds, self._refusals, self._now = kinds, refusals, now
         self.position = 0
+        self._was_taken = False
         self._reset()
 
     def _reset(self) -> None:
@@ -80,8 +83,14 @@ class Admission:
         self._prints: dict[tuple[str, int], tuple[bytearray, array[int]]] = {}
 
     def offer(self, entry: Entry | LeadlineError) -> None:
-        """Take one entry in, or note why not; an error (a reader's bad record) is noted as it is."""
-        position, self.position = self.position, self.position + 1
+        """Take one entry in, or note why not; an error (a reader's bad record) is noted as it is.
+
+        A HashRefused is of the entry before it, and no input of its own.
+        """
+        if isinstance(entry, HashRefused):
+            self._refusals.note(max(0, self.position - 1), entry, entry_kept=self._was_taken)
+            return
+        position, self.position, self._was_taken = self.position, self.position + 1, False
         if isinstance(entry, LeadlineError):
             self._refusals.note(position, entry)
             return
@@ -96,6 +105,7 @@ class Admission:
             self._refusals.note(position, fault, entry_kept=bool(prints))
         if prints:
             self._append(entry, numbers, blob, prints)
+            self._was_taken = True
 
     def take(self) -> Records:
         """The collected entries; their `ids` hold the wished-for ids, 0 where none."""

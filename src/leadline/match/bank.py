@@ -241,7 +241,7 @@ class Bank:
             if records.count:
                 unchanged = AssignedIds(records.ids, np.empty(0, np.int64), self.snapshot.next_id)
                 self._writer.append(Change.REPLACE, frame_sections(records, unchanged))
-        return AddResult(records.ids.tolist(), records.count, refusals.kept, refusals.count)
+        return AddResult(records.ids.tolist(), records.count, refusals.kept, refusals.count, refusals.hashes)
 
     def remove(self, ids: Iterable[int]) -> int:
         """Remove entries at once; returns how many were there. Unknown ids are passed over."""

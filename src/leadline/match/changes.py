@@ -23,7 +23,7 @@ _KEPT_RENUMBERED = 10_000
 class AddResult:
     """What an add did. `ids` of the entries taken, in order.
 
-    refused     the first 10,000 refusals; refused_count all of them
+    refused     the first 10,000 refusals; refused_count all of them, refused_hashes those of single hashes
     renumbered  (wished-for id, given id) where the wish could not be kept; the first 10,000
     """
 
@@ -31,6 +31,7 @@ class AddResult:
     added: int = 0
     refused: list[Refusal] = field(default_factory=list)
     refused_count: int = 0
+    refused_hashes: int = 0
     renumbered: list[tuple[int, int]] = field(default_factory=list)
 
 
@@ -39,7 +40,7 @@ def add_result(wished: I64, assigned: AssignedIds, refusals: Refusals) -> AddRes
     moved = assigned.renumbered[:_KEPT_RENUMBERED]
     renumbered = list(zip(wished[moved].tolist(), assigned.ids[moved].tolist(), strict=True))
     ids = _as_sequence(assigned.ids)
-    return AddResult(ids, len(assigned.ids), refusals.kept, refusals.count, renumbered)
+    return AddResult(ids, len(assigned.ids), refusals.kept, refusals.count, refusals.hashes, renumbered)
 
 
 def frame_sections(records: Records, assigned: AssignedIds) -> Sections:

@@ -79,7 +79,7 @@ class Writer:
         """Admitted entries into the log or, where they are many, into a segment. Raises OSError, BankError."""
         count = sum(part.count for part in parts)
         if count == 0:
-            return AddResult(refused=refusals.kept, refused_count=refusals.count)
+            return AddResult(refused=refusals.kept, refused_count=refusals.count, refused_hashes=refusals.hashes)
         if count <= LOG_ENTRIES and len(parts) == 1:
             wished = parts[0].records.ids
             with self.writing():
