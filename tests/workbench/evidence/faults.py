@@ -18,7 +18,7 @@ from tests.workbench.evidence.conftest import draw_png
 
 from leadline.workbench import receiving
 from leadline.workbench.evidence import actions, tasks
-from leadline.workbench.evidence.acts import arrival, telling
+from leadline.workbench.evidence.acts import arrival, bags, exhibits, telling
 from leadline.workbench.evidence.models import Asset, Exhibit
 from leadline.workbench.journal import actions as journal
 
@@ -52,9 +52,9 @@ POINTS: dict[str, Callable[[], None]] = {
     "nowhere": lambda: None,
 }
 BUILD_POINTS: dict[str, Callable[[], None]] = {
-    "bag": lambda: die_after(tasks, "build_exhibit"),
-    "pack": lambda: die_after(tasks, "_pack"),
-    "note": lambda: die_after(actions, "note_built"),
+    "bag": lambda: die_after(bags, "build_exhibit"),
+    "pack": lambda: die_after(bags, "_publish"),
+    "note": lambda: die_after(exhibits, "note_built"),
 }
 
 

@@ -16,7 +16,7 @@ from tests.workbench.evidence.conftest import draw_png
 from leadline.errors import CustodyFormatError, NotAllowed, WrongState
 from leadline.workbench import sealing
 from leadline.workbench.accounts.models import OfficeSetting, Person
-from leadline.workbench.evidence import actions, tasks
+from leadline.workbench.evidence import access, actions, tasks
 from leadline.workbench.evidence.models import Asset, Exhibit, ExhibitState
 from leadline.workbench.journal.models import Anchor, Line
 from leadline.workbench.permissions import Role
@@ -62,7 +62,7 @@ def test_a_released_exhibit_is_verified_by_plain_python(
     exhibit = ask(investigator, asset, reference="made-up 7")
     actions.decide_exhibit(senior, exhibit, release=True, reason="checked")
     assert build(exhibit).state == ExhibitState.READY
-    with zipfile.ZipFile(tasks.exhibit_path(exhibit)) as packed:
+    with zipfile.ZipFile(access.exhibit_path(exhibit.pk)) as packed:
         packed.extractall(tmp_path)
     bag, key = tmp_path / str(exhibit.pk), sealing.signing_key().public_bytes.hex()
     checked = subprocess.run(
@@ -79,11 +79,12 @@ def test_a_released_exhibit_is_verified_by_plain_python(
 def test_a_build_that_was_killed_is_begun_again(investigator: Person, senior: Person, asset: Asset) -> None:
     exhibit = ask(investigator, asset)
     actions.decide_exhibit(senior, exhibit, release=True, reason="checked")
-    left = tasks.exhibit_path(exhibit).with_suffix("")
+    folder = access.exhibit_path(exhibit.pk).parent
+    left = folder / f"building-{exhibit.pk}-0123456789abcdef"
     (left / "data").mkdir(parents=True)
     (left / "data" / "half").write_bytes(b"half")
     assert build(exhibit).state == ExhibitState.READY
-    assert not left.exists()
+    assert sorted(path.suffix for path in folder.iterdir()) == [".lock", ".zip"]
 
 
 def test_files_are_enclosed_for_an_age_key_only_and_only_where_they_are_kept(investigator: Person, asset: Asset) -> None:

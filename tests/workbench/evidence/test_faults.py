@@ -164,10 +164,11 @@ def test_a_kill_while_an_exhibit_is_built_is_made_good_by_the_next_build(machine
     assert machine.run(*FAULTS, "build", point).returncode == -signal.SIGKILL
     machine.python(
         "import django; django.setup()\n"
-        "from leadline.workbench.evidence import access, tasks\n"
-        "tasks.rebuild_stuck(access.minutes_ago(-1))"
+        "from leadline.workbench.evidence import tasks\n"
+        "from leadline.workbench.evidence.models import Exhibit\n"
+        "tasks.build.call(str(Exhibit.objects.get().pk))"
     )
     state = machine.state()
     assert (state["fault"], state["exhibits"]) == ("None", ["ready"])
     assert [act for act in state["acts"] if act.startswith("exhibit.")].count("exhibit.built") == 1
-    assert sorted(path.suffix for path in (machine.home / "exhibits").iterdir()) == [".zip"]
+    assert sorted(path.suffix for path in (machine.home / "exhibits").iterdir()) == [".lock", ".zip"]

@@ -15,7 +15,7 @@ from tests.workbench.evidence.test_nothing_on_disk import MARK, find_mark, pictu
 from leadline.errors import AssetErased, AssetRefused, KeyUnavailable, NotAllowed, WrongState
 from leadline.workbench import sealing
 from leadline.workbench.accounts.models import Person
-from leadline.workbench.evidence import actions, tasks
+from leadline.workbench.evidence import access, actions, tasks
 from leadline.workbench.evidence.acts import telling
 from leadline.workbench.evidence.models import Asset, AssetState, MediaMode
 from leadline.workbench.journal.models import Line
@@ -230,7 +230,7 @@ def test_an_exhibit_encloses_the_file_for_its_recipient_alone(
     )  # fmt: skip
     actions.decide_exhibit(senior, exhibit, release=True, reason="checked")
     tasks.build.call(str(exhibit.pk))
-    path = tasks.exhibit_path(exhibit)
+    path = access.exhibit_path(exhibit.pk)
     assert MARK not in path.read_bytes()
     with zipfile.ZipFile(path) as packed:
         sealed = packed.read(f"{exhibit.pk}/data/assets/{asset.sha256}.age")

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -181,6 +183,16 @@ def assets_named(actor: Actor, names: Sequence[str]) -> tuple[list[Asset], list[
                 found[asset.sha256 if column == "sha256" else asset.pk.hex] = asset
     missing = [name for name in names if name.replace("-", "") not in found]
     return list({asset.pk: asset for asset in found.values()}.values()), missing
+
+
+def exhibit_path(exhibit_id: object) -> Path:
+    return Path(settings.LEADLINE_HOME) / "exhibits" / f"{exhibit_id}.zip"
+
+
+def chain_id() -> str:
+    """Names the chain of this office by its first line."""
+    first = Line.objects.order_by("line").values_list("hash", flat=True).first()
+    return f"leadline:{(first or '')[:32]}"
 
 
 def is_ready(exhibit: Exhibit) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from leadline.workbench.evidence.acts.arrival import set_media_mode, take_in
+from leadline.workbench.evidence.acts.bags import build as build_exhibit
 from leadline.workbench.evidence.acts.exhibits import (
+    build_again,
     decide_exhibit,
     note_built,
     note_download,
@@ -29,6 +31,8 @@ __all__ = [
     "VaultCheck",
     "announce_bank",
     "bank_code",
+    "build_again",
+    "build_exhibit",
     "check_vault",
     "decide_exhibit",
     "end_task",

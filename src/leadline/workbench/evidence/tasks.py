@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import zipfile
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,9 +19,7 @@ from django.utils import timezone
 from django_tasks import task
 
 from leadline.custody.anchor import encode_anchor, make_anchor, read_anchor, write_anchor
-from leadline.custody.chain import CustodyEvent, format_time
-from leadline.custody.exhibit import build_exhibit
-from leadline.custody.facts import AssetFacts, ExhibitFacts
+from leadline.custody.chain import format_time
 from leadline.custody.timestamps import load_roots, request_timestamp
 from leadline.domain import EXACT_ALGORITHMS
 from leadline.errors import BankNotFound, ConfigError, LeadlineError, TimestampFailed
@@ -35,8 +31,8 @@ from leadline.workbench import sealing
 from leadline.workbench.banks.access import all_banks
 from leadline.workbench.evidence import access, actions
 from leadline.workbench.evidence.models import Asset, AssetMatch, AssetState, AssetView, Exhibit, ExhibitState
-from leadline.workbench.journal.actions import event_of, head
-from leadline.workbench.journal.models import Anchor, Line
+from leadline.workbench.journal.actions import head
+from leadline.workbench.journal.models import Anchor
 
 _ROWS_AT_ONCE = 20_000
 _IN_AT_ONCE = 500
@@ -138,7 +134,7 @@ def find_met(bank: Bank) -> set[Any]:
 
 
 def _met_exactly(matcher: Matcher, algorithm: str, digests: list[Any]) -> set[Any]:
-    few = [row.tobytes().hex() for column in digests if column is not None for row in column.values[:_IN_AT_ONCE + 1]]
+    few = [row.tobytes().hex() for column in digests if column is not None for row in column.values[: _IN_AT_ONCE + 1]]
     if len(few) <= _IN_AT_ONCE:
         return set(Asset.objects.filter(**{f"{algorithm}__in": few}).values_list("pk", flat=True))
     found: set[Any] = set()
@@ -162,12 +158,6 @@ def _pdq_rows() -> Iterator[tuple[list[Any], Any, Any]]:
 # --- anchors ---------------------------------------------------------------------------------------------------------
 
 
-def chain_id() -> str:
-    """Names the chain of this office by its first line."""
-    first = Line.objects.order_by("line").values_list("hash", flat=True).first()
-    return f"leadline:{(first or '')[:32]}"
-
-
 def sign_head() -> Anchor | None:
     """Say over our signature where the chain stands; None while it is empty."""
     stands = head()
@@ -175,7 +165,7 @@ def sign_head() -> Anchor | None:
         return None
     key = sealing.signing_key()
     at = format_time(timezone.now())
-    made = make_anchor(chain_id(), stands.line, stands.hash, at, sign=key.sign, public_key=key.public_bytes)
+    made = make_anchor(access.chain_id(), stands.line, stands.hash, at, sign=key.sign, public_key=key.public_bytes)
     return actions.note_anchor(stands.line, stands.hash, encode_anchor(made).decode())
 
 
@@ -242,86 +232,18 @@ def _post(url: str, query: bytes) -> bytes:
 # --- exhibits --------------------------------------------------------------------------------------------------------
 
 
-def exhibit_path(exhibit: Exhibit) -> Path:
-    return Path(settings.LEADLINE_HOME) / "exhibits" / f"{exhibit.pk}.zip"
-
-
 @task(queue_name="default")
 def build(exhibit_id: str) -> None:
     """Build a released exhibit. A build that was killed is begun again; nothing of it was shown to anybody."""
-    exhibit = Exhibit.objects.get(pk=exhibit_id)
-    if exhibit.state not in (ExhibitState.RELEASED, ExhibitState.FAILED):
-        return
-    try:
-        line, manifest = _build(exhibit)
-    except LeadlineError as error:
-        actions.note_failed(exhibit, error.code)
-        return
-    size_bytes = exhibit_path(exhibit).stat().st_size
-    actions.note_built(exhibit, line=line, manifest_sha512=manifest, size_bytes=size_bytes)
+    actions.build_exhibit(exhibit_id)
 
 
-def _build(exhibit: Exhibit) -> tuple[int, str]:
-    folder = exhibit_path(exhibit).with_suffix("")
-    folder.parent.mkdir(mode=0o700, exist_ok=True)
-    if folder.exists():  # a build that was stopped before its archive stood
-        shutil.rmtree(folder)
-    chain, key = chain_id(), sealing.signing_key()
-    assets = list(exhibit.assets.order_by("received_at", "id"))
-    with_files = bool(exhibit.recipient_key)
-    shas = {str(asset.pk): asset.sha256 for asset in assets}
-    anchors = [row for row in Anchor.objects.order_by("id") if read_anchor(row.statement.encode()).chain == chain]
-    built = build_exhibit(
-        folder,
-        ExhibitFacts(
-            exhibit_id=str(exhibit.pk),
-            chain_id=chain,
-            organisation=settings.LEADLINE_OFFICE_NAME,
-            created_at=format_time(timezone.now()),
-            released_by=tuple(str(one) for one in (exhibit.requested_by_id, exhibit.decided_by_id)),
-            reference=exhibit.reference,
-            recipient=exhibit.recipient,
-        ),
-        _events(),
-        [_facts_of(asset, with_name=with_files) for asset in assets],
-        anchors=[read_anchor(row.statement.encode()) for row in anchors],
-        timestamps=[b64decode(stamp["token"]) for row in anchors for stamp in row.stamps],
-        recipient=exhibit.recipient_key or None,
-        open_asset=(lambda asset_id: sealing.read_asset(shas[asset_id])) if with_files else None,
-        sign=key.sign,
-        public_key=key.public_bytes,
-    )
-    _pack(folder, exhibit_path(exhibit))
-    shutil.rmtree(folder)
-    return built.head.line, built.manifest_sha512
-
-
-def _events() -> Iterator[CustodyEvent]:
-    return (event_of(line) for line in Line.objects.order_by("line").iterator(chunk_size=2000))
-
-
-def _facts_of(asset: Asset, *, with_name: bool) -> AssetFacts:
-    hashes = {"sha256": asset.sha256, "sha1": asset.sha1, "md5": asset.md5} | ({"pdq": asset.pdq} if asset.pdq else {})
-    name = sealing.unseal(bytes(asset.name_sealed), f"asset-name:{asset.pk}") if asset.name_sealed else ""
-    return AssetFacts(
-        asset_id=str(asset.pk),
-        hashes=hashes,
-        size_bytes=asset.size_bytes,
-        media_type=asset.mime,
-        received_at=format_time(asset.received_at),
-        name=name if with_name else "",
-    )
-
-
-def _pack(folder: Path, archive: Path) -> None:
-    """One file of the bag, whole or absent. Stored, not deflated: what weighs in it is encrypted."""
-    unfinished = archive.with_suffix(".partial")
-    with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as packed:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                packed.write(path, f"{folder.name}/{path.relative_to(folder)}")
-    sealing.sync_file(unfinished)
-    unfinished.replace(archive)
+def rebuild_stuck(now: datetime | None = None) -> int:
+    """Ask again for released exhibits whose task was lost between the decision and the queue, or with its worker."""
+    stuck = Exhibit.objects.filter(state=ExhibitState.RELEASED.value, decided_at__lt=now or access.minutes_ago(10))
+    for exhibit_id in stuck.values_list("pk", flat=True):
+        build.enqueue(str(exhibit_id))  # not here: a long build would hold up every other duty
+    return len(stuck)
 
 
 # --- terms, leftovers ------------------------------------------------------------------------------------------------
@@ -334,14 +256,6 @@ def sweep() -> int:
 
 def _is_kept(sha256: str) -> bool:
     return Asset.objects.filter(sha256=sha256, state=AssetState.KEPT.value).exists()
-
-
-def rebuild_stuck(now: datetime | None = None) -> int:
-    """Released exhibits whose task was lost between the decision and the queue."""
-    stuck = Exhibit.objects.filter(state=ExhibitState.RELEASED.value, decided_at__lt=now or access.minutes_ago(10))
-    for exhibit_id in stuck.values_list("pk", flat=True):
-        build.call(str(exhibit_id))
-    return len(stuck)
 
 
 DUTIES = [

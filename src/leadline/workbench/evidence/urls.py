@@ -20,6 +20,7 @@ urlpatterns = [
     path("exhibits/new/", views.request_exhibit, name="request_exhibit"),
     path("exhibits/<uuid:exhibit_id>/", views.show_exhibit, name="exhibit"),
     path("exhibits/<uuid:exhibit_id>/download/", views.download_exhibit, name="download_exhibit"),
+    path("exhibits/<uuid:exhibit_id>/again/", views.build_again, name="build_exhibit_again"),
     path("exhibits/<uuid:exhibit_id>/receipt/", views.note_receipt, name="note_receipt"),
     path("exhibits/<uuid:exhibit_id>/<str:what>/", views.decide_exhibit, name="decide_exhibit"),
     path("media-mode/", views.set_media_mode, name="media_mode"),

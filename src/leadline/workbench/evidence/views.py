@@ -64,7 +64,7 @@ def _asset_context(request: HttpRequest, asset: Any) -> dict[str, Any]:
 
 
 @csrf_exempt  # the inner view is protected; the body must not be read before its handler is set
-@requires(Permission.EVIDENCE_WRITE)
+@requires(Permission.EVIDENCE_WRITE, files=True)
 def upload(request: HttpRequest) -> HttpResponse:
     request.upload_handlers = [SealingUpload(request, mode=access.media_mode())]
     return _upload(request)
@@ -208,18 +208,29 @@ def decide_exhibit(request: HttpRequest, exhibit_id: str, what: str) -> HttpResp
 
 
 @requires(Permission.EVIDENCE_EXPORT, fresh=True)
+def build_again(request: HttpRequest, exhibit_id: str) -> HttpResponse:
+    exhibit = _exhibit(request, exhibit_id)
+    if request.method == "POST" and _try(request, lambda: actions.build_again(_person(request), exhibit)):
+        tasks.build.enqueue(str(exhibit.pk))
+    return redirect("exhibit", exhibit_id=exhibit.pk)
+
+
+@requires(Permission.EVIDENCE_EXPORT, fresh=True)
 def download_exhibit(request: HttpRequest, exhibit_id: str) -> HttpResponse:
     """A bag of hashes and custody, perhaps with files encrypted to their recipient: nothing a browser could show."""
     exhibit = _exhibit(request, exhibit_id)
-    path = tasks.exhibit_path(exhibit)
+    path = access.exhibit_path(exhibit.pk)
     if request.method != "POST" or not access.is_ready(exhibit) or not path.exists():
         raise Http404
+    if path.stat().st_size != exhibit.size_bytes:  # changed since it was built: not what the journal speaks of
+        messages.error(request, _("The file of this exhibit is not the one that was built. Call someone."))
+        return redirect("exhibit", exhibit_id=exhibit.pk)
     actions.note_download(_person(request), exhibit)
     name = f"exhibit-{exhibit.pk}.zip"
     return FileResponse(path.open("rb"), as_attachment=True, filename=name)  # type: ignore[return-value]
 
 
-@requires(Permission.EVIDENCE_EXPORT)
+@requires(Permission.EVIDENCE_EXPORT, files=True)
 def note_receipt(request: HttpRequest, exhibit_id: str) -> HttpResponse:
     exhibit = _exhibit(request, exhibit_id)
     form = ReceiptForm(request.POST or None, request.FILES or None)

@@ -69,7 +69,7 @@ def decide_exhibit(by: Person, exhibit: Exhibit, *, release: bool, reason: str) 
 @transaction.atomic
 def note_built(exhibit: Exhibit, *, line: int, manifest_sha512: str, size_bytes: int) -> None:
     row = Exhibit.objects.select_for_update().get(pk=exhibit.pk)
-    if row.state not in (ExhibitState.RELEASED, ExhibitState.FAILED):
+    if row.state != ExhibitState.RELEASED:
         return
     row.state, row.fault, row.line = ExhibitState.READY.value, "", line
     row.manifest_sha512, row.size_bytes = manifest_sha512, size_bytes
@@ -84,6 +84,18 @@ def note_failed(exhibit: Exhibit, fault: str) -> None:
         row.state, row.fault = ExhibitState.FAILED.value, fault[:64]
         row.save(update_fields=["state", "fault"])
         _tell_exhibit("exhibit.failed", row, None, reason=fault)
+
+
+@transaction.atomic
+def build_again(by: Person, exhibit: Exhibit) -> Exhibit:
+    """After a fault was mended: the release stands, so nobody decides again."""
+    row = Exhibit.objects.select_for_update().get(pk=exhibit.pk)
+    if row.state != ExhibitState.FAILED:
+        raise WrongState("its building has not failed", where=str(row.pk))
+    row.state, row.fault = ExhibitState.RELEASED.value, ""
+    row.save(update_fields=["state", "fault"])
+    _tell_exhibit("exhibit.build-again", row, by)
+    return row
 
 
 @transaction.atomic
