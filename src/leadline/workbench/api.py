@@ -314,7 +314,7 @@ def _guarded(view: PathView) -> Callable[..., Any]:
         except Exception as error:
             return problem_of(error)
 
-    run.csrf_exempt = True  # type: ignore[attr-defined]  # no cookie is ever looked at
+    run.csrf_exempt = run.bounds_itself = True  # type: ignore[attr-defined]  # no cookie is ever looked at
     return run
 
 

@@ -18,7 +18,7 @@ from leadline.workbench.permissions import Permission
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
-_SEEN = "leadline-seen"
+_SEEN, _SINCE = "leadline-seen", "leadline-since"
 _SEEN_EVERY_S = 60
 _SELF = "'self'"
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -59,13 +59,17 @@ def security_headers(handle: Handler) -> Handler:
 
 
 def session_limits(handle: Handler) -> Handler:
-    """Sign out after 30 minutes without a request; the 8 hours from sign-in are the session cookie's own age."""
+    """Sign out after 30 minutes without a request, and 8 hours after the sign-in whatever happens.
+
+    Not by the age of the cookie: that begins anew whenever the session is saved.
+    """
 
     def with_limits(request: HttpRequest) -> HttpResponse:
         if request.user.is_authenticated:
             now = int(time.time())
-            seen = request.session.get(_SEEN, now)
-            if not 0 <= now - seen <= settings.LEADLINE_IDLE_S:
+            seen, since = request.session.get(_SEEN, now), request.session.setdefault(_SINCE, now)
+            is_idle = not 0 <= now - seen <= settings.LEADLINE_IDLE_S
+            if is_idle or not 0 <= now - since < settings.SESSION_COOKIE_AGE:
                 logout(request)
                 return redirect(f"{reverse('account_login')}?{urlencode({'next': request.path})}")
             if now - seen >= _SEEN_EVERY_S or _SEEN not in request.session:
@@ -76,8 +80,9 @@ def session_limits(handle: Handler) -> Handler:
 
 
 def second_factor_first(handle: Handler) -> Handler:
-    """A person without a second factor reaches nothing but the pages that set one up, and the way out."""
-    allowed = ("mfa_", "account_logout", "account_reauthenticate", "set_language")
+    """A person without a second factor reaches nothing but the way out, and where they have just joined the pages that
+    set one up. Otherwise a password alone would be enough: whoever knows it would set up a factor of their own."""
+    allowed, enrolling = ("account_logout", "set_language"), ("mfa_", "account_reauthenticate")
 
     def with_second_factor(request: HttpRequest) -> HttpResponse:
         return handle(request)
@@ -86,9 +91,10 @@ def second_factor_first(handle: Handler) -> Handler:
         if not request.user.is_authenticated or access.has_second_factor(request.user, request):
             return None
         match = request.resolver_match
-        if match is not None and (match.url_name or "").startswith(allowed):
+        name = (match.url_name or "") if match is not None else ""
+        if name.startswith(allowed) or (name.startswith(enrolling) and access.has_just_joined(request)):
             return None
-        return redirect("second_factor") if match is None or match.url_name != "second_factor" else None
+        return redirect("second_factor") if name != "second_factor" else None
 
     with_second_factor.process_view = process_view  # type: ignore[attr-defined]
     return with_second_factor

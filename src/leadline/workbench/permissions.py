@@ -75,14 +75,15 @@ CLEARANCE: dict[Role, Sensitivity] = {
 }
 
 
-def requires(permission: Permission, *, fresh: bool = False) -> Callable[[View], View]:
+def requires(permission: Permission, *, fresh: bool = False, files: bool = False) -> Callable[[View], View]:
     """Declare what a view asks for. `middleware.permission_gate` enforces it and refuses views that declare nothing.
 
     fresh  the person must have proved who they are within the last 15 minutes
+    files  takes uploads: only such views get to read a large body (`entrance.bounded_bodies`)
     """
 
     def declare(view: Any) -> Any:
-        view.permission, view.fresh = permission, fresh
+        view.permission, view.fresh, view.takes_files = permission, fresh, files
         return view
 
     return declare

@@ -41,6 +41,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "leadline.workbench.public.middleware.strict_headers",
+    "leadline.workbench.entrance.named_proxy_only",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.locale.LocaleMiddleware",  # by path, else by Accept-Language; it sets no cookie

@@ -156,6 +156,7 @@ LEADLINE_TLS = (_read("LEADLINE_TLS_CERTIFICATE"), _read("LEADLINE_TLS_KEY"))
 LEADLINE_PROXY = _read("LEADLINE_PROXY")
 LEADLINE_WEB_WORKERS = _whole("LEADLINE_WEB_WORKERS")
 LEADLINE_KEY_FILE = _path("LEADLINE_KEY_FILE")
+LEADLINE_KEY_SLOT = _read("LEADLINE_KEY_SLOT")
 LEADLINE_SIGNING_KEY_FILE = _path("LEADLINE_SIGNING_KEY_FILE")
 LEADLINE_VAULT = _read("LEADLINE_VAULT") if _read("LEADLINE_VAULT").startswith("s3://") else _path("LEADLINE_VAULT")
 LEADLINE_ERASURES = _path("LEADLINE_ERASURES")
@@ -177,6 +178,11 @@ if LEADLINE_PUBLIC_ONION and not (LEADLINE_PUBLIC_ONION.endswith(".onion") and i
     raise ConfigError("no address of an onion service", where="LEADLINE_PUBLIC_ONION", mend=mend)
 if urlsplit(LEADLINE_PUBLIC_EXIT_URL).scheme != "https" or not urlsplit(LEADLINE_PUBLIC_EXIT_URL).hostname:
     raise ConfigError("the quick exit leads nowhere", where="LEADLINE_PUBLIC_EXIT_URL", mend="give an https:// address")
+if LEADLINE_KEY_SLOT and not LEADLINE_KEY_SLOT.partition(":")[0]:
+    raise ConfigError("no name of a key slot", where="LEADLINE_KEY_SLOT", mend="give NAME:ARGUMENT")
+if LEADLINE_TIMESTAMP_URLS and not LEADLINE_TIMESTAMP_ROOTS:
+    mend = "name the file of their root certificates (PEM): an answer that nobody can check proves nothing"
+    raise ConfigError("timestamp authorities without roots", where="LEADLINE_TIMESTAMP_ROOTS", mend=mend)
 if any(LEADLINE_TLS) and not all(LEADLINE_TLS):
     raise ConfigError(
         "half of a TLS configuration", where="LEADLINE_TLS_CERTIFICATE, LEADLINE_TLS_KEY", mend="give both files"

@@ -11,11 +11,13 @@ from django.core.files.uploadhandler import FileUploadHandler, StopUpload
 
 
 class MemoryOnlyUpload(FileUploadHandler):
-    """Collects one file in memory up to LEADLINE_MAX_UPLOAD_BYTES; a longer one ends the request."""
+    """Collects the files of a request in memory, up to LEADLINE_MAX_UPLOAD_BYTES in all; more ends the request."""
+
+    _size_bytes = 0
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         super().new_file(*args, **kwargs)
-        self._collected, self._size_bytes = BytesIO(), 0
+        self._collected = BytesIO()
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         self._size_bytes += len(raw_data)

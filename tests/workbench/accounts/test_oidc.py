@@ -75,8 +75,8 @@ def provider(settings: Any, office: object) -> Iterator[Provider]:
         server.shutdown()
 
 
-def sign_in(client: Client) -> Any:
-    asked = client.post("/account/oidc/office/login/")
+def sign_in(client: Client, query: str = "") -> Any:
+    asked = client.post(f"/account/oidc/office/login/{query}")
     state = parse_qs(urlsplit(asked["Location"]).query)["state"][0]
     return client.get("/account/oidc/office/login/callback/", {"code": "c", "state": state})
 
@@ -133,6 +133,65 @@ def test_a_closed_account_stays_closed(provider: Provider, make_person: Callable
     ada = invited(make_person, has_factor=False)
     ada.is_active = False
     ada.save()
+    client = Client()
+    sign_in(client)
+    assert client.get("/people/")["Location"].startswith("/account/login/")
+
+
+@pytest.mark.parametrize("process", ["redirect", "connect"])
+def test_a_providers_claim_for_one_person_opens_nothing_for_another(
+    provider: Provider, make_person: Callable[..., Person], process: str
+) -> None:
+    mallory, victim = make_person("ada"), make_person("eve", Role.ADMINISTRATOR, password="correct horse battery staple")
+    Authenticator.objects.filter(user__in=(mallory, victim)).delete()
+    provider.claims |= {"amr": ["pwd", "mfa"]}
+    client = Client()
+    sign_in(client, f"?process={process}")
+    client.post("/account/login/", {"login": "eve@example.org", "password": "correct horse battery staple"})
+    assert client.get("/people/")["Location"] == "/account/second-factor/"
+
+
+def test_a_claim_ends_with_the_next_sign_in_of_the_same_browser(
+    provider: Provider, make_person: Callable[..., Person]
+) -> None:
+    ada = invited(make_person, has_factor=False)
+    ada.set_password("correct horse battery staple")
+    ada.save()
+    provider.claims |= {"amr": ["pwd", "mfa"]}
+    client = Client()
+    sign_in(client)
+    assert client.get("/people/").status_code == 200
+    client.post("/account/logout/")
+    client.post("/account/login/", {"login": "ada@example.org", "password": "correct horse battery staple"})
+    assert client.get("/people/")["Location"] == "/account/second-factor/"
+
+
+@pytest.mark.parametrize(
+    ("methods", "is_multi"),
+    [
+        (["mfa"], True),
+        (["pwd", "otp"], True),
+        (["hwk", "fpt"], True),
+        (["otp"], False),
+        (["hwk", "swk"], False),
+        (["face"], False),
+        ([], False),
+        ("mfa", False),
+    ],
+)
+def test_one_kind_of_proof_is_one_factor(methods: object, is_multi: bool) -> None:
+    from leadline.workbench.accounts.adapters import is_multi_factor
+
+    assert is_multi_factor({"amr": methods}) is is_multi
+
+
+def test_a_second_identity_with_the_same_address_is_turned_away(
+    provider: Provider, make_person: Callable[..., Person]
+) -> None:
+    invited(make_person, has_factor=False)
+    provider.claims |= {"amr": ["mfa"]}
+    sign_in(Client())
+    provider.claims |= {"sub": "78"}
     client = Client()
     sign_in(client)
     assert client.get("/people/")["Location"].startswith("/account/login/")

@@ -15,7 +15,9 @@ from leadline.workbench.accounts.models import ApiKey, Invitation, ObjectGrant, 
 from leadline.workbench.permissions import CLEARANCE, ROLE_PERMISSIONS, Permission, Role, Sensitivity
 
 ONE_PERSON_OFFICE = "one-person-office"
-MFA_BY_PROVIDER = "leadline-mfa-by-provider"  # session: the OIDC provider claimed a second factor
+MFA_BY_PROVIDER = "leadline-mfa-by-provider"  # session: for whom the OIDC provider claimed a second factor
+JOINED = "leadline-joined"  # session: who came in by an invitation here, and when
+_ENROLS_WITHIN_S = 3600
 
 
 def hash_token(token: str) -> str:
@@ -53,12 +55,18 @@ def visible_to(person: Any, object_kind: str) -> Q:
 
 
 def has_second_factor(person: Any, request: HttpRequest | None = None) -> bool:
-    if request is not None and request.session.get(MFA_BY_PROVIDER):
+    if request is not None and request.session.get(MFA_BY_PROVIDER) == str(person.pk):
         return True
     from allauth.mfa.models import Authenticator  # not above: the public form's process reads this room without it
 
     kinds = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
     return bool(Authenticator.objects.filter(user=person.pk, type__in=kinds).exists())
+
+
+def has_just_joined(request: HttpRequest) -> bool:
+    """Whether this browser's person came in by their invitation within the last hour: then a factor may be set up."""
+    who, at = request.session.get(JOINED) or ("", 0)
+    return bool(who == str(request.user.pk) and 0 <= time.time() - at < _ENROLS_WITHIN_S)
 
 
 def proved_recently(request: HttpRequest) -> bool:
@@ -107,6 +115,13 @@ def open_invitations() -> QuerySet[Invitation]:
 
 def find_invitation(token: str) -> Invitation | None:
     return open_invitations().filter(token_hash=hash_token(token)).first()
+
+
+def find_begun_invitation(token: str) -> Invitation | None:
+    """One whose person has joined and not yet set up a second factor: with the password it leads back in."""
+    live = Invitation.objects.filter(used_by__is_active=True, withdrawn_at__isnull=True, until__gt=timezone.now())
+    begun = live.filter(token_hash=hash_token(token)).select_related("used_by").first()
+    return None if begun is None or has_second_factor(begun.used_by) else begun
 
 
 def keys_of(person: Any) -> QuerySet[ApiKey]:

@@ -9,6 +9,7 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialAccount
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -21,8 +22,12 @@ from django.utils.translation import gettext as _
 
 from leadline.workbench.accounts import access, throttle
 from leadline.workbench.accounts.models import Person
+from leadline.workbench.public.limits import visitor_address
 
-_MFA_METHODS = {"mfa", "otp", "hwk", "swk", "fpt", "face", "iris", "sc", "pop"}  # RFC 8176 values of `amr`
+# RFC 8176: values of `amr` by what they prove. One kind alone is one factor, whatever its name.
+_KNOWS = frozenset({"pwd", "pin", "kba"})
+_HAS = frozenset({"otp", "hwk", "swk", "sc", "pop", "sms", "tel"})
+_IS = frozenset({"face", "fpt", "iris", "retina", "vbm"})
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -39,9 +44,21 @@ class AccountAdapter(DefaultAccountAdapter):
         throttle.note_failure(request, credentials.get("email", ""))
 
     def post_login(self, request: HttpRequest, user: Any, **kwargs: Any) -> HttpResponse:
+        social = (kwargs.get("signal_kwargs") or {}).get("sociallogin")
+        if social is not None and is_multi_factor(claims_of(social)):
+            request.session[access.MFA_BY_PROVIDER] = str(user.pk)  # for this person, and no other of this browser
+        else:
+            request.session.pop(access.MFA_BY_PROVIDER, None)
         response: HttpResponse = super().post_login(request, user, **kwargs)
         throttle.remember_browser(response, user, is_secure=settings.SESSION_COOKIE_SECURE)
         return response
+
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """Whom the limits count: behind the named proxy the visitor, not the proxy."""
+        forwarded, proxy = request.META.get("HTTP_X_FORWARDED_FOR", ""), settings.LEADLINE_PROXY
+        address = visitor_address(request.META.get("REMOTE_ADDR", ""), forwarded, proxy)
+        return address.partition("/")[0] or "127.0.0.1"
 
 
 class MfaAdapter(DefaultMFAAdapter):
@@ -76,18 +93,30 @@ class OidcAdapter(DefaultSocialAccountAdapter):
         return False
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
-        told = sociallogin.account.extra_data
-        claims = {**(told.get("userinfo") or {}), **(told.get("id_token") or {})}
+        if sociallogin.state.get("process") != "login":  # to connect, or only to come back from there: not used here
+            raise ImmediateHttpResponse(redirect("account_login"))
         if not sociallogin.is_existing:
-            self._connect(request, sociallogin, claims)
-        methods = set(claims.get("amr") or ())
-        request.session[access.MFA_BY_PROVIDER] = bool(methods & _MFA_METHODS)
+            self._connect(request, sociallogin, claims_of(sociallogin))
 
     def _connect(self, request: HttpRequest, sociallogin: Any, claims: Any) -> None:
         """By a verified address of somebody who is here already; everybody else is turned away alike."""
         email = str(claims.get("email", ""))
         person = Person.objects.filter(email__iexact=email, is_active=True).first() if email else None
-        if person is None or claims.get("email_verified") is not True:
+        linked = SocialAccount.objects.filter(user=person, provider=sociallogin.account.provider)
+        # linked: somebody has come in by this address already, and an address may be given to another at the provider
+        if person is None or claims.get("email_verified") is not True or linked.exists():
             messages.error(request, _("This sign-in belongs to nobody here. Ask for an invitation."))
             raise ImmediateHttpResponse(redirect("account_login"))
         sociallogin.connect(request, person)
+
+
+def claims_of(sociallogin: Any) -> dict[str, Any]:
+    told = sociallogin.account.extra_data
+    return {**(told.get("userinfo") or {}), **(told.get("id_token") or {})}
+
+
+def is_multi_factor(claims: dict[str, Any]) -> bool:
+    """Whether the provider says that two kinds of proof were given."""
+    told = claims.get("amr")
+    methods = {str(method) for method in told} if isinstance(told, list) else set()
+    return "mfa" in methods or sum(bool(methods & kind) for kind in (_KNOWS, _HAS, _IS)) >= 2

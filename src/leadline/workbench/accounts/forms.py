@@ -12,6 +12,12 @@ from leadline.workbench.accounts.models import ROLES, Person
 from leadline.workbench.permissions import ROLE_PERMISSIONS, Role
 
 
+class PasswordForm(forms.Form):
+    password = forms.CharField(
+        label=_("Password"), widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
+    )
+
+
 class JoinForm(forms.Form):
     email = forms.EmailField(label=_("E-mail address"))
     name = forms.CharField(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from leadline.errors import LeadlineError
-from leadline.workbench.accounts import access, actions
-from leadline.workbench.accounts.forms import InviteForm, JoinForm, KeyForm, ReasonForm, RoleForm
+from leadline.workbench.accounts import access, actions, throttle
+from leadline.workbench.accounts.forms import InviteForm, JoinForm, KeyForm, PasswordForm, ReasonForm, RoleForm
 from leadline.workbench.permissions import Permission, Role, requires
 
 if TYPE_CHECKING:
@@ -32,14 +33,14 @@ def show_second_factor(request: HttpRequest) -> HttpResponse:
     """Where a person without a second factor is sent, whatever page was asked for."""
     if access.has_second_factor(request.user, request):
         return redirect("home")
-    return render(request, "accounts/second_factor.html")
+    return render(request, "accounts/second_factor.html", {"may_enrol": access.has_just_joined(request)})
 
 
 @requires(Permission.ANYONE)
 def join(request: HttpRequest, token: str) -> HttpResponse:
     invitation = access.find_invitation(token)
     if invitation is None:
-        raise Http404
+        return _join_again(request, token)
     at_setup = invitation.invited_by_id is None
     form = JoinForm(request.POST or None, invited_email=invitation.email, at_setup=at_setup)
     if request.method == "POST" and form.is_valid():
@@ -50,10 +51,33 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
             password=form.cleaned_data["password"],
             is_alone=form.cleaned_data.get("is_alone", False),
         )
-        login(request, person, backend="allauth.account.auth_backends.AuthenticationBackend")
-        record_authentication(request, person, method="password", email=person.email, reauthenticated=True)
-        return redirect("second_factor")
+        return _begin(request, person)
     return render(request, "accounts/join.html", {"form": form, "at_setup": at_setup})
+
+
+def _begin(request: HttpRequest, person: Person) -> HttpResponse:
+    """Signed in by the invitation: the one session in which a first second factor is set up."""
+    login(request, person, backend="allauth.account.auth_backends.AuthenticationBackend")
+    record_authentication(request, person, method="password", email=person.email, reauthenticated=True)
+    request.session[access.JOINED] = [str(person.pk), time.time()]
+    return redirect("second_factor")
+
+
+def _join_again(request: HttpRequest, token: str) -> HttpResponse:
+    """Who stopped before the second factor was set up goes on with the link and the password they chose."""
+    begun = access.find_begun_invitation(token)
+    if begun is None:
+        raise Http404
+    person, form = begun.used_by, PasswordForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        if throttle.must_wait(request, person.email):
+            form.add_error(None, _("Too many attempts. Wait ten minutes."))
+        elif person.check_password(form.cleaned_data["password"]):
+            return _begin(request, person)
+        else:
+            throttle.note_failure(request, person.email)
+            form.add_error("password", _("This is not the password you chose."))
+    return render(request, "accounts/join.html", {"form": form, "at_setup": False})
 
 
 @requires(Permission.PEOPLE_READ)

@@ -83,7 +83,7 @@ def show_changes(request: HttpRequest, bank_id: str) -> HttpResponse:
     return render(request, "banks/changes.html", {"bank_id": bank_id, "page": page})
 
 
-@requires(Permission.BANKS_WRITE)
+@requires(Permission.BANKS_WRITE, files=True)
 def add_entries(request: HttpRequest, bank_id: str) -> HttpResponse:
     actor = actor_of(request)
     bank = _found(actor, bank_id)

@@ -130,7 +130,7 @@ def _beyond(paste: str, found: Any) -> str:
     return paste if any(map(str.isalnum, rest)) else ""
 
 
-@requires(Permission.REPORTS_WRITE)
+@requires(Permission.REPORTS_WRITE, files=True)
 def import_file(request: HttpRequest) -> HttpResponse:
     form = ImportForm(request.POST or None, request.FILES or None)
     receipts: Any = []
@@ -152,7 +152,7 @@ def import_file(request: HttpRequest) -> HttpResponse:
     return render(request, "reports/import.html", {"form": form, "receipts": receipts})
 
 
-@requires(Permission.REPORTS_WRITE)
+@requires(Permission.REPORTS_WRITE, files=True)
 def new_bulk(request: HttpRequest) -> HttpResponse:
     form = BulkForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
