@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from leadline.media import wire
 from leadline.media.limits import Limits
+from leadline.media.keyring import DKIM_CHECK
 from leadline.media.sniff import CONTAINER_TYPES
 from leadline.media.wire import (
     Alpha,
@@ -58,7 +59,7 @@ def test_it_brings_a_request_a_command_and_a_start_back_whole() -> None:
     assert Request.unpack(Request(Op.UNPACK, 1, 77, 3).pack()) == Request(Op.UNPACK, 1, 77, 3)
     with pytest.raises(WireError):
         Request.unpack(Request(Op.UNPACK, container=len(wire.CONTAINERS)).pack())
-    assert set(wire.CONTAINERS) == {"", *CONTAINER_TYPES}
+    assert set(wire.CONTAINERS) == {"", DKIM_CHECK, *CONTAINER_TYPES}  # the last is asked for, never sniffed
     order = Order(Command.FORK, Needs.HEIF | Needs.THREADS, 22)
     assert Order.unpack(order.pack()) == order
     start = Start(Limits(max_pixels=5, timeout_s=0.25, max_ratio=9), True, 4711, 4096, 8192)

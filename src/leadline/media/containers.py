@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import BinaryIO
 
-from leadline.media import archives, charsets, chats, har, mail, sevenzip, warc, whatsapp
+from leadline.media import archives, charsets, chats, har, mail, sevenzip, signatures, warc, whatsapp, zips
+from leadline.media.keyring import DKIM_CHECK
 from leadline.media.limits import Limits
 from leadline.media.outlet import Counted, Outlet, status_of
 from leadline.media.sniff import sniff
@@ -21,6 +22,7 @@ def prepare() -> None:
     archives.prepare()
     charsets.prepare()
     mail.prepare()
+    signatures.prepare()
 
 
 def unpack(source: BinaryIO, size_bytes: int, limits: Limits, outlet: Outlet, mime: str = "") -> Status:
@@ -47,8 +49,8 @@ def _unpack_gzip(source: BinaryIO, out: Counted) -> Status:
 
 
 _READERS: dict[str, Callable[[BinaryIO, Counted], Status]] = {
-    "application/zip": archives.unpack_zip,
-    "application/wacz": archives.unpack_zip,
+    "application/zip": zips.unpack_zip,
+    "application/wacz": zips.unpack_zip,
     "application/x-7z-compressed": sevenzip.unpack_7z,
     "application/x-tar": archives.unpack_tar,
     "application/gzip": _unpack_gzip,
@@ -61,4 +63,5 @@ _READERS: dict[str, Callable[[BinaryIO, Counted], Status]] = {
     "application/x-telegram-export+json": chats.unpack_telegram,
     "application/x-discord-export+json": chats.unpack_discord,
     "text/x-whatsapp-chat": whatsapp.unpack_whatsapp,
+    DKIM_CHECK: signatures.check_signatures,
 }

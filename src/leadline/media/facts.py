@@ -58,6 +58,9 @@ FACTS: tuple[tuple[str, Form], ...] = (
     ("chat_id", Form.TOKEN),
     ("exported_at", Form.TEXT),
     ("date_order", Form.TOKEN),  # day-first | month-first | year-first | unknown
+    ("dkim_keys", Form.TOKEN),  # of a mail: names of the key records that its signatures need, by commas
+    ("dkim", Form.TOKEN),  # pass | partial | fail | error
+    ("dkim_key", Form.TOKEN),  # the record under which the best signature holds
 )
 ROLES = frozenset(
     {
@@ -65,6 +68,7 @@ ROLES = frozenset(
         "headers",  # a mail's own header lines, as they are
         "text",  # made here: a mail's plain text as UTF-8
         "messages",  # made here: a conversation, one JSON object a line (`media.transcript`)
+        "checks",  # made here: what became of a mail's signatures, and no bytes
     }
 )
 _NUMBER_OF = {name: number for number, (name, _) in enumerate(FACTS)}

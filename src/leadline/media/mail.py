@@ -15,6 +15,7 @@ from typing import BinaryIO
 from leadline.media.charsets import decode_text
 from leadline.media.headers import Headers, Lines, file_name, parameter_of, read_headers, show_words
 from leadline.media.outlet import Counted, name_member
+from leadline.media.signatures import needed_keys
 from leadline.media.transfer import DECODERS, Decoder
 from leadline.media.wire import Skipped, Status
 
@@ -228,6 +229,7 @@ class _Walk:
         facts |= {name.replace("-", "_"): show_words(headers.get(name)) for name in _ADDRESSED}
         facts["url"] = headers.get("snapshot-content-location") or headers.get("content-location")
         facts["repeated"] = ",".join(repeated)
+        facts["dkim_keys"] = ",".join(needed_keys(headers))
         raw = bytes(headers.raw)
         if self._out.begin(b"headers", len(raw), Status.OK, facts):
             try:

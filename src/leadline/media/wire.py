@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
 from leadline.media.facts import MAX_FACTS_BYTES
+from leadline.media.keyring import DKIM_CHECK
 from leadline.media.limits import Limits
+from leadline.media.reduction import Reduction, Shape
 
-VERSION = 2
+VERSION = 3
 MAX_NAME_BYTES = 64 << 10
 CHUNK_BYTES = 1 << 22  # of a member at a time
 MAX_DIMENSION = 1 << 30
@@ -50,6 +52,7 @@ class Status(IntEnum):
     LOCK_FAILED = 19
     TOO_DEEP = 20  # parts within parts, beyond what the reader follows
     ABSENT = 21  # the container tells of it and holds no bytes of it
+    TRAILING = 22  # read to its end, and behind that lie bytes that are none of it
 
     @property
     def code(self) -> str:
@@ -76,6 +79,7 @@ class Op(IntEnum):
     SKIP = 3  # the next member, whatever is left of this one
     UNPACK = 4
     PROBE = 5
+    RENDER = 6  # a rendition: answered by FACTS and a VIEW, or END
 
 
 class Kind(IntEnum):
@@ -100,6 +104,18 @@ class ViewName(IntEnum):
     ON_WHITE = 1
     ON_BLACK = 2
     FRAME = 3
+    FRAME_ON_WHITE = 4
+    FRAME_ON_BLACK = 5
+
+
+def view_name(view: ViewName, number: int) -> str:
+    name = view.name.lower().replace("_", "-")
+    return f"{name} {number}" if view >= ViewName.FRAME else name
+
+
+def parse_view(name: str) -> tuple[ViewName, int]:
+    kind, _, number = name.partition(" ")
+    return ViewName[kind.upper().replace("-", "_")], int(number or 0)
 
 
 # Closed lists: a code outside them is out of bounds.
@@ -137,9 +153,10 @@ CONTAINERS = (
     "application/x-telegram-export+json",
     "application/x-discord-export+json",
     "text/x-whatsapp-chat",
+    DKIM_CHECK,
 )
 
-_REQUEST = struct.Struct("<BBHIQ")
+_REQUEST = struct.Struct("<BBHIQBBBBIIdd")
 _ANSWER = struct.Struct("<BBBBBBBBIIIIQ")
 
 
@@ -149,16 +166,24 @@ class Request:
     flag: int = 0  # DECODE: grey; UNPACK: 1 = from the descriptor; PROBE: which
     size_bytes: int = 0
     container: int = 0  # UNPACK: which of CONTAINERS
+    reduction: Reduction = Reduction(Shape.WHOLE)  # RENDER; its blur is not the child's to do
 
     def pack(self) -> bytes:
-        return _REQUEST.pack(self.op, self.flag, VERSION, self.container, self.size_bytes)
+        one = self.reduction
+        view, number = parse_view(one.view)
+        shown = one.shape, one.colour, view, 0, one.edge_px, number, *one.centre
+        return _REQUEST.pack(self.op, self.flag, VERSION, self.container, self.size_bytes, *shown)
 
     @classmethod
     def unpack(cls, message: bytes) -> Request:
-        op, flag, version, container, size_bytes = _REQUEST.unpack(message)
+        op, flag, version, container, size_bytes, shape, colour, view, _, edge_px, number, *centre = _REQUEST.unpack(
+            message
+        )
         if version != VERSION or container >= len(CONTAINERS):
             raise WireError("wire version")
-        return cls(Op(op), flag, size_bytes, container)
+        name = view_name(ViewName(view), number)
+        reduction = Reduction(Shape(shape), edge_px, bool(colour), (centre[0], centre[1]), view=name)
+        return cls(Op(op), flag, size_bytes, container, reduction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +276,22 @@ def pixel_bytes(answer: Answer, max_pixels: int) -> int:
     if answer.channels not in (1, 3) or not 0 < answer.width * answer.height <= max_pixels:
         raise WireError("pixels outside the output memory")
     return answer.width * answer.height * answer.channels
+
+
+def rendition_bytes(facts: Answer, view: Answer, reduction: Reduction, max_pixels: int) -> int:
+    """Bytes of a rendition's pixels; WireError unless it has the size, channels and view that were asked for.
+
+    What it may measure follows from the picture's size alone, which a child may lie about, and from the request.
+    """
+    if view.kind is not Kind.VIEW or not 0 < facts.width * facts.height <= max_pixels:
+        raise WireError("no rendition")
+    if (view.width, view.height) != reduction.size_px(facts.width, facts.height):
+        raise WireError("a rendition of another size than was asked for")
+    if view.channels != (3 if reduction.colour else 1) or view.orientation != 1:
+        raise WireError("a rendition with other channels than were asked for")
+    if (view.view, view.count) != parse_view(reduction.view):
+        raise WireError("a rendition of another view")
+    return view.width * view.height * view.channels
 
 
 class Needs(IntFlag):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import time
 from pathlib import Path
 from typing import Any
 
+import dkim
 import pytest
 from tests.workbench.reports.conftest import (
     BODY,
@@ -21,9 +25,10 @@ from leadline.errors import ReportFormatError
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
 from leadline.workbench.evidence.models import Asset
-from leadline.workbench.reports import access
+from leadline.workbench.reports import access, containers
+from leadline.workbench.reports import mail as reports_mail
 from leadline.workbench.reports.intake import Sender, receive_mail
-from leadline.workbench.reports.mail import read_mail
+from leadline.workbench.reports.mail import Budgeted, find_keys, read_mail
 from leadline.workbench.reports.models import Item, Report
 
 SENDER = Sender(actor="tester", source="mail")
@@ -89,7 +94,7 @@ def test_an_unsigned_mail_and_one_that_was_not_looked_up_say_so(signing: Any, re
 
 @pytest.mark.parametrize("record", [None, b"", b"v=DKIM1; p=", b"\xff\xfe", b"v=DKIM1; k=rsa; p=AAAA"])
 def test_a_broken_key_record_is_no_pass(signing: Any, record: bytes | None) -> None:
-    checks = read_mail(sign_mail(make_mail(), signing[0]), lambda name, timeout=5: record).checks
+    checks = read_mail(sign_mail(make_mail(), signing[0]), lambda name, timeout_s: record).checks
     assert checks["dkim"] in {"fail", "error"}
     assert checks["aligned"] is False
 
@@ -109,6 +114,72 @@ def test_what_the_receiving_server_says_is_recorded_as_its_claim(resolver: Resol
     checks = read_mail(make_mail(extra=extra), resolver).checks
     assert checks["claimed"] == {"spf": "pass", "dkim": "fail", "dmarc": "fail"}
     assert checks["dkim"] == "none"
+
+
+def test_a_signature_of_the_begin_of_a_text_is_no_pass(signing: Any, resolver: Resolve) -> None:
+    """Who passes the mail on may have written the rest (RFC 6376, 8.2)."""
+    signature = dkim.sign(make_mail(), b"made", b"example.org", signing[0], include_headers=[b"from"], length=True)
+    checks = read_mail(signature + make_mail() + b"and what a stranger adds\r\n", resolver).checks
+    assert checks["dkim"] == "partial"
+
+
+def test_a_line_of_blanks_that_no_library_finishes_is_settled_at_once(signing: Any, resolver: Resolve) -> None:
+    """dkimpy alone takes 12 s for 80 kB, and hours for what a mail may hold."""
+    body = BODY + b" " * 80_000 + b"x\r\n" + (b" " * 998 + b"x\r\n") * 1000
+    forged = (
+        b"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.org; s=made; h=from:subject;"
+        b" bh=MDAw; b=MTEx\r\n" * 4
+    )
+    begun = time.monotonic()
+    assert read_mail(forged + make_mail(body), resolver).checks["dkim"] == "fail"
+    assert time.monotonic() - begun < 8  # of it two sandboxes begin; without the wall and its function, minutes
+
+
+def test_what_takes_too_long_behind_the_wall_is_an_error_and_ends(
+    resolver: Resolve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library looks through all headers for every name in h=: a thousand million steps, by one mail of 1 MB."""
+    monkeypatch.setattr(containers, "CHECK_TIMEOUT_S", 1.5)
+    body_hash = base64.b64encode(hashlib.sha256(BODY).digest())
+    names = b":".join(b"n%d" % n for n in range(20_000))
+    signature = b"DKIM-Signature: v=1; a=rsa-sha256; c=simple/simple; d=example.org; s=made; bh=" + body_hash
+    signature += b"; b=MTEx; h=from:" + names + b"\r\n"
+    begun = time.monotonic()
+    mail = signature + b"From: ann@example.org\r\n" + b"X-a: b\r\n" * 50_000 + b"\r\n" + BODY
+    checks = read_mail(mail, resolver).checks
+    assert time.monotonic() - begun < 10
+    assert checks["dkim"] == "error"
+
+
+def test_slow_name_servers_cost_a_mail_one_budget_and_a_round_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reports_mail, "DNS_TIMEOUT_S", 0.2)
+    asked: list[float] = []
+
+    def hang(name: str, timeout_s: float) -> bytes | None:
+        asked.append(timeout_s)
+        time.sleep(timeout_s)
+        return None
+
+    one_round = Budgeted(hang, 0.5)
+    lines = b"".join(b"DKIM-Signature: v=1; d=example.org; s=s%d; b=AA==\r\n" % n for n in range(4))
+    begun = time.monotonic()
+    for _ in range(20):
+        find_keys([f"s{n}._domainkey.example.org" for n in range(4)], one_round)
+    assert time.monotonic() - begun < 1
+    assert sum(asked) < 0.6
+    assert read_mail(make_mail(extra=lines), one_round).checks["dkim"] == "error"
+
+
+def test_a_key_is_asked_for_by_its_own_name_only(signing: Any) -> None:
+    asked: list[str] = []
+
+    def resolve(name: str, timeout_s: float) -> bytes | None:
+        asked.append(name)
+        return None
+
+    odd = b"DKIM-Signature: v=1; d=evil example/..; s=a; b=AA==\r\n"
+    read_mail(odd + sign_mail(make_mail(), signing[0]), resolve)
+    assert asked == ["made._domainkey.example.org"]
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

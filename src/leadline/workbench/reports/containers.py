@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 
 from leadline.errors import InputError, UntrustedMediaError
 from leadline.media.client import Member, Sandbox
+from leadline.media.keyring import DKIM_CHECK, pack_keys
 from leadline.media.limits import Limits
 from leadline.media.sniff import ARCHIVE_TYPES, CHAT_TYPES, CONTAINER_TYPES, REPORT_TYPES, sniff
 
 MAX_TOTAL_BYTES = 1 << 29  # of all parts together, in memory
 MAX_PARTS = 20_000
+CHECK_TIMEOUT_S = 4.0  # of the signatures of a mail of ordinary size: see media.limits.Limits.timeout_s
 _INSIDE = CHAT_TYPES | (REPORT_TYPES - {"message/rfc822"})  # what is opened again where an archive holds it
 _NAME_CHARS = 300
 
@@ -105,3 +107,20 @@ def texts_of(parts: list[Part]) -> Iterator[str]:
     for part in parts:
         if part.role == "text":
             yield part.data.decode("utf-8", "replace")
+
+
+def check_dkim(untrusted_mail: bytes, records: Mapping[str, bytes]) -> tuple[str, str]:
+    """pass | partial | fail | error, and the name of the record under which it holds; in a sandbox of its own.
+
+    A mail whose signatures cannot be calculated in time is an error, and costs no more than that time.
+    """
+    untrusted = pack_keys(records, untrusted_mail)
+    with Sandbox(Limits(timeout_s=CHECK_TIMEOUT_S)) as sandbox:
+        try:
+            sandbox.input_buffer(len(untrusted))[: len(untrusted)] = untrusted
+            told = [member.facts for member in sandbox.members(len(untrusted), from_fd=False, mime=DKIM_CHECK)]
+        except UntrustedMediaError:
+            return "error", ""
+    result, name = (told[0].get("dkim", ""), told[0].get("dkim_key", "")) if told else ("", "")
+    is_known = result in ("fail", "error") or (result in ("pass", "partial") and name in records)
+    return (result, name) if is_known else ("error", "")

@@ -8,31 +8,33 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parseaddr
 from typing import Any
 
-import dkim
+import dns.exception
+import dns.resolver
 
 from leadline.domain import Channel, IncomingItem, IncomingReport, ItemKind, Reporter
 from leadline.errors import InputError, ReportFormatError
 from leadline.exchange.incoming import clean_text
+from leadline.media.keyring import MAX_SIGNATURES, domain_of, is_key_name
 from leadline.selectors.split import MAX_PASTE_CHARS, split_paste
-from leadline.workbench.reports.containers import Part, read_container, texts_of
+from leadline.workbench.reports.containers import Part, check_dkim, read_container, texts_of
 
 MAX_MAIL_BYTES = 32 << 20
 MAX_FOUND = 5000  # items of one text
-_MAX_SIGNATURES = 4
-_DNS_TIMEOUT_S = 5
+DNS_TIMEOUT_S = 5.0  # of all the keys of one mail together
 _RESULT = re.compile(r"(?:^|;)\s{0,20}(spf|dkim|dmarc|arc)\s{0,5}=\s{0,5}([a-z]{2,12})", re.I)
 _AUTHENTICATION = re.compile(rb"^authentication-results:((?:[^\r\n]|\r?\n[ \t])*)", re.I | re.M)
 _SIGNATURE = re.compile(rb"^dkim-signature:", re.I | re.M)
 
 log = logging.getLogger("leadline.mail")
 
-# name of a DNS record -> its text, or None: dkimpy's form. The duty gives the system's, tests their own.
-Resolver = Callable[..., bytes | None]
+# Name of a DNS record and seconds -> its text, or None where there is none or nobody answers in that time.
+Resolver = Callable[[str, float], bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +111,13 @@ def found_items(untrusted_text: str) -> tuple[IncomingItem, ...]:
 
 
 def check_origin(untrusted: bytes, headers: Part, resolver: Resolver | None) -> dict[str, Any]:
-    """Codes: dkim none | pass | fail | error | not-checked; aligned: the signer is the domain of From;
+    """Codes: dkim none | pass | partial | fail | error | not-checked (partial: only the begin of the text is signed;
+    error: no key, unreadable, or too dear to calculate); aligned: the signer is the domain of From;
 
     claimed: what the topmost Authentication-Results says (spf, dkim, dmarc), a claim of whoever wrote that line;
     repeated: headers that a mail may have once and this one has more often, as forged ones do.
     """
-    result, domain = _check_dkim(untrusted, resolver)
+    result, domain = _check_dkim(untrusted, headers, resolver)
     sender = parseaddr(headers.facts["from"])[1].rpartition("@")[2].lower()
     repeated = [name for name in headers.facts.get("repeated", "").split(",") if name]
     checks: dict[str, Any] = {"dkim": result, "aligned": bool(domain) and _is_within(sender, domain)}
@@ -125,25 +128,27 @@ def check_origin(untrusted: bytes, headers: Part, resolver: Resolver | None) -> 
     return checks
 
 
-def _check_dkim(untrusted: bytes, resolver: Resolver | None) -> tuple[str, str]:
-    """The best of its signatures, and who signed. Any fault of a signature is the mail's, not ours."""
-    count = len(_SIGNATURE.findall(untrusted.partition(b"\r\n\r\n")[0].partition(b"\n\n")[0]))
-    if not count:
+def _check_dkim(untrusted: bytes, headers: Part, resolver: Resolver | None) -> tuple[str, str]:
+    """The best of its signatures, and who signed. Names of keys come out of the sandbox, and their records go in."""
+    if not _SIGNATURE.search(headers.data):
         return "none", ""
     if resolver is None:
         return "not-checked", ""
-    worst = "error"
-    for number in range(min(count, _MAX_SIGNATURES)):
-        try:
-            checker = dkim.DKIM(untrusted, minkey=1024, timeout=_DNS_TIMEOUT_S)
-            if checker.verify(idx=number, dnsfunc=resolver):
-                return "pass", bytes(checker.domain).decode("ascii", "replace").lower()
-            worst = "fail"
-        except dkim.ValidationError:
-            worst = "fail"
-        except Exception as error:  # a stranger's signature, a stranger's key record: whatever they trip
-            log.info("a DKIM signature could not be read: %s", type(error).__name__)
-    return worst, ""
+    named = [name for name in headers.facts.get("dkim_keys", "").split(",") if is_key_name(name)]
+    records = find_keys(named[:MAX_SIGNATURES], resolver)
+    if not records:
+        return "error", ""  # without any key none of them can hold, and nothing needs calculating
+    result, name = check_dkim(untrusted, records)
+    return result, domain_of(name)
+
+
+def find_keys(names: list[str], resolver: Resolver) -> dict[str, bytes]:
+    """Whatever their number and however slow their servers: all within one time."""
+    give_up, found = time.monotonic() + DNS_TIMEOUT_S, {}
+    for name in names:
+        if (left_s := give_up - time.monotonic()) > 0 and (record := resolver(name, left_s)):
+            found[name] = record
+    return found
 
 
 def _is_within(sender: str, signer: str) -> bool:
@@ -158,7 +163,25 @@ def _claimed(untrusted_headers: bytes) -> dict[str, str]:
     return {name.lower(): value.lower() for name, value in reversed(_RESULT.findall(text))}
 
 
-def system_resolver(name: Any, timeout: float = _DNS_TIMEOUT_S) -> bytes | None:
+def system_resolver(name: str, timeout_s: float) -> bytes | None:
     """The DNS of this machine."""
-    answer: bytes | None = dkim.dnsplug.get_txt(name, timeout)
-    return answer
+    try:
+        answer = dns.resolver.resolve(f"{name}.", "TXT", lifetime=timeout_s)
+    except (dns.exception.DNSException, OSError, UnicodeError) as error:
+        log.info("no DKIM key: %s", type(error).__name__)
+        return None
+    return next((b"".join(record.strings) for record in answer), None)
+
+
+class Budgeted:
+    """A resolver with a budget for many mails: once it is spent, the keys of the rest are not looked up."""
+
+    def __init__(self, resolver: Resolver, budget_s: float) -> None:
+        self._resolver, self.left_s = resolver, budget_s
+
+    def __call__(self, name: str, timeout_s: float) -> bytes | None:
+        begun = time.monotonic()
+        try:
+            return self._resolver(name, min(timeout_s, self.left_s)) if self.left_s > 0 else None
+        finally:
+            self.left_s -= time.monotonic() - begun

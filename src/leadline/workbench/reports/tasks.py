@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
@@ -22,13 +23,15 @@ from leadline.workbench.evidence.models import MediaMode
 from leadline.workbench.journal.actions import SYSTEM
 from leadline.workbench.reports import access, actions, deliveries
 from leadline.workbench.reports.intake import Sender, receive_mail
-from leadline.workbench.reports.mail import Resolver, system_resolver
+from leadline.workbench.reports.mail import Budgeted, Resolver, system_resolver
 from leadline.workbench.reports.mailbox import Fate, Letter, Mailbox
 from leadline.workbench.reports.models import Alert, Delivery, Report
 from leadline.workbench.reports.states import Reason, State
 
 ALERT_AGAIN_AFTER = timedelta(minutes=15)
 _AT_ONCE = 500
+_ROUND_S = 300.0  # of one look into the mailbox, whatever lies in it
+_DNS_A_ROUND_S = 30.0
 log = logging.getLogger("leadline.reports")
 
 
@@ -39,11 +42,14 @@ def poll_mail(resolver: Resolver | None = None) -> int:
     """Take in what lies in the mailbox; how many. Nothing where none is configured."""
     if settings.LEADLINE_IMAP is None:
         return 0
-    taken = 0
+    found, give_up, taken = resolver or dns_resolver(), time.monotonic() + _ROUND_S, 0
+    one_round = Budgeted(found, _DNS_A_ROUND_S) if found else None
     with Mailbox(settings.LEADLINE_IMAP) as mailbox:
         for letter in mailbox.letters():
-            mailbox.settle(letter, take_letter(letter, resolver or dns_resolver()))
+            mailbox.settle(letter, take_letter(letter, one_round))
             taken += 1
+            if time.monotonic() > give_up:
+                break  # the rest is unread still
     return taken
 
 
@@ -104,9 +110,7 @@ def _post(alert: Alert) -> str:
         return ""
     body = f'{{"event":"report.urgent","report":"{alert.report_id}","number":"{alert.report.number}"}}'.encode()
     headers = {"Content-Type": "application/json", "User-Agent": "Leadline"}
-    answer = outgoing.post(
-        settings.LEADLINE_ALERT_WEBHOOK, body, headers, allowed=settings.LEADLINE_WEBHOOK_PRIVATE
-    )
+    answer = outgoing.post(settings.LEADLINE_ALERT_WEBHOOK, body, headers, allowed=settings.LEADLINE_WEBHOOK_PRIVATE)
     return f"webhook-{answer.failure}" if answer.failure else ""
 
 
