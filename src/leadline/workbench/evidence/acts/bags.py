@@ -43,23 +43,16 @@ def build(exhibit_id: str) -> None:
         exhibit = Exhibit.objects.get(pk=exhibit_id)  # read under the lock: another builder may just have ended
         if not is_alone or exhibit.state != ExhibitState.RELEASED:
             return
-        private = archive.with_name(f"{_PRIVATE}{exhibit.pk}-{secrets.token_hex(8)}")
         try:
-            _remove_leftovers(archive, exhibit)
-            private.mkdir(mode=0o700)
-            line, manifest = _build(exhibit, private / str(exhibit.pk))
-            size_bytes = _publish(private, archive, manifest)
+            with _private_folder(archive) as private:
+                line, manifest = _build(exhibit, private / str(exhibit.pk))
+                size_bytes = _publish(private, archive, manifest)
         except LeadlineError as error:
             exhibits.note_failed(exhibit, error.code)
         except OSError:
             exhibits.note_failed(exhibit, "disk")
         else:
             exhibits.note_built(exhibit, line=line, manifest_sha512=manifest, size_bytes=size_bytes)
-        finally:
-            shutil.rmtree(private, ignore_errors=True)
-
-
-_PRIVATE = "building-"
 
 
 @contextmanager
@@ -77,10 +70,18 @@ def _alone(lock: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def _remove_leftovers(archive: Path, exhibit: Exhibit) -> None:
-    """Of builders that were stopped: none is at work, we hold the lock."""
-    for left in archive.parent.glob(f"{_PRIVATE}{exhibit.pk}-*"):
+@contextmanager
+def _private_folder(archive: Path) -> Iterator[Path]:
+    """Of this builder alone. What stopped builders left goes first: none is at work, we hold the lock."""
+    begin = f"building-{archive.stem}-"
+    for left in archive.parent.glob(f"{begin}*"):
         shutil.rmtree(left)
+    private = archive.with_name(f"{begin}{secrets.token_hex(8)}")
+    private.mkdir(mode=0o700)
+    try:
+        yield private
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
 
 
 def _build(exhibit: Exhibit, folder: Path) -> tuple[int, str]:
