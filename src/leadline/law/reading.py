@@ -17,6 +17,11 @@ from leadline.errors import LawDataError
 
 MAX_FILE_BYTES = 1 << 20
 SHIPPED = Path(__file__).parent / "data"
+_MAX_DEPTH = 20
+_LOADER = yaml.CBaseLoader if yaml.__with_libyaml__ else yaml.BaseLoader
+_STARTS = (yaml.BlockMappingStartToken, yaml.BlockSequenceStartToken, yaml.FlowMappingStartToken,
+           yaml.FlowSequenceStartToken)
+_ENDS = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)
 _SUFFIXES = frozenset({".yaml", ".yml"})
 T = TypeVar("T")
 
@@ -66,9 +71,8 @@ def _compose(path: Path) -> yaml.MappingNode:
             untrusted = stream.read(MAX_FILE_BYTES + 1)
         if len(untrusted) > MAX_FILE_BYTES:
             raise LawDataError("the file is larger than 1 MiB", where=str(path), mend="divide it")
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(untrusted, Loader=yaml.BaseLoader)):
-            raise LawDataError("aliases (*name) are not read", where=str(path), mend="write the value out")
-        node = yaml.compose(untrusted, Loader=yaml.BaseLoader)
+        _check_shape(path, untrusted)
+        node = yaml.compose(untrusted, Loader=_LOADER)
     except OSError as error:
         raise LawDataError("the file cannot be read", where=str(path), mend=error.strerror or "") from error
     except yaml.YAMLError as error:
@@ -76,11 +80,19 @@ def _compose(path: Path) -> yaml.MappingNode:
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "not text in UTF-8"
         raise LawDataError(f"this is not YAML: {problem}", where=f"{path}{line}") from None
-    except RecursionError:
-        raise LawDataError("nested too deeply", where=str(path)) from None
     if not isinstance(node, yaml.MappingNode):
         raise LawDataError("the file must be one mapping that begins with `format:`", where=str(path))
     return node
+
+
+def _check_shape(path: Path, untrusted: bytes) -> None:
+    """Before anything is built from it: no alias, and no nesting that would exhaust the composer's stack."""
+    depth = 0
+    for token in yaml.scan(untrusted, Loader=_LOADER):
+        depth += isinstance(token, _STARTS) - isinstance(token, _ENDS)
+        if isinstance(token, yaml.AliasToken) or depth > _MAX_DEPTH:
+            what = "nested too deeply" if depth > _MAX_DEPTH else "aliases (*name) are not read"
+            raise LawDataError(what, where=str(path), mend="write the value out")
 
 
 def _content(path: Path, node: yaml.MappingNode, file_format: str) -> dict[str, Any]:
