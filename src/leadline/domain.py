@@ -203,6 +203,7 @@ WORKBENCH_VARIABLES = (
     Variable("LEADLINE_MAIL_FROM", "leadline@localhost", "sender of our own mail"),
     Variable("LEADLINE_IMAP_URL", "", "imaps://USER:PASSWORD@HOST/FOLDER that reports are taken from"),
     Variable("LEADLINE_MAIL_DNS", "on", "on: DKIM keys of mails are looked up in the DNS; off: DKIM is not checked"),
+    Variable("LEADLINE_MAIL_AUTHSERV_ID", "", "name under which your mail server writes Authentication-Results"),
     Variable("LEADLINE_ALERT_WEBHOOK", "", "URL that urgent alerts are posted to, without content"),
     Variable("LEADLINE_OIDC_ISSUER", "", "OpenID Connect issuer for sign-in"),
     Variable("LEADLINE_OIDC_CLIENT", "", "client id there"),
