@@ -182,6 +182,16 @@ def test_a_key_is_asked_for_by_its_own_name_only(signing: Any) -> None:
     assert asked == ["made._domainkey.example.org"]
 
 
+def test_what_the_offices_own_mail_server_says_is_a_result_and_no_claim(resolver: Resolve) -> None:
+    ours = b"Authentication-Results: MX.office.example.org; spf=pass; dmarc=fail\r\n"
+    forged = b"Authentication-Results: mx.office.example.org; spf=fail\r\n"
+    other = b"Authentication-Results: mx.elsewhere.example; spf=pass\r\n"
+    said = read_mail(make_mail(extra=ours + forged), resolver, "mx.office.example.org").checks
+    assert (said["received"], "claimed" in said) == ({"spf": "pass", "dmarc": "fail"}, False)
+    for authserv_id, lines in (("mx.office.example.org", other + ours), ("", ours)):
+        assert "received" not in read_mail(make_mail(extra=lines), resolver, authserv_id).checks
+
+
 # --- files -----------------------------------------------------------------------------------------------------------
 
 

@@ -222,3 +222,26 @@ def test_settling_a_mail_twice_does_no_harm(inbox: imaplib.IMAP4, settings: Any)
         opened.settle(letter, Fate.EXPUNGE)
         opened.settle(letter, Fate.EXPUNGE)
     assert left(inbox) == 0
+
+
+def test_a_server_that_cannot_expunge_one_mail_never_takes_others_with_it(
+    inbox: imaplib.IMAP4, resolver: Resolve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real server again, of which the office does not see that it knows UIDPLUS."""
+    connect = Mailbox._connect
+
+    def connect_to_an_older_one(self: Mailbox) -> imaplib.IMAP4:
+        imap = connect(self)
+        imap.capabilities = tuple(name for name in imap.capabilities if name != "UIDPLUS")
+        return imap
+
+    monkeypatch.setattr(Mailbox, "_connect", connect_to_an_older_one)
+    inbox.append("INBOX", "", "", make_mail())
+    assert tasks.poll_mail(resolver) == 1
+    assert left(inbox) == 0
+    inbox.append("INBOX", r"(\Deleted \Seen)", "", make_mail(subject="of a colleague"))
+    inbox.append("INBOX", "", "", make_mail(subject="a second report"))
+    with pytest.raises(ConfigError, match="others marked as deleted"):
+        tasks.poll_mail(resolver)
+    assert left(inbox) == 2
+    assert Report.objects.count() == 1

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
 
+from django.conf import settings
+
 from leadline.domain import Channel, IncomingReport, Tlp
 from leadline.errors import LeadlineError, NotAllowed, ReportFormatError
 from leadline.exchange import iccam, ncmec_report
@@ -41,7 +43,7 @@ class Sender:
 
 def receive_mail(untrusted: bytes, sender: Sender, resolver: Resolver | None, name: str = "mail.eml") -> Receipt:
     """One mail as one report. Its files go through the media mode; the mail itself is kept only where media are."""
-    mail = read_mail(untrusted, resolver)
+    mail = read_mail(untrusted, resolver, settings.LEADLINE_MAIL_AUTHSERV_ID)
     files = take_parts(mail.files, sender, "mail")
     if media_mode() is MediaMode.KEEP:
         files.append(take_file(name, untrusted, sender, "mail"))

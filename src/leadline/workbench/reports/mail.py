@@ -46,10 +46,11 @@ class Mail:
     checks: Mapping[str, Any]
 
 
-def read_mail(untrusted: bytes, resolver: Resolver | None) -> Mail:
+def read_mail(untrusted: bytes, resolver: Resolver | None, authserv_id: str = "") -> Mail:
     """Raises ReportFormatError where it is no mail or too large, SandboxUnavailable where nothing can be opened.
 
-    resolver  how DKIM keys are found; None: DKIM is not checked, and the report says so
+    resolver     how DKIM keys are found; None: DKIM is not checked, and the report says so
+    authserv_id  of the server that hands the office its mail: what that one says of SPF is a result, not a claim
     """
     if len(untrusted) > MAX_MAIL_BYTES:
         mend = "upload it as a file of evidence"
@@ -59,7 +60,7 @@ def read_mail(untrusted: bytes, resolver: Resolver | None) -> Mail:
     if headers is None or not headers.facts.get("from"):
         raise ReportFormatError("this is no mail", mend="save it from the mail program as .eml", code="no-mail")
     files = tuple(part for part in reading.parts if part.role == "file" and not _is_body(part))
-    checks = check_origin(untrusted, headers, resolver)
+    checks = check_origin(untrusted, headers, resolver, authserv_id)
     if reading.fault:
         checks["damaged"] = reading.fault
     return Mail(_incoming(reading.parts, headers, files), files, checks)
@@ -110,19 +111,23 @@ def found_items(untrusted_text: str) -> tuple[IncomingItem, ...]:
 # --- where it came from ----------------------------------------------------------------------------------------------
 
 
-def check_origin(untrusted: bytes, headers: Part, resolver: Resolver | None) -> dict[str, Any]:
+def check_origin(
+    untrusted: bytes, headers: Part, resolver: Resolver | None, authserv_id: str = ""
+) -> dict[str, Any]:
     """Codes: dkim none | pass | partial | fail | error | not-checked (partial: only the begin of the text is signed;
     error: no key, unreadable, or too dear to calculate); aligned: the signer is the domain of From;
 
-    claimed: what the topmost Authentication-Results says (spf, dkim, dmarc), a claim of whoever wrote that line;
+    received: what the office's own mail server says in the topmost Authentication-Results (spf, dkim, dmarc), where a
+    setting names that server; claimed: the same where it names none or another: a claim of whoever wrote that line;
     repeated: headers that a mail may have once and this one has more often, as forged ones do.
     """
     result, domain = _check_dkim(untrusted, headers, resolver)
     sender = parseaddr(headers.facts["from"])[1].rpartition("@")[2].lower()
     repeated = [name for name in headers.facts.get("repeated", "").split(",") if name]
     checks: dict[str, Any] = {"dkim": result, "aligned": bool(domain) and _is_within(sender, domain)}
-    if claimed := _claimed(headers.data):
-        checks["claimed"] = claimed
+    said_by, said = _results(headers.data)
+    if said:
+        checks["received" if authserv_id and said_by == authserv_id else "claimed"] = said
     if repeated:
         checks["repeated"] = repeated
     return checks
@@ -155,12 +160,15 @@ def _is_within(sender: str, signer: str) -> bool:
     return sender == signer or sender.endswith("." + signer)
 
 
-def _claimed(untrusted_headers: bytes) -> dict[str, str]:
+def _results(untrusted_headers: bytes) -> tuple[str, dict[str, str]]:
+    """The topmost line only: a server writes its own above all that came with the mail (RFC 8601, 5)."""
     line = _AUTHENTICATION.search(untrusted_headers)
     if line is None:
-        return {}
+        return "", {}
     text = re.sub(r"\([^()]{0,500}\)", "", line[1].decode("ascii", "replace"))
-    return {name.lower(): value.lower() for name, value in reversed(_RESULT.findall(text))}
+    said_by = text.partition(";")[0].split()
+    found = {name.lower(): value.lower() for name, value in reversed(_RESULT.findall(text))}
+    return said_by[0].lower() if said_by else "", found
 
 
 def system_resolver(name: str, timeout_s: float) -> bytes | None:

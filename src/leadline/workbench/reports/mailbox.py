@@ -17,6 +17,11 @@ _MAX_A_ROUND = 200
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _SIZE = re.compile(rb"RFC822\.SIZE (\d{1,18})")
 _VALIDITY = re.compile(rb"\d{1,18}")
+_OTHERS_DELETED = ConfigError(
+    "mails that others marked as deleted lie in the folder, and this server cannot expunge one mail alone",
+    where="LEADLINE_IMAP_URL",
+    mend="expunge them, and give Leadline a folder of its own",
+)
 
 
 class Fate(StrEnum):
@@ -84,6 +89,8 @@ class Mailbox:
             raise ConfigError("no such folder", where="LEADLINE_IMAP_URL", mend="check its name and rights")
         found = _VALIDITY.search((imap.response("UIDVALIDITY")[1] or [b""])[0] or b"")
         self._validity = found[0].decode() if found else "0"
+        if not self._expunges_one and self._deleted():
+            raise _OTHERS_DELETED
 
     def letters(self) -> Iterator[Letter]:
         """Unread ones, oldest first; none is marked by reading it here."""
@@ -113,10 +120,22 @@ class Mailbox:
             raise _fault(error) from None
 
     def _expunge(self, uid: str) -> None:
-        if "UIDPLUS" in self._open.capabilities:
+        """Without UIDPLUS (RFC 4315) a server expunges all that is marked, also what others may still want back."""
+        if self._expunges_one:
             self._open.uid("EXPUNGE", uid)
-        else:
+        elif self._deleted() == {uid}:
             self._open.expunge()
+        else:
+            self._open.uid("STORE", uid, "-FLAGS.SILENT", r"(\Deleted)")
+            raise _OTHERS_DELETED
+
+    def _deleted(self) -> set[str]:
+        _, found = self._open.uid("SEARCH", "DELETED")
+        return set((found[0] or b"").decode("ascii").split())
+
+    @property
+    def _expunges_one(self) -> bool:
+        return "UIDPLUS" in self._open.capabilities
 
     @property
     def _open(self) -> imaplib.IMAP4:
