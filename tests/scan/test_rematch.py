@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from leadline.domain import Entry, Kind
-from leadline.errors import ConfigError, InputError
+from leadline.errors import ConfigError, InputError, Interrupted
 from leadline.match.bank import Bank
 from leadline.media import scenes
 from leadline.scan.hashing import hash_file
@@ -73,11 +73,53 @@ def test_it_refuses_what_are_no_findings(lists: list[Path], tmp_path: Path) -> N
     (tmp_path / "findings.jsonl").write_bytes(b'{"path": "x"}\n')
     with pytest.raises(InputError, match="line 1"):
         rematch(tmp_path / "findings.jsonl", [lists[1]], tmp_path / "after")
-    with pytest.raises(ConfigError):
+    with pytest.raises(InputError, match="no findings there"):
         rematch(tmp_path / "missing", [lists[1]], tmp_path / "other")
+    assert not (tmp_path / "after").exists()
+    assert not (tmp_path / "other").exists()
 
 
 def test_it_never_writes_where_it_reads(source: Path, lists: list[Path], tmp_path: Path) -> None:
     scan_paths([source], [lists[0]], tmp_path / "before")
     with pytest.raises(ConfigError, match="not empty"):
         rematch(tmp_path / "before", [lists[1]], tmp_path / "before")
+
+
+def test_a_used_folder_is_refused_with_what_rematch_can_do(source: Path, lists: list[Path], tmp_path: Path) -> None:
+    scan_paths([source], [lists[0]], tmp_path / "before")
+    rematch(tmp_path / "before", [lists[1]], tmp_path / "after")
+    with pytest.raises(ConfigError, match="not empty") as raised:
+        rematch(tmp_path / "before", [lists[1]], tmp_path / "after")
+    assert "--resume" not in raised.value.mend
+    assert (tmp_path / "after" / "summary.json").exists()
+
+
+def test_one_that_is_stopped_or_fails_leaves_nothing(
+    source: Path, lists: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan_paths([source], [lists[0]], tmp_path / "before")
+    (tmp_path / "empty folder").mkdir()
+    for number, fault in enumerate((KeyboardInterrupt(), OSError(28, "No space left on device"))):
+
+        def fail(*_: object, fault: BaseException = fault, **__: object) -> None:
+            raise fault
+
+        monkeypatch.setattr("leadline.scan.finish.write_report", fail)
+        with pytest.raises((Interrupted, OSError)):
+            rematch(tmp_path / "before", [lists[1]], tmp_path / f"after-{number}")
+        with pytest.raises((Interrupted, OSError)):
+            rematch(tmp_path / "before", [lists[1]], tmp_path / "empty folder")
+        assert not (tmp_path / f"after-{number}").exists()
+        assert list((tmp_path / "empty folder").iterdir()) == []
+
+
+def test_what_a_killed_one_left_is_taken_away_by_the_next(source: Path, lists: list[Path], tmp_path: Path) -> None:
+    scan_paths([source], [lists[0]], tmp_path / "before")
+    out = tmp_path / "after"
+    first = rematch(tmp_path / "before", [lists[1]], out)
+    state = json.loads((out / "state.json").read_text())
+    (out / "state.json").write_text(json.dumps({**state, "finished": False}))
+    for name in ("summary.json", "report.html"):
+        (out / name).unlink()
+    (out / "findings.jsonl").write_bytes((out / "findings.jsonl").read_bytes()[:100])
+    assert rematch(tmp_path / "before", [lists[1]], out).verdicts == first.verdicts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import time
@@ -18,9 +19,11 @@ from leadline.match.bank import Bank
 from leadline.match.matcher import MatchAnswer, Matcher
 from leadline.media.limits import Limits
 from leadline.scan import wire
+from leadline.scan.clusters import CLUSTERS
+from leadline.scan.export import CSV_NAME, VICS_NAME
 from leadline.scan.finding import Finding, decode_line, encode_line, finding_fingerprints, rejudged
-from leadline.scan.finish import finish_output
-from leadline.scan.journal import FINDINGS, FORMAT, Journal, Run, State, load_state, open_state, save_state
+from leadline.scan.finish import REPORT, SUMMARY, finish_output
+from leadline.scan.journal import FINDINGS, FORMAT, STATE, Journal, Run, State, load_state, open_state, save_state
 from leadline.scan.names import show_name
 from leadline.scan.run import Progress, ProgressEvent, list_state, utc_now
 from leadline.scan.summary import Summary
@@ -41,26 +44,63 @@ def rematch(
 ) -> Summary:
     """Match the findings of a scan (its folder, or its findings.jsonl) against `banks`; write a new output folder.
 
-    Turned and mirrored copies are found too: findings hold the hashes of all eight transforms.
+    Turned and mirrored copies are found too: findings hold the hashes of all eight transforms. One that fails or is
+    stopped leaves nothing; what one that was killed left is taken away by the next.
     Raises InputError for lines that are no findings, ConfigError, BankError; Interrupted on Ctrl-C (start again).
     """
     source = Path(findings)
     source = source / FINDINGS if source.is_dir() else source
     if not source.is_file():
-        raise ConfigError("no findings there", where=str(source), mend="name a scan's folder or its findings.jsonl")
+        raise InputError("no findings there", where=str(source), mend="name a scan's folder or its findings.jsonl")
     opened = [bank if isinstance(bank, Bank) else Bank.open(Path(bank)) for bank in banks]
     config = wire.LaneConfig([os.fsencode(bank.path) for bank in opened], Limits(), radius_bits)
     folder = Path(out)
-    state = open_state(folder, _state(source, opened, radius_bits), resume=False)
+    matcher = Matcher(opened, radius_bits=radius_bits)  # refuses what it cannot match before anything is written
+    wanted = _state(source, opened, radius_bits)
+    was_there = _make_room(folder)
+    state = open_state(folder, wanted, resume=False)
     state.runs.append(Run(started=utc_now(), version=leadline.__version__, lists=[list_state(bank) for bank in opened]))
-    matcher = Matcher(opened, radius_bits=radius_bits)
     try:
         _rematch(source, folder, matcher, state, progress)
-    except KeyboardInterrupt:
-        raise Interrupted("rematch interrupted", where=str(folder), mend="empty the folder and start again") from None
-    state.finished = True
-    save_state(folder, state)
-    return finish_output(folder, state, config, csv=csv, vics=vics)
+        state.finished = True
+        summary = finish_output(folder, state, config, csv=csv, vics=vics)
+        save_state(folder, state)
+    except BaseException as fault:
+        _remove_made(folder, keep_folder=was_there)
+        if isinstance(fault, KeyboardInterrupt):
+            raise Interrupted("rematch interrupted", where=str(folder), mend="start it again") from None
+        raise
+    return summary
+
+
+def _make_room(folder: Path) -> bool:
+    """Take away what a killed rematch left; whether the folder was there. ConfigError where it holds anything else."""
+    if not folder.is_dir():
+        return False
+    if _is_unfinished(folder):
+        _remove_made(folder, keep_folder=True)
+    if any(folder.iterdir()):
+        raise ConfigError("the output folder is not empty", where=str(folder), mend="name another --out, or empty it")
+    return True
+
+
+def _is_unfinished(folder: Path) -> bool:
+    """Whether its state says that a rematch, not a scan, was at work there and did not come to its end."""
+    try:
+        state = load_state(folder)
+    except LeadlineError:
+        return False
+    return state is not None and "rematch_of" in state.options and not state.finished
+
+
+def _remove_made(folder: Path, *, keep_folder: bool) -> None:
+    """What a rematch writes, and nothing else."""
+    for name in (FINDINGS, CLUSTERS, SUMMARY, REPORT, CSV_NAME, VICS_NAME, STATE):  # the state, which says whose, last
+        for path in (folder / name, folder / f"{name}.new"):
+            path.unlink(missing_ok=True)
+    if not keep_folder:
+        with contextlib.suppress(OSError):  # somebody put something there meanwhile
+            folder.rmdir()
 
 
 def _state(source: Path, banks: Sequence[Bank], radius_bits: int | None) -> State:

@@ -79,7 +79,7 @@ def scan_paths(
 ) -> Summary:
     """Hash every file under `paths`, match it against `banks`, write findings.jsonl and the rest to `out`.
 
-    radius_bits   Hamming radius of near matches, 0..256; None = each bank's own
+    radius_bits   Hamming radius of near matches, 0..64 (match/search.py); None = each bank's own
     workers       lanes on this machine; None = one for each CPU
     ray_address   scan on a Ray cluster ("local" starts one here); its nodes must share the paths of banks and sources
     Raises ConfigError, BankError, SandboxUnavailable, ScanError; Interrupted on Ctrl-C (can be resumed).
