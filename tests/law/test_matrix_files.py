@@ -10,7 +10,7 @@ import yaml
 from leadline.errors import LawDataError
 from leadline.law import reading
 from leadline.law.library import load_library
-from leadline.law.matrix_files import load_matrix
+from leadline.law.matrix_files import correct, dump_cells, load_matrix, make_cell
 
 from .conftest import Write
 
@@ -99,6 +99,42 @@ def test_a_fault_is_named_by_file_and_row(write: Write, text: str, fault: str, w
         load_library(write("matrix/own.yaml", text))
     assert fault in caught.value.what
     assert where in caught.value.where
+
+
+def test_a_form_makes_a_cell_that_corrects_and_can_be_written_down(write: Write) -> None:
+    form = {"jurisdiction": "NO", "question_id": "reporting", "answer": "no", "binds": "hotline", "confidence": "M",
+            "verified": "search", "as_of": "2026-12-01", "source": "§ 1: «ja»\nnei", "age": "", "note": None}
+    made = make_cell(form, "form 17")
+    matrix = correct(load_matrix(), [("form 17", made)])
+    assert matrix.answers("NO", "reporting")[1] == made
+    assert matrix.corrections[0].where == "form 17: NO reporting"
+    assert load_library(write("matrix/written.yaml", dump_cells([made]))).matrix.cells == matrix.cells
+
+
+def test_every_shipped_cell_reads_back_as_it_was_written(write: Write) -> None:
+    sourced = [c for c in load_matrix().cells.values() if c.source]
+    written = load_library(write("matrix/all.yaml", dump_cells(sourced))).matrix
+    assert written.cells == load_matrix().cells
+
+
+def test_a_second_correction_keeps_the_shipped_cell_in_sight() -> None:
+    form = {"jurisdiction": "AU", "question_id": "live", "binds": "anyone", "confidence": "M", "verified": "search",
+            "as_of": "2026-12-01", "source": "ours"}
+    matrix = load_matrix()
+    for answer in ("no", "yes"):
+        matrix = correct(matrix, [("form", make_cell({**form, "answer": answer}, "form"))])
+    (correction,) = matrix.corrections
+    assert correction.shipped is not None
+    assert (correction.cell.answer, correction.shipped.answer) == ("yes", "unknown")
+
+
+@pytest.mark.parametrize("field", [{"answer": "perhaps"}, {"age": "old"}, {"colour": "red"}, {"source": "x" * 1001}])
+def test_a_form_with_a_fault_is_refused(field: dict[str, str]) -> None:
+    form = {"jurisdiction": "AU", "question_id": "live", "answer": "yes", "binds": "anyone", "confidence": "M",
+            "verified": "search", "as_of": "2026-12-01", "source": "ours"}
+    with pytest.raises(LawDataError) as caught:
+        make_cell(form | field, "form 17")
+    assert caught.value.where == "form 17"
 
 
 def test_the_same_cell_twice_is_refused_with_both_places(write: Write) -> None:

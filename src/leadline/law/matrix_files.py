@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+import yaml
+
 from leadline.errors import LawDataError
 from leadline.law.matrix import Cell, Correction, Jurisdiction, Matrix, Question, country_code
-from leadline.law.reading import SHIPPED, list_files, read_rows
+from leadline.law.reading import SHIPPED, convert, list_files, read_rows
 from leadline.law.terms import Answer, Binds
 
 _TIMED = frozenset({"reporting", "preservation", "removal"})
@@ -23,15 +27,36 @@ def load_matrix(overlays: Path | None = None, *, shipped: Path = SHIPPED) -> Mat
     """
     jurisdictions = _by_id(shipped / "jurisdictions.yaml", "jurisdictions", Jurisdiction)
     questions = _by_id(shipped / "questions.yaml", "questions", Question)
-    cells = _cells(shipped / "matrix", jurisdictions, questions)
-    own = _cells(overlays, jurisdictions, questions) if overlays else {}
-    corrections = []
+    cells = _checked(_rows(shipped / "matrix"), jurisdictions, questions)
+    matrix = Matrix(jurisdictions, questions, {key: cell for key, (_, cell) in cells.items()})
+    return correct(matrix, _rows(overlays)) if overlays else matrix
+
+
+def correct(matrix: Matrix, rows: Iterable[tuple[str, Cell]]) -> Matrix:
+    """The matrix with these (where, cell) over it; a cell that was corrected before keeps its shipped one in sight.
+
+    Raises LawDataError for a cell without a source, for one that breaks a rule, and for two that are the same.
+    """
+    own = _checked(rows, matrix.jurisdictions, matrix.questions)
+    corrections = {c.cell.key: c for c in matrix.corrections}
     for key, (where, cell) in own.items():
         if not cell.source.strip():
             raise LawDataError("a correction needs a source", where=where, mend="add `source:`")
-        corrections.append(Correction(cell, cells[key][1] if key in cells else None, where))
-    merged = {key: cell for key, (_, cell) in {**cells, **own}.items()}
-    return Matrix(jurisdictions, questions, merged, tuple(corrections))
+        earlier = corrections.get(key)
+        corrections[key] = Correction(cell, earlier.shipped if earlier else matrix.cells.get(key), where)
+    merged = {**matrix.cells, **{key: cell for key, (_, cell) in own.items()}}
+    return Matrix(matrix.jurisdictions, matrix.questions, merged, tuple(corrections.values()))
+
+
+def make_cell(fields: Mapping[str, object], where: str) -> Cell:
+    """A cell from the fields of a form, as text or typed; empty ones are left out. Raises LawDataError."""
+    return convert({name: value for name, value in fields.items() if value not in ("", None)}, Cell, where)
+
+
+def dump_cells(cells: Iterable[Cell]) -> str:
+    """An overlay file that reads back as these cells."""
+    rows = [{k: v for k, v in msgspec.to_builtins(cell).items() if v not in ("", None)} for cell in cells]
+    return yaml.safe_dump({"format": "matrix-1", "cells": rows}, sort_keys=False, allow_unicode=True)
 
 
 def _by_id(path: Path, list_name: str, record_type: type[_Named]) -> dict[str, _Named]:
@@ -43,21 +68,27 @@ def _by_id(path: Path, list_name: str, record_type: type[_Named]) -> dict[str, _
     return found
 
 
-def _cells(folder: Path, jurisdictions: dict[str, Jurisdiction], questions: dict[str, Question]) -> dict[
-    _Key, tuple[str, Cell]
-]:
-    found: dict[_Key, tuple[str, Cell]] = {}
+def _rows(folder: Path) -> Iterator[tuple[str, Cell]]:
     for path in list_files(folder):
-        for where, cell in read_rows(path, "matrix-1", "cells", Cell):
-            where = f"{where}: {cell.jurisdiction} {cell.question_id}"
-            _check(cell, jurisdictions, questions, where)
-            if cell.key in found:
-                raise LawDataError("this cell is there twice", where=where, mend=f"see also {found[cell.key][0]}")
-            found[cell.key] = (where, cell)
+        yield from read_rows(path, "matrix-1", "cells", Cell)
+
+
+def _checked(
+    rows: Iterable[tuple[str, Cell]], jurisdictions: Mapping[str, Jurisdiction], questions: Mapping[str, Question]
+) -> dict[_Key, tuple[str, Cell]]:
+    found: dict[_Key, tuple[str, Cell]] = {}
+    for place, cell in rows:
+        where = f"{place}: {cell.jurisdiction} {cell.question_id}"
+        _check(cell, jurisdictions, questions, where)
+        if cell.key in found:
+            raise LawDataError("this cell is there twice", where=where, mend=f"see also {found[cell.key][0]}")
+        found[cell.key] = (where, cell)
     return found
 
 
-def _check(cell: Cell, jurisdictions: dict[str, Jurisdiction], questions: dict[str, Question], where: str) -> None:
+def _check(
+    cell: Cell, jurisdictions: Mapping[str, Jurisdiction], questions: Mapping[str, Question], where: str
+) -> None:
     def refuse(what: str, mend: str) -> None:
         raise LawDataError(what, where=where, mend=mend)
 

@@ -43,7 +43,7 @@ def list_files(folder: Path) -> list[Path]:
 def read_file(path: Path, file_format: str, record_type: type[T]) -> T:
     """A whole file as one record; its `format:` line must say `file_format`. Raises LawDataError."""
     node = _compose(path)
-    return _convert(_content(path, node, file_format), record_type, f"{path}, line {node.start_mark.line + 1}")
+    return convert(_content(path, node, file_format), record_type, f"{path}, line {node.start_mark.line + 1}")
 
 
 def read_rows(path: Path, file_format: str, list_name: str, record_type: type[T]) -> Iterator[tuple[str, T]]:
@@ -55,10 +55,11 @@ def read_rows(path: Path, file_format: str, list_name: str, record_type: type[T]
     rows = next(value for key, value in node.value if key.value == list_name).value
     for number, (row, value) in enumerate(zip(rows, content[list_name], strict=True), start=1):
         where = f"{path}, line {row.start_mark.line + 1} (row {number})"
-        yield where, _convert(value, record_type, where)
+        yield where, convert(value, record_type, where)
 
 
-def _convert(value: object, record_type: type[T], where: str) -> T:
+def convert(value: object, record_type: type[T], where: str) -> T:
+    """Text, lists and mappings as a typed record. Raises LawDataError."""
     try:
         return msgspec.convert(value, record_type, strict=False)
     except msgspec.ValidationError as error:
