@@ -12,6 +12,7 @@ from django.utils import timezone
 from tests.workbench.evidence.conftest import draw_png
 from tests.workbench.evidence.test_nothing_on_disk import MARK, find_mark, picture_with_mark
 
+from leadline.custody.vault import Vault
 from leadline.errors import AssetErased, AssetRefused, KeyUnavailable, NotAllowed, WrongState
 from leadline.workbench import sealing
 from leadline.workbench.accounts.models import Person
@@ -157,6 +158,62 @@ def test_an_erasure_that_was_stopped_half_way_is_done_again(keeping: Person, mon
     assert acts_of(asset).count("asset.erased") == 1
 
 
+def test_one_asset_that_is_not_in_the_vault_does_not_keep_the_others(keeping: Person, office: Any) -> None:
+    lost, other = take(draw_png(1)), take(draw_png(2))
+    for path in office.vault.rglob(f"{lost.sha256}*"):
+        path.unlink()
+    assert actions.erase_expired(timezone.now() + LATER) == 2
+    assert {asset.state for asset in Asset.objects.all()} == {AssetState.ERASED}
+    assert sealing.is_erased(lost.sha256)  # so that a backup that has it does not bring it back
+    line = Line.objects.get(act="asset.erased", object_id=str(lost.pk))
+    assert line.reason == "term-ended-missing"
+    assert Line.objects.get(act="asset.erased", object_id=str(other.pk)).reason == "term-ended"
+
+
+def test_an_asset_that_cannot_be_erased_is_a_fault_after_all_others_were(
+    keeping: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = take(draw_png(1)), take(draw_png(2))
+    real = Vault.erase
+
+    def erase(self: Vault, sha256: str, *, reason: str) -> None:
+        if sha256 == bad.sha256:
+            raise PermissionError(13, "Permission denied")
+        real(self, sha256, reason=reason)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Vault, "erase", erase)
+        with pytest.raises(PermissionError):
+            actions.erase_expired(timezone.now() + LATER)
+    assert [Asset.objects.get(pk=one.pk).state for one in (bad, good)] == [AssetState.KEPT, AssetState.ERASED]
+    assert actions.erase_expired(timezone.now() + LATER) == 1
+
+
+@pytest.fixture
+def half_erased(keeping: Person) -> Asset:
+    """The key is gone, and the row still says kept: a stop between the vault and the database."""
+    asset = take(draw_png(1))
+    sealing.open_vault().erase(asset.sha256, reason="term-ended")
+    return asset
+
+
+def test_nothing_is_held_or_given_a_term_that_is_gone(half_erased: Asset, keeping: Person) -> None:
+    with pytest.raises(WrongState):
+        actions.set_hold(keeping, half_erased, is_on=True, reason="court-order")
+    with pytest.raises(WrongState):
+        actions.set_term(keeping, half_erased, timezone.now() + LATER, "legal-term")
+
+
+@pytest.mark.parametrize("on_hold", [False, True])
+def test_a_row_that_says_kept_of_what_is_erased_is_put_right(half_erased: Asset, on_hold: bool) -> None:
+    Asset.objects.update(on_hold=on_hold)
+    assert actions.reconcile_erased() == 1
+    half_erased.refresh_from_db()
+    assert (half_erased.state, half_erased.on_hold) == (AssetState.ERASED, False)
+    assert acts_of(half_erased)[-1] == "asset.erased"
+    assert actions.reconcile_erased() == 0
+
+
 def test_an_erased_file_that_arrives_again_is_not_kept(keeping: Person) -> None:
     asset = take(draw_png(1))
     actions.erase_expired(timezone.now() + LATER)
@@ -193,10 +250,9 @@ def test_the_vault_is_checked_against_the_rows(keeping: Person, office: Any) -> 
 def test_a_new_key_opens_all_that_was_sealed_under_the_old(keeping: Person, office: Any) -> None:
     asset = take(draw_png(1), name="a.png")
     secret = sealing.derive("made-up purpose")
-    actions.rotate_key()
-    for old in (office.home / "keys").glob("instance.key.old-*"):
-        old.unlink()
-    sealing.forget()
+    done, damaged = actions.rotate_key()
+    assert (done["older"], damaged) == (0, [])
+    assert len(actions.forget_older_keys()) == 1
     asset.refresh_from_db()
     assert read(asset) == draw_png(1)
     assert sealing.unseal(bytes(asset.name_sealed or b""), f"asset-name:{asset.pk}") == "a.png"

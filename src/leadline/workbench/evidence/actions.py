@@ -13,12 +13,20 @@ from leadline.workbench.evidence.acts.exhibits import (
     note_receipt,
     request_exhibit,
 )
-from leadline.workbench.evidence.acts.keeping import erase, erase_expired, set_handling, set_hold, set_term
+from leadline.workbench.evidence.acts.keeping import (
+    erase,
+    erase_expired,
+    reconcile_erased,
+    set_handling,
+    set_hold,
+    set_term,
+)
 from leadline.workbench.evidence.acts.matches import announce_bank, end_task, match_again, note_bank, note_bank_gone
 from leadline.workbench.evidence.acts.telling import bank_code
 from leadline.workbench.evidence.acts.vault import (
     VaultCheck,
     check_vault,
+    forget_older_keys,
     note_anchor,
     note_anchor_left,
     note_backup,
@@ -38,6 +46,7 @@ __all__ = [
     "end_task",
     "erase",
     "erase_expired",
+    "forget_older_keys",
     "match_again",
     "note_anchor",
     "note_anchor_left",
@@ -50,6 +59,7 @@ __all__ = [
     "note_receipt",
     "note_restored",
     "note_stamp",
+    "reconcile_erased",
     "request_exhibit",
     "rotate_key",
     "set_handling",

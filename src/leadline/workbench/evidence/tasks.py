@@ -261,6 +261,7 @@ def _is_kept(sha256: str) -> bool:
 DUTIES = [
     ("evidence.match-changes", 5.0, match_changes),
     ("evidence.erase-expired", 300.0, actions.erase_expired),
+    ("evidence.reconcile-erased", 300.0, actions.reconcile_erased),
     ("evidence.sign-head", 24 * 3600.0, sign_head),
     ("evidence.send-anchor", 300.0, send_anchor),
     ("evidence.rebuild-exhibits", 600.0, rebuild_stuck),
