@@ -191,6 +191,7 @@ WORKBENCH_VARIABLES = (
     Variable("LEADLINE_PROXY", "", "address of the one TLS proxy that may speak for others"),
     Variable("LEADLINE_WEB_WORKERS", "2", "processes that answer requests"),
     Variable("LEADLINE_KEY_FILE", "HOME/keys/instance.key", "the instance key that wraps every data key"),
+    Variable("LEADLINE_KEY_SLOT", "", "NAME:ARGUMENT of an installed key management service, instead of that file"),
     Variable("LEADLINE_SIGNING_KEY_FILE", "HOME/keys/signing.key", "the Ed25519 key that signs the head of the chain"),
     Variable("LEADLINE_VAULT", "HOME/vault", "folder of sealed files, or s3://BUCKET/PREFIX?endpoint=URL"),
     Variable("LEADLINE_ERASURES", "HOME/erasures/list", "the list of erased files, kept apart from vault and backups"),

@@ -11,7 +11,8 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
 
@@ -190,6 +191,10 @@ class KeySlot(Protocol):
     def is_current(self, wrapped: bytes) -> bool: ...
 
 
+def _older(path: Path) -> Iterator[Path]:
+    return path.parent.glob(f"{glob.escape(path.name)}.old-*")
+
+
 class FileKeySlot:
     """Wraps under an instance key; unwraps under it and under older ones, so that keys can be changed."""
 
@@ -200,7 +205,7 @@ class FileKeySlot:
     @classmethod
     def load(cls, path: Path) -> FileKeySlot:
         """The key of the file, and those that `rotate_key` has put beside it."""
-        older = [InstanceKey.load(old) for old in sorted(path.parent.glob(f"{glob.escape(path.name)}.old-*"))]
+        older = [InstanceKey.load(old) for old in sorted(_older(path))]
         return cls(InstanceKey.load(path), older)
 
     def wrap(self, data_key: bytes, context: bytes) -> bytes:
@@ -213,16 +218,79 @@ class FileKeySlot:
         return key_id_of(wrapped) == self.key_id
 
 
+class WatchedKeySlot:
+    """The slot of a key file and of those beside it, read again as soon as any of them is another file or changed.
+
+    So a process that runs while the key is changed wraps under the new one from the next moment on. KeyUnavailable at
+    any use, once a file is gone or others can read it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._guard = path, threading.Lock()
+        self._seen: tuple[object, ...] = ()
+        self._slot = self.now()
+
+    def now(self) -> FileKeySlot:
+        """The keys as they are on the disk at this moment; what comes of one answer comes of the same keys."""
+        with self._guard:
+            seen = self._look()
+            if seen != self._seen:
+                self._slot, self._seen = FileKeySlot.load(self._path), seen
+            return self._slot
+
+    def _look(self) -> tuple[object, ...]:
+        found = []
+        for path in (self._path, *sorted(_older(self._path))):
+            try:
+                facts = path.lstat()
+            except OSError as error:
+                mend = "put the key back: a new one opens nothing"
+                what = f"the key cannot be opened: {error.strerror}"
+                raise KeyUnavailable(what, where=str(path), mend=mend) from None
+            found.append((path.name, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns))
+        return tuple(found)
+
+    @property
+    def key_id(self) -> str:
+        return self.now().key_id
+
+    def wrap(self, data_key: bytes, context: bytes) -> bytes:
+        return self.now().wrap(data_key, context)
+
+    def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
+        try:
+            return self.now().unwrap(wrapped, context)
+        except KeyUnavailable:  # a key may have been changed since it was looked at: once more, and never twice
+            return self.now().unwrap(wrapped, context)
+
+    def is_current(self, wrapped: bytes) -> bool:
+        return self.now().is_current(wrapped)
+
+
 def rewrap(wrapped: bytes, slot: KeySlot, context: bytes) -> bytes:
     """The same data key under the key that wraps now; unchanged where that is so already."""
     return wrapped if slot.is_current(wrapped) else slot.wrap(slot.unwrap(wrapped, context), context)
 
 
+def forget_older_keys(path: Path) -> list[str]:
+    """Overwrite and remove the keys beside `path`; their ids. The caller knows that nothing is wrapped under them."""
+    forgotten = []
+    for old in sorted(_older(path)):
+        forgotten.append(InstanceKey.load(old).key_id)
+        with old.open("r+b") as file:
+            file.write(bytes(old.stat().st_size))
+            file.flush()
+            os.fsync(file.fileno())
+        old.unlink()
+        sync_folder(path.parent)
+    return forgotten
+
+
 def rotate_key(path: Path) -> InstanceKey:
     """Put a new key into the place of `path`; the one before stays beside it as PATH.old-ID until it is removed.
 
-    At every moment `path` holds a key, and each key that ever stood there is in one of the files. A person removes
-    the old file once everything is wrapped again; from then on older backups cannot be opened by anybody.
+    At every moment `path` holds a key, and each key that ever stood there is in one of the files. `forget_older_keys`
+    removes the old one once nothing is wrapped under it; from then on older backups cannot be opened by anybody.
     """
     old = InstanceKey.load(path)
     kept = path.with_name(f"{path.name}.old-{old.key_id}")

@@ -133,21 +133,36 @@ def _show(untrusted_name: str) -> str:
     return untrusted_name.encode("unicode_escape", "surrogateescape").decode("ascii")[:200]
 
 
-def rewrap_vault(vault: Vault) -> int:
+def rewrap_vault(vault: Vault, damaged: list[str] | None = None) -> int:
     """Wrap every data key under the key that wraps now; how many were not. Sealed files stay as they are.
 
-    Restart all processes with the new key first; an old key is done with when this answers 0. SealBroken or
-    KeyUnavailable where one cannot be opened: then the old key must be kept.
+    SealBroken or KeyUnavailable where one cannot be opened; with a list, its SHA-256 is put there and the others are
+    done. The old key is done with when `count_older` says 0.
     """
     changed = _rewrap_head(vault)
     for sha256 in vault.addresses():
-        with vault.erasures.hold(alone=True), contextlib.suppress(AssetNotFound):
-            standing = vault.standing(sha256)
-            fresh = standing.rewrapped(vault.slot)
-            if fresh != standing:
-                vault.storage.put(names.key_name(sha256), fresh.encode(), replace=True)
-                changed += 1
+        try:
+            with vault.erasures.hold(alone=True), contextlib.suppress(AssetNotFound):
+                standing = vault.standing(sha256)
+                fresh = standing.rewrapped(vault.slot)
+                if fresh != standing:
+                    vault.storage.put(names.key_name(sha256), fresh.encode(), replace=True)
+                    changed += 1
+        except (SealBroken, KeyUnavailable):
+            if damaged is None:
+                raise
+            damaged.append(sha256)
     return changed
+
+
+def count_older(vault: Vault) -> int:
+    """How many data keys are not under the key that wraps now. Of a damaged record none is left to be opened."""
+    head = names.read_head(vault.storage.read(names.VAULT_NAME))
+    older = int(names.rewrap_head(head, vault.slot) != head)
+    for sha256 in vault.addresses():
+        with contextlib.suppress(AssetNotFound, SealBroken):
+            older += not vault.slot.is_current(bytes.fromhex(vault.standing(sha256).wrapped))
+    return older
 
 
 def _rewrap_head(vault: Vault) -> int:

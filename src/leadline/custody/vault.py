@@ -127,9 +127,10 @@ class Vault:
 
     def commit(self, sink: Sink, facts: SealedFacts, blob: str, data_key: bytes, *, allow_erased: bool) -> Sealed:
         """What `Draft.commit` does with the storage."""
-        made = names.make_record(facts, blob, data_key, self.slot)
         for alone in (False, True):  # nearly always the first time suffices
             with self.erasures.hold(alone=alone):
+                # Wrapped while it is held: whoever changes the key holds it alone, so none is put under the one before.
+                made = names.make_record(facts, blob, data_key, self.slot)
                 was_there = self._settle(sink, made, allow_erased, alone)
             if was_there is not None:
                 return _sealed(made, was_there=was_there)

@@ -1,10 +1,15 @@
-"""The office's key and vault, opened once a process from its settings. Never makes a key; never hands one out."""
+"""The office's key and vault, opened once a process from its settings. Never makes a key; never hands one out.
+
+A key that is changed while the process runs is taken up at its next use: nothing is sealed under the one before.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -14,9 +19,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.apps import apps
 from django.conf import settings
+from django.db import models
 
-from leadline.custody.keys import KEY_BYTES, FileKeySlot, InstanceKey, KeySlot, SigningKey, rewrap
-from leadline.custody.upkeep import remove_unnamed
+from leadline.custody.keys import KEY_BYTES, InstanceKey, KeySlot, SigningKey, WatchedKeySlot, forget_older_keys, rewrap
+from leadline.custody.slots import open_slot
+from leadline.custody.upkeep import count_older, remove_unnamed
 from leadline.custody.vault import Vault
 from leadline.custody.vault import open_vault as open_vault_at
 from leadline.errors import CustodyFormatError, KeyUnavailable, SealBroken
@@ -24,16 +31,28 @@ from leadline.errors import CustodyFormatError, KeyUnavailable, SealBroken
 _VERSION, _NONCE_BYTES, _LENGTH_BYTES = b"\x01", 12, 2
 _FIELDS = b"leadline/fields"  # context of the data keys that fields are sealed with
 _SECRETS = b"leadline/secret/"
+_ASK_SERVICE_EVERY_S = 10.0
+
+
+class SealedField(models.BinaryField):  # type: ignore[type-arg]
+    """A column of what `seal` gave. By this class a change of the key finds every such column."""
+
+    def deconstruct(self) -> tuple[str, str, list[object], dict[str, object]]:
+        name, _, arguments, options = super().deconstruct()
+        return name, "django.db.models.BinaryField", arguments, options  # to the database it is nothing else
 
 
 def key_slot() -> KeySlot:
-    """KeyUnavailable where the key is absent or others can read it."""
-    return _slot_at(settings.LEADLINE_KEY_FILE)
+    """A file, or the service that LEADLINE_KEY_SLOT names. KeyUnavailable where it is absent or others can read it."""
+    return _slot_of(settings.LEADLINE_KEY_SLOT, settings.LEADLINE_KEY_FILE)
 
 
 @lru_cache(maxsize=4)
-def _slot_at(path: Path) -> FileKeySlot:
-    return FileKeySlot.load(path)
+def _slot_of(service: str, path: Path) -> KeySlot:
+    if not service:
+        return WatchedKeySlot(path)
+    name, _, argument = service.partition(":")
+    return open_slot(name, argument)
 
 
 def signing_key() -> SigningKey:
@@ -46,12 +65,22 @@ def _signing_key_at(path: Path) -> SigningKey:
 
 
 def is_key_there() -> bool:
-    """Asked of the disk each time: a form closes the moment the key is gone."""
+    """Asked of the disk each time: a form closes the moment the key is gone. A service is asked every ten seconds."""
     try:
-        InstanceKey.load(settings.LEADLINE_KEY_FILE)
-    except KeyUnavailable:
+        if settings.LEADLINE_KEY_SLOT:
+            _probe(settings.LEADLINE_KEY_SLOT, int(time.monotonic() / _ASK_SERVICE_EVERY_S))
+        else:
+            InstanceKey.load(settings.LEADLINE_KEY_FILE)
+    except (KeyUnavailable, SealBroken):
         return False
     return True
+
+
+@lru_cache(maxsize=4)
+def _probe(service: str, moment: int) -> None:
+    """An answer that is a fault is not remembered: lru_cache keeps none."""
+    slot = key_slot()
+    slot.unwrap(slot.wrap(secrets.token_bytes(KEY_BYTES), _FIELDS), _FIELDS)
 
 
 # --- the vault -------------------------------------------------------------------------------------------------------
@@ -59,13 +88,13 @@ def is_key_there() -> bool:
 
 def open_vault() -> Vault:
     """The office's vault. What a stop left half done is finished, and erasures are replayed, before it answers."""
-    return _vault_at(settings.LEADLINE_VAULT, settings.LEADLINE_KEY_FILE, settings.LEADLINE_ERASURES)
+    return _vault_at(settings.LEADLINE_VAULT, key_slot(), settings.LEADLINE_ERASURES)
 
 
 @lru_cache(maxsize=4)
-def _vault_at(place: Path | str, key: Path, erasures: Path) -> Vault:
+def _vault_at(place: Path | str, slot: KeySlot, erasures: Path) -> Vault:
     erasures.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return open_vault_at(place, _slot_at(key), erasures)
+    return open_vault_at(place, slot, erasures)
 
 
 def replay_erasures() -> int:
@@ -92,10 +121,11 @@ def sweep(is_named: Callable[[str], bool], *, older_than_s: float) -> int:
 def seal(text: str, context: str) -> bytes:
     """A field of a row, in AES-256-GCM. `context`, say report-text:ID, ties it to its row: elsewhere it does not open.
 
-    version, length of the wrapped data key, that key, nonce, sealed text. One data key a process: a key management
-    service is asked once, not for every field.
+    version, length of the wrapped data key, that key, nonce, sealed text. One data key a process and instance key: a
+    key management service is asked once, not for every field.
     """
-    wrapped, data_key = _own_data_key(settings.LEADLINE_KEY_FILE)
+    slot = key_slot()
+    wrapped, data_key = _own_data_key(slot, slot.key_id)
     nonce = secrets.token_bytes(_NONCE_BYTES)
     head = _VERSION + len(wrapped).to_bytes(_LENGTH_BYTES, "big") + wrapped
     return head + nonce + AESGCM(data_key).encrypt(nonce, text.encode(), context.encode())
@@ -104,7 +134,7 @@ def seal(text: str, context: str) -> bytes:
 def unseal(data: bytes, context: str) -> str:
     """Raises SealBroken where it was changed or is of another context, KeyUnavailable where another key sealed it."""
     wrapped, rest = _split(data)
-    data_key = _unwrapped(settings.LEADLINE_KEY_FILE, wrapped)
+    data_key = _unwrapped(key_slot(), wrapped)
     try:
         return AESGCM(data_key).decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], context.encode()).decode()
     except (InvalidTag, ValueError):
@@ -118,24 +148,61 @@ def rewrap_field(data: bytes) -> bytes:
     return _VERSION + len(fresh).to_bytes(_LENGTH_BYTES, "big") + fresh + rest
 
 
-def rewrap_fields() -> int:
-    """Every field whose name ends in _sealed, of every row of every app; how many were under an older key."""
+def rewrap_fields(damaged: list[str]) -> int:
+    """Every sealed field of every row of every app; how many were under an older key. `damaged` gets what is neither.
+
+    A field that was changed or emptied while this went on is left as it is then.
+    """
     changed = 0
-    for model in apps.get_models():
-        names = [f.name for f in model._meta.get_fields() if f.name.endswith("_sealed")]
-        for row in model._default_manager.only("pk", *names).iterator() if names else ():
-            held = {name: bytes(value) for name in names if (value := getattr(row, name))}
-            fresh = {name: rewrap_field(data) for name, data in held.items()}
-            if fresh != held:
-                model._default_manager.filter(pk=row.pk).update(**fresh)
-                changed += len(fresh)
+    for model, name, pk, held in _sealed_fields():
+        try:
+            fresh = rewrap_field(held)
+        except (SealBroken, KeyUnavailable):
+            damaged.append(f"{model._meta.label_lower}.{name}:{pk}")
+            continue
+        if fresh != held:
+            changed += model._default_manager.filter(pk=pk, **{name: held}).update(**{name: fresh})
     return changed
+
+
+def _sealed_fields() -> Iterator[tuple[type[models.Model], str, object, bytes]]:
+    for model in apps.get_models():
+        for field in model._meta.concrete_fields:
+            if isinstance(field, SealedField):
+                rows = model._default_manager.filter(**{f"{field.name}__isnull": False}).order_by()
+                for pk, value in rows.values_list("pk", field.name).iterator():
+                    if value:
+                        yield model, field.name, pk, bytes(value)
 
 
 def has_older_keys() -> bool:
     """Whether a key that was replaced still lies beside the present one."""
     path = settings.LEADLINE_KEY_FILE
-    return any(path.parent.glob(f"{glob.escape(path.name)}.old-*"))
+    return not settings.LEADLINE_KEY_SLOT and any(path.parent.glob(f"{glob.escape(path.name)}.old-*"))
+
+
+def count_under_older_keys() -> int:
+    """How many data keys of files, fields and secrets only a key of before opens. Damaged ones nothing opens."""
+    slot, older = key_slot(), count_older(open_vault())
+    for wrapped in _wrapped_in_rows():
+        with contextlib.suppress(SealBroken):
+            older += not slot.is_current(wrapped)
+    return older
+
+
+def _wrapped_in_rows() -> Iterator[bytes]:
+    for _, _, _, held in _sealed_fields():
+        with contextlib.suppress(SealBroken):
+            yield _split(held)[0]
+    for wrapped in apps.get_model("evidence", "WrappedSecret").objects.values_list("wrapped", flat=True):
+        yield bytes(wrapped)
+
+
+def forget_older() -> list[str]:
+    """Remove the keys of before; their ids. The office must stand still, and `count_under_older_keys` must say 0."""
+    forgotten = forget_older_keys(settings.LEADLINE_KEY_FILE)
+    forget()
+    return forgotten
 
 
 def _split(data: bytes) -> tuple[bytes, bytes]:
@@ -147,14 +214,14 @@ def _split(data: bytes) -> tuple[bytes, bytes]:
 
 
 @lru_cache(maxsize=4)
-def _own_data_key(path: Path) -> tuple[bytes, bytes]:
+def _own_data_key(slot: KeySlot, key_id: str) -> tuple[bytes, bytes]:
     data_key = secrets.token_bytes(KEY_BYTES)
-    return _slot_at(path).wrap(data_key, _FIELDS), data_key
+    return slot.wrap(data_key, _FIELDS), data_key
 
 
 @lru_cache(maxsize=256)
-def _unwrapped(path: Path, wrapped: bytes) -> bytes:
-    return _slot_at(path).unwrap(wrapped, _FIELDS)
+def _unwrapped(slot: KeySlot, wrapped: bytes) -> bytes:
+    return slot.unwrap(wrapped, _FIELDS)
 
 
 # --- secrets that outlive a change of the key ------------------------------------------------------------------------
@@ -162,13 +229,13 @@ def _unwrapped(path: Path, wrapped: bytes) -> bytes:
 
 def derive(purpose: str) -> bytes:
     """32 bytes for one purpose, say the HMAC of item keys: made by chance at first use, kept wrapped, never changed."""
-    return _secret_for(settings.LEADLINE_KEY_FILE, purpose)
+    return _secret_for(key_slot(), purpose)
 
 
 @lru_cache(maxsize=32)
-def _secret_for(path: Path, purpose: str) -> bytes:
+def _secret_for(slot: KeySlot, purpose: str) -> bytes:
     kept = apps.get_model("evidence", "WrappedSecret").objects
-    context, slot = _SECRETS + purpose.encode(), _slot_at(path)
+    context = _SECRETS + purpose.encode()
     row, _ = kept.get_or_create(
         purpose=purpose, defaults={"wrapped": slot.wrap(secrets.token_bytes(KEY_BYTES), context)}
     )
@@ -181,7 +248,7 @@ def rewrap_secret(purpose: str, wrapped: bytes) -> bytes:
 
 def forget() -> None:
     """Open everything anew: after keys or folders were changed."""
-    for cached in (_vault_at, _slot_at, _signing_key_at, _own_data_key, _unwrapped, _secret_for):
+    for cached in (_vault_at, _slot_of, _probe, _signing_key_at, _own_data_key, _unwrapped, _secret_for):
         cached.cache_clear()
 
 

@@ -11,6 +11,7 @@ from django.db.models import Q
 from leadline.domain import EXACT_ALGORITHMS, Fingerprints, PdqFamily, Tlp, ViewHashes
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.permissions import Sensitivity
+from leadline.workbench.sealing import SealedField
 
 PDQ_HEX = 64
 
@@ -69,7 +70,7 @@ class Asset(models.Model):
     tlp = models.CharField(max_length=12, choices=_choices(Tlp), default=Tlp.AMBER_STRICT.value)
     state = models.CharField(max_length=12, choices=_choices(AssetState))
     source = models.CharField(max_length=64)
-    name_sealed = models.BinaryField(null=True)
+    name_sealed = SealedField(null=True)
     received_at = models.DateTimeField()
     retain_until = models.DateTimeField(null=True)
     on_hold = models.BooleanField(default=False)

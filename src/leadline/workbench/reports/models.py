@@ -12,6 +12,7 @@ from leadline.workbench.accounts.models import Person
 from leadline.workbench.evidence.models import Asset
 from leadline.workbench.permissions import Sensitivity
 from leadline.workbench.reports.states import OPEN, State
+from leadline.workbench.sealing import SealedField
 
 
 def _choices(names: type[Channel] | type[ItemKind] | type[State] | type[Tlp]) -> list[tuple[str, str]]:
@@ -59,9 +60,9 @@ class Report(models.Model):
     checks = models.JSONField(default=dict)
     assigned_to = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)
     attached_to = models.ForeignKey("self", on_delete=models.PROTECT, related_name="attached", null=True)
-    text_sealed = models.BinaryField(null=True)
-    facts_sealed = models.BinaryField(null=True)
-    contact_sealed = models.BinaryField(null=True)
+    text_sealed = SealedField(null=True)
+    facts_sealed = SealedField(null=True)
+    contact_sealed = SealedField(null=True)
     passphrase_hash = models.CharField(max_length=160, blank=True)
     receipt_lookup = models.CharField(max_length=8, blank=True)
     closed_at = models.DateTimeField(null=True)
@@ -112,7 +113,7 @@ class Item(models.Model):
     report = models.ForeignKey(Report, on_delete=models.PROTECT, related_name="items")
     position = models.PositiveIntegerField()
     kind = models.CharField(max_length=10, choices=_choices(ItemKind))
-    value_sealed = models.BinaryField(null=True)
+    value_sealed = SealedField(null=True)
     key = models.CharField(max_length=64, blank=True)
     first = models.ForeignKey("self", on_delete=models.PROTECT, related_name="repeats", null=True)
     asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+", null=True)
@@ -157,7 +158,7 @@ class Message(models.Model):
     at = models.DateTimeField()
     from_reporter = models.BooleanField()
     actor = models.CharField(max_length=128)
-    text_sealed = models.BinaryField(null=True)
+    text_sealed = SealedField(null=True)
 
     class Meta:
         ordering = ("at", "id")
@@ -211,7 +212,7 @@ class Delivery(models.Model):
     made_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
     made_at = models.DateTimeField()
     source = models.CharField(max_length=120, blank=True)
-    data_sealed = models.BinaryField(null=True)
+    data_sealed = SealedField(null=True)
     begun_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
 

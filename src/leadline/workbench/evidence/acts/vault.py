@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +13,14 @@ from django.utils import timezone
 
 from leadline.custody.keys import rotate_key as make_new_key
 from leadline.custody.upkeep import rewrap_vault, verify_vault
+from leadline.errors import WrongState
 from leadline.workbench import sealing
 from leadline.workbench.evidence.acts.telling import tell
 from leadline.workbench.evidence.models import Asset, AssetState, WrappedSecret
 from leadline.workbench.journal.actions import SYSTEM, record
 from leadline.workbench.journal.models import Anchor
+
+_CODE = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 
 
 @transaction.atomic
@@ -54,21 +59,50 @@ def check_vault() -> VaultCheck:
     return VaultCheck(len(there), len(there - kept), tuple(faults))
 
 
-def rotate_key() -> dict[str, int]:
-    """A new key, and everything wrapped under it: files, secrets, sealed fields of every row.
+def rotate_key() -> tuple[dict[str, int], list[str]]:
+    """A new key, and everything wrapped under it: files, secrets, sealed fields of every row. Others work meanwhile.
 
-    While a key of before still lies beside the present one, no other is made: what was stopped is finished.
+    What was done, and what is damaged and was passed over. While a key of before still lies beside the present one, no
+    other is made: what was stopped is finished. A service changes its keys by itself; then its answers are made anew.
+    """
+    vault, damaged = sealing.open_vault(), list[str]()
+    if not settings.LEADLINE_KEY_SLOT and not sealing.has_older_keys():
+        with vault.erasures.hold(alone=True):  # no seal is being finished: none is wrapped under the key before
+            make_new_key(settings.LEADLINE_KEY_FILE)
+    done = {"files": rewrap_vault(vault, damaged), "secrets": 0, "fields": sealing.rewrap_fields(damaged)}
+    for kept in WrappedSecret.objects.all():
+        held = bytes(kept.wrapped)
+        if (fresh := sealing.rewrap_secret(kept.purpose, held)) != held:
+            done["secrets"] += WrappedSecret.objects.filter(pk=kept.pk, wrapped=held).update(wrapped=fresh)
+    done["older"] = sealing.count_under_older_keys()
+    details = done | {"damaged": len(damaged)}
+    with transaction.atomic():
+        record("key.rotated", actor=SYSTEM, object_kind="key", object_id=key_code(), details=details)
+    return done, damaged
+
+
+def key_code() -> str:
+    """The key's id in the journal, where no free text may stand; a service may name its keys in any way."""
+    name = sealing.key_slot().key_id
+    return name if _CODE.fullmatch(name) else f"key:{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+def forget_older_keys() -> list[str]:
+    """Remove the keys of before, once nothing is wrapped under any of them; their ids. The office stands still.
+
+    WrongState where anything still is. From then on backups that were made before open no more.
     """
     if not sealing.has_older_keys():
-        make_new_key(settings.LEADLINE_KEY_FILE)
-    sealing.forget()
-    done = {"files": rewrap_vault(sealing.open_vault()), "secrets": 0, "fields": sealing.rewrap_fields()}
-    for kept in WrappedSecret.objects.all():
-        fresh = sealing.rewrap_secret(kept.purpose, bytes(kept.wrapped))
-        done["secrets"] += WrappedSecret.objects.filter(pk=kept.pk).update(wrapped=fresh)
+        return []
+    rotate_key()
+    if older := sealing.count_under_older_keys():
+        mend = "run `leadline vault rotate` until it says older 0; see what `leadline vault verify` finds"
+        raise WrongState(f"{older} data keys are still under a key of before", where="keys", mend=mend)
+    forgotten = sealing.forget_older()
     with transaction.atomic():
-        record("key.rotated", actor=SYSTEM, object_kind="key", object_id=sealing.key_slot().key_id, details=done)
-    return done
+        for key_id in forgotten:
+            record("key.forgotten", actor=SYSTEM, object_kind="key", object_id=key_id)
+    return forgotten
 
 
 @transaction.atomic
