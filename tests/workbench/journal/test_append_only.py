@@ -89,7 +89,7 @@ def test_replace_is_refused_by_the_table_itself_whatever_the_connection_asked_fo
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA recursive_triggers=OFF")
     try:
-        with pytest.raises(DatabaseError, match="append-only|at its end"):
+        with pytest.raises(DatabaseError, match=r"append-only|at its end"):
             execute(f"REPLACE INTO {table} SELECT * FROM {table}")
     finally:
         with connection.cursor() as cursor:

@@ -19,7 +19,7 @@ from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
 from leadline.workbench.banks import actions as banks
 from leadline.workbench.journal.actions import beat, claim_duty, end_duty
-from leadline.workbench.journal.models import Anchor, Duty
+from leadline.workbench.journal.models import Anchor, Clock, Duty, Line
 from leadline.workbench.permissions import Role
 from leadline.workbench.stats import access
 
@@ -142,3 +142,25 @@ def test_the_page_shows_every_check_and_duty(
     for check in access.health():
         assert f'<th scope="row">{check.name}</th>' in page
     assert "reports.mail" in page
+
+
+def test_a_beat_from_the_future_hides_no_dead_worker(office: Any) -> None:
+    beat("worker:here-1")
+    Duty.objects.update(ended_at=timezone.now() + timedelta(days=2))
+    assert state("worker") == "failed"
+
+
+def test_a_clock_in_doubt_is_told_and_an_administrator_says_that_it_is_right(
+    running: Any, make_person: Callable[..., Person], client_of: Callable[..., Client]
+) -> None:
+    Clock.objects.create(machine="here", trusted_at=timezone.now(), boot="b", up_s=1.0, doubt="ahead")
+    assert state("clock") == "failed"
+    boss, auditor = make_person("boss", Role.ADMINISTRATOR), make_person("auditor", Role.AUDITOR)
+    assert "The clock is right" not in client_of(auditor).get("/health/").content.decode()
+    assert "The clock is right" in client_of(boss).get("/health/").content.decode()
+    client_of(auditor).post("/health/clock/")
+    client_of(boss, signed_in_s_ago=3600).post("/health/clock/", headers={"Referer": "http://testserver/health/"})
+    assert state("clock") == "failed"
+    client_of(boss).post("/health/clock/")
+    assert state("clock") == "ok"
+    assert Line.objects.get(act="clock.confirmed").actor == str(boss.pk)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 
-from leadline.workbench.journal.models import Anchor, Line
+from leadline.workbench.journal.models import Anchor, Clock, Line
 
 
 def visible_lines(*, object_id: str = "", actor: str = "", act: str = "") -> QuerySet[Line]:
@@ -18,3 +18,8 @@ def visible_lines(*, object_id: str = "", actor: str = "", act: str = "") -> Que
 
 def latest_anchor() -> Anchor | None:
     return Anchor.objects.order_by("-line").first()
+
+
+def clock_doubts() -> list[str]:
+    """What is wrong with clocks: `ahead`, `behind`; nothing where all are believed."""
+    return sorted(Clock.objects.exclude(doubt="").values_list("doubt", flat=True))

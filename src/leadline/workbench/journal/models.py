@@ -8,7 +8,8 @@ from django.db import models
 class Line(models.Model):
     """One custody event. Actor and object are plain ids, so that no row elsewhere can take this one with it.
 
-    Database triggers refuse UPDATE and DELETE (migration 0001); the columns hold just what `hash` was made of.
+    Database triggers refuse UPDATE, DELETE, REPLACE and a line out of its order (migrations 0001, 0002); the columns
+    hold just what `hash` was made of.
     """
 
     line = models.BigIntegerField(primary_key=True)
@@ -54,3 +55,14 @@ class Duty(models.Model):
     begun_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     failure = models.CharField(max_length=80, blank=True)  # a code, never a message
+    held_by = models.CharField(max_length=80, blank=True, default="")  # the worker that is doing it just now
+
+
+class Clock(models.Model):
+    """What a machine's clock said when it was last looked at. In doubt nothing is destroyed (`journal.actions`)."""
+
+    machine = models.CharField(max_length=80, primary_key=True)
+    trusted_at = models.DateTimeField()  # what it said when it was last believed
+    boot = models.CharField(max_length=40)  # the start of the machine since when `up_s` counts
+    up_s = models.FloatField()  # how long the machine had been up then: goes on whatever the clock is set to
+    doubt = models.CharField(max_length=10, blank=True)  # ahead | behind, or nothing

@@ -14,7 +14,7 @@ _SQLITE = """CREATE TRIGGER {table}_no_{verb_lower} BEFORE {verb} ON {table}
 BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"""
 _POSTGRESQL = """CREATE TRIGGER {table}_no_{verb_lower} BEFORE {verb} ON {table}
 FOR EACH STATEMENT EXECUTE FUNCTION leadline_append_only()"""
-# REPLACE deletes the row that is in its way, and SQLite then fires no DELETE trigger unless the connection asked for it.
+# REPLACE deletes the row that is in its way, and SQLite fires no DELETE trigger then unless the connection asked.
 _SQLITE_REPLACE = """CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table}
 WHEN EXISTS (SELECT 1 FROM {table} WHERE {collision})
 BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"""

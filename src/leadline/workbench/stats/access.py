@@ -5,19 +5,18 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.db.models import Q
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
 from leadline.workbench import sealing, worker
 from leadline.workbench.banks.access import all_banks, broken_banks
 from leadline.workbench.hooks.models import Delivery
-from leadline.workbench.journal.access import latest_anchor
+from leadline.workbench.journal.access import clock_doubts, latest_anchor
 from leadline.workbench.journal.models import Duty
 
 _HOUR_S, _DAY_S = 3600, 24 * 3600
@@ -56,8 +55,7 @@ def is_well(checks: list[Check]) -> bool:
 
 
 def duties() -> list[Duty]:
-    beats = Q(name__startswith="beat:") | Q(name__startswith=worker.HEARTBEAT)
-    return list(Duty.objects.exclude(beats).order_by("name"))
+    return list(Duty.objects.exclude(name__startswith=worker.HEARTBEAT).order_by("name"))
 
 
 def _age_s(moment: datetime | None) -> float | None:
@@ -79,7 +77,8 @@ def _database() -> Check:
 
 
 def _worker() -> Check:
-    beats = Duty.objects.filter(name__startswith=worker.HEARTBEAT).order_by("-ended_at")
+    soon = timezone.now() + timedelta(minutes=1)  # a beat from the future tells nothing: a clock was ahead
+    beats = Duty.objects.filter(name__startswith=worker.HEARTBEAT, ended_at__lt=soon).order_by("-ended_at")
     return _aged("worker", _age_s(beats.values_list("ended_at", flat=True).first()), _BEAT_LATE_S, beyond="failed")
 
 
@@ -91,6 +90,11 @@ def _disk() -> Check:
     usage = shutil.disk_usage(settings.LEADLINE_HOME)
     free = usage.free / usage.total
     return Check("disk", "failed" if free < _DISK_FULL else "late" if free < _DISK_LOW else "ok", free, "share")
+
+
+def _clock() -> Check:
+    doubts = clock_doubts()
+    return Check("clock", "failed" if doubts else "ok", note=" ".join(doubts))
 
 
 def _queue() -> Check:
@@ -157,6 +161,7 @@ _LOOKS: dict[str, Callable[[], Check]] = {
     "worker": _worker,
     "key": _key,
     "disk": _disk,
+    "clock": _clock,
     "queue": _queue,
     "duties": _duties,
     "mail": _mail,

@@ -8,9 +8,13 @@ from pathlib import Path
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.utils import timezone
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from leadline.workbench.accounts.access import permissions_of, person_of
+from leadline.workbench.journal.access import clock_doubts
+from leadline.workbench.journal.actions import confirm_clocks
 from leadline.workbench.permissions import Permission, requires
 from leadline.workbench.stats import access
 from leadline.workbench.stats.metrics import write_metrics
@@ -37,7 +41,21 @@ def show_metrics(request: HttpRequest) -> HttpResponse:
 
 @requires(Permission.HEALTH_READ)
 def show_health(request: HttpRequest) -> HttpResponse:
-    return render(request, "stats/health.html", {"checks": access.health(), "duties": access.duties()})
+    context = {
+        "checks": access.health(),
+        "duties": access.duties(),
+        "now": timezone.now(),
+        "may_confirm_clock": bool(clock_doubts()) and Permission.SETTINGS_MANAGE in permissions_of(request.user),
+    }
+    return render(request, "stats/health.html", context)
+
+
+@requires(Permission.SETTINGS_MANAGE, fresh=True)
+def confirm_clock(request: HttpRequest) -> HttpResponse:
+    """A person has looked at another clock: what waited to be destroyed is destroyed from here on."""
+    if request.method == "POST":
+        confirm_clocks(str(person_of(request).pk))
+    return redirect("health")
 
 
 def _is_local(request: HttpRequest) -> bool:

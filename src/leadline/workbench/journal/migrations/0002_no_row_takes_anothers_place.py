@@ -13,5 +13,5 @@ class Migration(migrations.Migration):
         no_replace("journal_line", "line", "hash", "previous_hash"),
         grows_at_its_end("journal_line", GENESIS),
         no_replace("journal_anchor", "id"),
-        frozen_columns("journal_anchor", "id", "line", "head", "made_at", "statement"),
+        frozen_columns("journal_anchor", "id", "line", "head", "statement"),
     ]
