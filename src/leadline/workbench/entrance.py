@@ -24,8 +24,8 @@ def named_proxy_only(handle: Handler) -> Handler:
     def through_proxy(request: HttpRequest) -> HttpResponse:
         peer = str(request.META.get("REMOTE_ADDR", ""))
         if peer != settings.LEADLINE_PROXY:
-            for name in _FORWARDED:
-                request.META.pop(name, None)
+            spoken_for = [name for name in _FORWARDED if request.META.pop(name, None) is not None]
+            request.leadline_spoken_for = bool(spoken_for)  # type: ignore[attr-defined]
             if settings.LEADLINE_PROXY and not _is_this_machine(peer):
                 return HttpResponse("Come through the proxy.\n", status=400, content_type="text/plain")
         return handle(request)

