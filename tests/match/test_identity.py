@@ -58,6 +58,19 @@ def test_an_old_manifest_is_read_and_keeps_the_identity_it_is_given(tmp_path: Pa
     assert json.loads((bank.path / FILE_NAME).read_text())["bank"]["identity"] == derived
 
 
+def test_a_bank_put_in_place_of_another_is_read_anew(tmp_path: Path) -> None:
+    """Both have a segment of the same number and size: what was mapped of the first says nothing of the second."""
+    known, other = make(tmp_path / "known"), make(tmp_path / "other")
+    for bank, first in ((known, 1), (other, 2)):
+        bank.add([Entry(kind=Kind.ILLEGAL, fingerprints={"md5": bytes(range(first, first + 16))})])
+        bank.merge()
+    assert [e.fingerprints["md5"][0] for e in known.entries()] == [1]
+    known.path.rename(tmp_path / "away")
+    other.path.rename(known.path)
+    assert known.refresh()
+    assert [e.fingerprints["md5"][0] for e in known.entries()] == [2]
+
+
 @pytest.mark.parametrize("wrong", ["A" * 32, "0" * 31, "../" * 11])
 def test_an_identity_of_another_form_is_damage(tmp_path: Path, wrong: str) -> None:
     manifest: Any = make(tmp_path / "known").snapshot.manifest

@@ -98,7 +98,9 @@ def load_snapshot(folder: Path, previous: Snapshot | None = None) -> Snapshot:
 
 def _load(folder: Path, held: HeldFile, previous: Snapshot | None) -> Snapshot:
     manifest = load_manifest(held.read(), manifests.FILE_NAME)
-    opened = previous.stored if previous is not None else {}
+    # Numbers of files say something within one bank only: where its folder was replaced, theirs are other files.
+    is_same = previous is not None and previous.manifest.identity == manifest.identity
+    opened = previous.stored if previous is not None and is_same else {}
     stored = {s.number: opened.get(s.number) or _open(folder, s, manifest) for s in manifest.segments}
     empty = Snapshot(
         folder=folder,
