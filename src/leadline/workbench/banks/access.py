@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db.models import QuerySet
 
 from leadline.domain import Entry, Kind, Match, Tlp
-from leadline.errors import BankError, BankNotFound
+from leadline.errors import BankError, BankNotFound, LeadlineError
 from leadline.match.bank import Bank
 from leadline.match.manifest import FILE_NAME
 from leadline.match.matcher import Matcher
 from leadline.workbench.actors import Actor
 from leadline.workbench.banks.models import Change, EntryChange, Proposal
 
-BANK_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+NEW_BANK_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")  # of banks made here; others made them, and may write larger
+UNREADABLE = "unreadable"
+BANK_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _LOOKED_AT_AT_MOST = 20  # pages of hidden entries passed over for one page of visible ones
-_open: dict[Path, Bank] = {}
+
+
+class _Opened(NamedTuple):
+    bank: Bank
+    inode: int  # of its folder: a copy put in its place is another one, and opened anew
+
+
+_open: dict[Path, _Opened] = {}
 _opening = threading.Lock()
 
 
@@ -45,6 +56,47 @@ def all_banks() -> list[Bank]:
 
 def broken_banks() -> list[str]:
     return [view.id for view in _views() if view.bank is None]
+
+
+def bank_faults() -> list[str]:
+    """Why banks cannot be matched, as codes without the names of whose."""
+    return sorted({view.fault for view in _views() if view.bank is None})
+
+
+def state_of(bank: Bank) -> str:
+    """Names one state of one list: another folder, list or entry, and it is another name. A merge changes nothing.
+
+    The list version alone does not do: a folder that was replaced, or restored and gone on, may have the same one.
+    """
+    snapshot = bank.snapshot
+    with _opening:
+        opened = _open.get(bank.path)
+    inode = opened.inode if opened is not None else 0
+    return f"{snapshot.manifest.identity}.{inode:x}.{snapshot.list_version}.{snapshot.next_id}.{snapshot.alive_count}"
+
+
+def is_same_list(one: str, other: str) -> bool:
+    """Whether two names of states are of one bank in one folder, so that what changed between them can be told."""
+    return one.split(".")[:2] == other.split(".")[:2]
+
+
+def is_red(bank: Bank, entry_id: int | None = None) -> bool:
+    """Whether a bank, or this entry of it, is TLP:RED. An entry that is gone meanwhile counts as the bank does."""
+    if bank.snapshot.manifest.tlp is Tlp.RED or entry_id is None:
+        return bank.snapshot.manifest.tlp is Tlp.RED
+    try:
+        return bank.get(entry_id).tlp is Tlp.RED
+    except BankError:
+        return False
+
+
+def red_names_of(actor: Actor) -> frozenset[str] | None:
+    """Names of the banks whose TLP:RED matches are for this actor by a grant; None: by clearance all are."""
+    if actor.may_see(Tlp.RED):
+        return None
+    granted = set(actor.granted_ids("bank"))
+    views = _views() if granted else []
+    return frozenset(view.bank.name for view in views if view.id in granted and view.bank is not None)
 
 
 def bank_id_of(bank: Bank) -> str:
@@ -139,32 +191,48 @@ def needs_two(kind: Kind) -> bool:
 
 
 def _views() -> list[BankView]:
+    """A folder whose name begins with a dot is being made or put away; every other one is a bank or a fault."""
     root = Path(settings.LEADLINE_BANKS)
-    if not root.is_dir():
+    try:
+        folders = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    except FileNotFoundError:
         return []
-    folders = sorted(path for path in root.iterdir() if BANK_ID.fullmatch(path.name) and (path / FILE_NAME).exists())
+    except OSError:
+        return [BankView("-", None, UNREADABLE)]
     views, names = [], set()
     for folder in folders:
         view = _view(folder)
+        if view is None:
+            continue
         name = "" if view.bank is None else view.bank.name
         views.append(BankView(view.id, None, "name-twice") if name in names else view)
         names.add(name or folder.name)
     return views
 
 
-def _view(folder: Path) -> BankView:
-    """Opened once a process; two stats where nothing changed. A bank that was replaced is opened anew."""
-    with _opening:
-        bank = _open.get(folder)
+def _view(folder: Path) -> BankView | None:
+    """Opened once a process; three stats where nothing changed. None where there is no bank at all."""
+    name = os.fsencode(folder.name).decode("utf-8", "backslashreplace")
     try:
-        if bank is None:
-            bank = Bank.open(folder)
-        else:
-            bank.refresh()
-    except BankError as error:
+        if not (folder / FILE_NAME).exists():
+            return None
+        if not BANK_ID.fullmatch(folder.name):
+            return BankView(name, None, "folder-name")
+        return BankView(folder.name, _opened(folder))
+    except (LeadlineError, OSError) as error:
         with _opening:
             _open.pop(folder, None)
-        return BankView(folder.name, None, error.code)
+        return BankView(name, None, error.code if isinstance(error, LeadlineError) else UNREADABLE)
+
+
+def _opened(folder: Path) -> Bank:
+    inode = folder.stat().st_ino
     with _opening:
-        _open[folder] = bank
-    return BankView(folder.name, bank)
+        known = _open.get(folder)
+    if known is not None and known.inode == inode:
+        known.bank.refresh()
+        return known.bank
+    bank = Bank.open(folder)
+    with _opening:
+        _open[folder] = _Opened(bank, inode)
+    return bank

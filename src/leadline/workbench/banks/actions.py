@@ -60,7 +60,7 @@ def create_bank(
     licence: str = "",
 ) -> Bank:
     """A new, empty bank; its name is that of its folder. Who could not see a TLP:RED bank makes none."""
-    if not access.BANK_ID.fullmatch(bank_id):
+    if not access.NEW_BANK_ID.fullmatch(bank_id):
         mend = "up to 64 small letters, digits and hyphens, a letter or digit first"
         raise InputError("not a name for a bank", where="name", mend=mend)
     _check_reason("create", reason)

@@ -21,7 +21,7 @@ from leadline.workbench.permissions import Permission
 
 router = Router(tags=["banks"])
 MAX_ADDED = 10_000
-BankId = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+BankId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")]
 EntryId = Annotated[int, Path(ge=1, le=MAX_ID)]
 HashLine = Annotated[str, Field(min_length=1, max_length=200)]
 

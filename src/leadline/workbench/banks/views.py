@@ -26,6 +26,7 @@ def list_banks(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
     context = {
         "banks": access.visible_banks(actor),
+        "faults": access.bank_faults(),
         "proposals": access.open_proposals(actor),
         "held": actor.permissions,
     }

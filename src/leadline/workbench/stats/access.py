@@ -14,7 +14,7 @@ from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
 from leadline.workbench import sealing, worker
-from leadline.workbench.banks.access import all_banks, broken_banks
+from leadline.workbench.banks.access import all_banks, bank_faults
 from leadline.workbench.hooks.models import Delivery
 from leadline.workbench.journal.access import clock_doubts, latest_anchor
 from leadline.workbench.journal.models import Duty
@@ -135,8 +135,8 @@ def _timestamps() -> Check:
 
 
 def _banks() -> Check:
-    broken = broken_banks()
-    return Check("banks", "failed" if broken else "ok", float(len(all_banks())), "count")
+    faults = bank_faults()
+    return Check("banks", "failed" if faults else "ok", float(len(all_banks())), "count", note=" ".join(faults))
 
 
 def _entries() -> Check:
