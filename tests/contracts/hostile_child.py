@@ -7,9 +7,12 @@ import itertools
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from leadline.media import containers, pictures, worker
+import numpy as np
+
+from leadline.media import containers, pictures, renditions, worker
 from leadline.media.facts import pack_facts
 from leadline.media.wire import Alpha, Answer, Kind, Status, ViewName
 
@@ -62,8 +65,6 @@ BARE_ACTS = {
 
 
 def _input_address() -> int:
-    import numpy as np
-
     return int(np.frombuffer(_MEMORY[0].input, np.uint8).ctypes.data)
 
 
@@ -85,6 +86,26 @@ ANSWERS: dict[str, Any] = {
         itertools.repeat(Answer(Kind.VIEW, view=ViewName.FRAME, width=2, height=2, channels=3)),
     ),
 }
+PICTURE = Answer(Kind.FACTS, width=400, height=200, count=1)
+TILE = Answer(Kind.VIEW, width=160, height=80, channels=1)
+# What was asked for is a tile, 160 x 80, or a lens, 200 x 100 of 400 x 200.
+RENDITIONS: dict[str, tuple[Answer, ...]] = {
+    "send a tile": (PICTURE, TILE),
+    "send a lens": (PICTURE, replace(TILE, width=200, height=100)),
+    "send the whole": (PICTURE, replace(TILE, width=400, height=200)),
+    "send one row more": (PICTURE, replace(TILE, height=81)),
+    "send no row": (PICTURE, replace(TILE, height=0)),
+    "send colour": (PICTURE, replace(TILE, channels=3)),
+    "send no channel": (PICTURE, replace(TILE, channels=0)),
+    "send another view": (PICTURE, replace(TILE, view=ViewName.ON_WHITE)),
+    "send another frame": (PICTURE, replace(TILE, count=1)),
+    "send it unturned": (PICTURE, replace(TILE, orientation=6)),
+    "send pixels before facts": (TILE, PICTURE),
+    "send facts twice": (PICTURE, PICTURE),
+    "send facts and no more": (PICTURE, END),
+    "send a picture beyond the limit": (replace(PICTURE, width=4000, height=2000), TILE),
+    "send a picture without size": (replace(PICTURE, width=0, height=0), TILE),
+}
 _MEMORY: list[Any] = []
 GOOD_FACTS = pack_facts({"role": "text", "subject": "x"})
 # The bytes of facts, and how many of them the child says there are.
@@ -96,6 +117,16 @@ LYING_FACTS: dict[str, tuple[bytes, int]] = {
     "facts that are no text": (GOOD_FACTS.replace(b"x", b"\xff"), len(GOOD_FACTS)),
     "facts of no role": (GOOD_FACTS.replace(b"text", b"page"), len(GOOD_FACTS)),
 }
+
+
+def render(data: memoryview, *_: Any) -> Iterator[Answer]:
+    """Leaves sharp squares, 20 pixels wide, where the rendition should lie."""
+    command = bytes(data[COMMAND_AT:]).decode()
+    if command in BARE_ACTS:
+        BARE_ACTS[command]()
+    at = np.arange(160 * 80)
+    _MEMORY[0].pixels[: 160 * 80] = (at % 160 // 20 + at // 160 // 20) % 2 * 255
+    yield from RENDITIONS[command]
 
 
 def unpack(source: Any, size_bytes: int, limits: Any, outlet: Any, mime: str) -> Status:
@@ -118,6 +149,7 @@ def main(*descriptors: int) -> None:
         _MEMORY.append(self)
         containers.unpack = unpack
         pictures.decode = decode  # type: ignore[assignment]  # only now: the worker has warmed its own one up
+        renditions.render = render  # type: ignore[assignment]
 
     worker.Memory.__init__ = remember  # type: ignore[method-assign]
     worker.main(*descriptors)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import math
+
+import numpy as np
 import pytest
+from PIL import Image
 
 from leadline.errors import UntrustedMediaError
-from leadline.media.client import Sandbox, SandboxViolation
+from leadline.media.client import Rendition, Sandbox, SandboxViolation
+from leadline.media.reduction import Reduction
 
 MARK = b"\xff\xd8\xff\xe0"  # sniffed as a JPEG
 
@@ -16,6 +22,13 @@ def show(sandbox: Sandbox, command: str) -> list[str]:
     sandbox.input_buffer(len(data))[:] = data
     sandbox.open_picture(len(data))
     return [view.name for view in sandbox.views()]
+
+
+def render(sandbox: Sandbox, command: str, reduction: Reduction | None = None) -> Rendition:
+    """Have the hostile maker of renditions do it."""
+    data = MARK + command.encode()
+    sandbox.input_buffer(len(data))[:] = data
+    return sandbox.make_rendition(len(data), reduction or Reduction.tile())
 
 
 def unpack(sandbox: Sandbox, command: str) -> list[tuple[str, dict[str, str]]]:
@@ -75,6 +88,48 @@ class SandboxContract:
             unpack(sandbox, command)
         assert caught.value.code == "out-of-bounds"
         assert show(sandbox, "behave") == ["picture"]
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            *("send a lens", "send the whole", "send one row more", "send no row", "send colour", "send no channel"),
+            *("send another view", "send another frame", "send it unturned", "send pixels before facts"),
+            *("send facts twice", "send facts and no more", "send a picture beyond the limit"),
+            *("send a picture without size", "speak briefly", "speak at length", "speak nonsense"),
+        ],
+    )
+    def test_it_shows_no_more_than_was_asked_for(self, sandbox: Sandbox, command: str) -> None:
+        assert render(sandbox, "send a tile").width == 160
+        with pytest.raises(SandboxViolation) as caught:
+            render(sandbox, command)
+        assert caught.value.code == "out-of-bounds"
+        assert render(sandbox, "send a tile").width == 160
+
+    def test_it_shows_no_more_than_the_lens(self, sandbox: Sandbox) -> None:
+        lens = Reduction.lens((0.5, 0.5))
+        assert Image.open(io.BytesIO(render(sandbox, "send a lens", lens).png)).size == (200, 100)
+        for command in ("send a tile", "send the whole", "send colour"):
+            with pytest.raises(SandboxViolation) as caught:
+                render(sandbox, command, lens)
+            assert caught.value.code == "out-of-bounds"
+
+    def test_a_tile_is_blurred_whatever_its_child_sends(self, sandbox: Sandbox) -> None:
+        shown = np.asarray(Image.open(io.BytesIO(render(sandbox, "send a tile").png))).astype(int)
+        steepest = 255 / (8 * math.sqrt(2 * math.pi))  # a pixel, of an edge from black to white blurred by sigma 8
+        assert 100 < np.ptp(shown[:, 20:140])  # the squares are still there
+        assert max(np.abs(np.diff(shown, axis=axis)).max() for axis in (0, 1)) <= math.ceil(steepest)
+
+    @pytest.mark.parametrize("command", ["crash", "leave"])
+    def test_it_outlives_a_child_that_dies_over_a_rendition(self, sandbox: Sandbox, command: str) -> None:
+        with pytest.raises(SandboxViolation) as caught:
+            render(sandbox, command)
+        assert caught.value.code == "child-died"
+        assert render(sandbox, "send a tile").width == 160
+
+    def test_it_kills_a_child_that_spins_over_a_rendition(self, sandbox: Sandbox) -> None:
+        with pytest.raises(SandboxViolation) as caught:
+            render(sandbox, "spin")
+        assert caught.value.code == "timeout"
 
     def test_it_keeps_the_files_bytes_from_its_child(self, sandbox: Sandbox) -> None:
         data = MARK + b"change the input"

@@ -14,16 +14,22 @@ from numpy.typing import NDArray
 from leadline.domain import Isolation
 from leadline.errors import SandboxUnavailable
 from leadline.media import members, selftest, wire
+from leadline.media.blur import blur
 from leadline.media.limits import Limits
 from leadline.media.members import Member, Unpacking
+from leadline.media.png import write_png
+from leadline.media.reduction import Rectangle, Reduction, Shape
 from leadline.media.selftest import Attempt, Probe
 from leadline.media.sniff import PICTURE_TYPES, sniff
 from leadline.media.wall import SandboxViolation, Wall, refusal
-from leadline.media.wire import Alpha, Answer, Kind, Needs, Op, Request, Status, ViewName
+from leadline.media.wire import Alpha, Answer, Kind, Needs, Op, Request, Status
 
-__all__ = ["Member", "PictureFacts", "Probe", "Sandbox", "SandboxViolation", "View", "decoder_versions", "self_test"]
+__all__ = [
+    *("Member", "PictureFacts", "Probe", "Rendition", "Sandbox", "SandboxViolation", "View"),
+    *("decoder_versions", "self_test"),
+]
 
-_COMPOSITES = 2  # views of a picture besides its frames: on white and on black
+_COMPOSITES = 2  # views of a frame besides itself: on white and on black
 _HOLDS_NOT = "see docs/sandbox.md for kernels and containers that can; or accept the risk with --unsafe-decode"
 
 
@@ -51,7 +57,8 @@ class PictureFacts:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is hashed of a picture: `picture`, `on-white` and `on-black` where alpha varies, `frame N`.
+    """What is hashed of a picture: `picture`, `frame N`, and where its alpha varies `on-white`, `frame-on-black N` ...
+
 
     pixels  uint8 (H, W) or (H, W, 3), not yet turned by `orientation`, read-only, valid until the next step
     """
@@ -60,6 +67,22 @@ class View:
     pixels: NDArray[np.uint8]
     orientation: int
     partial: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """A reduced picture, for a browser.
+
+    png        grey or RGB, 8 bits a channel; IHDR, IDAT and IEND, nothing else
+    rectangle  the part of the picture that it shows
+    facts      of the picture; `width` and `height` are those of the view that is shown
+    """
+
+    png: bytes
+    width: int
+    height: int
+    rectangle: Rectangle
+    facts: PictureFacts
 
 
 class Sandbox:
@@ -159,16 +182,40 @@ class Sandbox:
         Raises UntrustedMediaError (empty, unsupported, undecodable, truncated, too-large, too-many-pixels,
         out-of-memory, timeout, worker-fault) and SandboxViolation (child-died, timeout, out-of-bounds).
         """
-        if size_bytes <= 0:
+        facts = self._ask_about_picture(Request(Op.DECODE, int(grey), size_bytes))
+        self._first = self._view(self._hear(Kind.VIEW))
+        self._has_more = facts.count > 1 or facts.alpha is Alpha.VARIED
+        return self._facts(facts)
+
+    def make_rendition(self, size_bytes: int, reduction: Reduction) -> Rendition:
+        """Of the picture in the first `size_bytes` of the input buffer, which may be asked again for another.
+
+        Raises as `open_picture`; `absent` where the picture has no such view.
+        """
+        facts = self._ask_about_picture(Request(Op.RENDER, size_bytes=size_bytes, reduction=reduction))
+        try:
+            size = wire.rendition_bytes(facts, view := self._hear(Kind.VIEW), reduction, self.limits.max_pixels)
+        except wire.WireError as error:
+            raise self.wall.fail(Status.OUT_OF_BOUNDS, f"the decoder answered out of bounds: {error}") from None
+        shape = (view.height, view.width) if view.channels == 1 else (view.height, view.width, 3)
+        pixels = self.wall.pixels[:size].reshape(shape).copy()  # ours alone from here on
+        self._finish_file()
+        if reduction.shape is Shape.TILE:
+            pixels = blur(pixels, reduction.blur_share * max(view.width, view.height))
+        rectangle = reduction.rectangle(facts.width, facts.height)
+        return Rendition(write_png(pixels), view.width, view.height, rectangle, self._facts(facts))
+
+    def _ask_about_picture(self, request: Request) -> Answer:
+        """Hand the input buffer to a child; its facts."""
+        if request.size_bytes <= 0:
             raise refusal(Status.EMPTY)
-        if size_bytes > self.limits.max_file_bytes:
+        if request.size_bytes > self.limits.max_file_bytes:
             raise refusal(Status.TOO_LARGE)
         self._first, self._has_more, self._waited_s = None, False, 0.0
         self._opened += 1
         mime = sniff(self.wall.peek(4096))
         if mime not in PICTURE_TYPES:
             raise refusal(Status.UNSUPPORTED)
-        request = Request(Op.DECODE, int(grey), size_bytes)
         if self._is_batch:
             self._take_child(mime)
             self.wall.ask(request)
@@ -178,9 +225,7 @@ class Sandbox:
         if facts.kind is Kind.END:
             self._finish_file()
             raise refusal(facts.status)
-        self._first = self._view(self._hear(Kind.VIEW))
-        self._has_more = facts.count > 1 or facts.alpha is Alpha.VARIED
-        return self._facts(facts)
+        return facts
 
     def views(self) -> Iterator[View]:
         """The opened picture's views, once, one after the other.
@@ -191,7 +236,7 @@ class Sandbox:
             return
         view, self._first, opened = self._first, None, self._opened
         yield view
-        for _ in range(self.limits.max_frames + _COMPOSITES + 1 if self._has_more else 0):
+        for _ in range(self.limits.max_frames * (1 + _COMPOSITES) + 1 if self._has_more else 0):
             if self._opened != opened:
                 raise RuntimeError("another picture was opened before this one's views had ended")
             self.wall.ask(Request(Op.NEXT))
@@ -267,8 +312,7 @@ class Sandbox:
             raise self.wall.fail(Status.OUT_OF_BOUNDS, f"the decoder answered out of bounds: {error}") from None
         shape = (answer.height, answer.width) if answer.channels == 1 else (answer.height, answer.width, 3)
         self._output_bytes = size_bytes
-        name = answer.view.name.lower().replace("_", "-")
-        name = f"frame {answer.count}" if answer.view is ViewName.FRAME else name
+        name = wire.view_name(answer.view, answer.count)
         return View(name, self.wall.pixels[:size_bytes].reshape(shape), answer.orientation, answer.partial)
 
     # --- containers ----------------------------------------------------------------------------------------------

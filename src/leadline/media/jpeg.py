@@ -18,8 +18,11 @@ from leadline.media.wire import Alpha, Answer, Kind, ViewName
 _HARMLESS = ("unknown jfif revision", "unknown adobe color transform")
 
 
-def decode_jpeg(data: memoryview, grey: bool, limits: Limits, canvas: Canvas) -> list[Answer]:
-    """By simplejpeg, straight into the canvas; [] where it cannot (CMYK, lossless, 12 bits): then Pillow tries."""
+def decode_jpeg(data: memoryview, grey: bool, limits: Limits, canvas: Canvas, *, at_least_px: int = 0) -> list[Answer]:
+    """By simplejpeg, straight into the canvas; [] where it cannot (CMYK, lossless, 12 bits): then Pillow tries.
+
+    at_least_px  a half, a quarter or an eighth of the size will do that leaves the long edge so many pixels; 0: none
+    """
     try:
         height, width, space, _ = simplejpeg.decode_jpeg_header(data, strict=False)
     except ValueError:
@@ -27,9 +30,11 @@ def decode_jpeg(data: memoryview, grey: bool, limits: Limits, canvas: Canvas) ->
     if space not in ("RGB", "YCbCr", "Gray"):
         return []
     check_size((width, height), limits)
-    channels = 1 if grey else 3
-    target = canvas.shaped(width, height, channels)
+    channels, scale = 1 if grey else 3, _scale(max(width, height), at_least_px)
+    size = -(-width // scale), -(-height // scale)
+    target = canvas.shaped(*size, channels)
     decode = partial(simplejpeg.decode_jpeg, data, "GRAY" if grey else "RGB", buffer=target.reshape(-1))
+    decode = partial(decode, min_width=size[0], min_height=size[1]) if scale > 1 else decode
     is_partial = False
     try:
         decode(strict=True)
@@ -42,6 +47,11 @@ def decode_jpeg(data: memoryview, grey: bool, limits: Limits, canvas: Canvas) ->
     mode, orientation = "L" if space == "Gray" else "RGB", _jpeg_orientation(data)
     facts = facts_answer("image/jpeg", "simplejpeg", mode, (width, height), orientation, 1, Alpha.NONE, is_partial)
     return [facts, view_answer(target, ViewName.PICTURE, 0, orientation, is_partial), Answer(Kind.END)]
+
+
+def _scale(edge_px: int, at_least_px: int) -> int:
+    """Powers of two only: for those between, libjpeg-turbo has no SIMD, and they take longer than the whole."""
+    return max(scale for scale in (1, 2, 4, 8) if scale == 1 or 0 < at_least_px * scale <= edge_px)
 
 
 _START_OF_SCAN, _APP1 = 0xDA, 0xE1

@@ -156,6 +156,7 @@ CONTAINERS = (
     DKIM_CHECK,
 )
 
+_NO_REDUCTION = Reduction(Shape.WHOLE)
 _REQUEST = struct.Struct("<BBHIQBBBBIIdd")
 _ANSWER = struct.Struct("<BBBBBBBBIIIIQ")
 
@@ -166,7 +167,7 @@ class Request:
     flag: int = 0  # DECODE: grey; UNPACK: 1 = from the descriptor; PROBE: which
     size_bytes: int = 0
     container: int = 0  # UNPACK: which of CONTAINERS
-    reduction: Reduction = Reduction(Shape.WHOLE)  # RENDER; its blur is not the child's to do
+    reduction: Reduction = _NO_REDUCTION  # RENDER; its blur is not the child's to do
 
     def pack(self) -> bytes:
         one = self.reduction

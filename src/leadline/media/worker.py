@@ -29,7 +29,7 @@ from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 
-from leadline.media import lock, pictures, selftest, wire
+from leadline.media import lock, pictures, renditions, selftest, wire
 from leadline.media.canvas import Canvas
 from leadline.media.wire import Answer, Command, Kind, Needs, Op, Refused, Request, Skipped, Status
 
@@ -81,6 +81,8 @@ class Child:
                 return self._decode(request)
             if request.op is Op.UNPACK:
                 self._unpack(request)
+            elif request.op is Op.RENDER:
+                self._render(request)
             elif request.op is Op.PROBE:
                 self.send(Answer(Kind.END, count=selftest.attempt(request.flag, request.size_bytes)))
             else:
@@ -103,6 +105,11 @@ class Child:
             if answer.kind is Kind.VIEW and (request := self.receive()).op is not Op.NEXT:
                 return request
         return self.receive()
+
+    def _render(self, request: Request) -> None:
+        data = memoryview(self._memory.input)[: request.size_bytes]
+        for answer in renditions.render(data, request.reduction, self._limits, self._canvas):
+            self.send(answer)
 
     def _unpack(self, request: Request) -> None:
         read_at = _read_container if request.flag else self._memory.read_input
@@ -302,6 +309,7 @@ def main(control_fd: int, input_fd: int, output_fd: int) -> None:
     warnings.simplefilter("ignore")
     logging.disable()
     pictures.prepare(start.limits)
+    renditions.prepare(start.limits)
     zygote = Zygote(control, Memory(input_fd, output_fd, start), start)
     for name, version in versions(zygote).items():
         control.send(wire.pack_version(name, version))
