@@ -12,6 +12,7 @@ from tests.workbench.public.pages import FORM, LANGUAGES, open_page, send_report
 from leadline.workbench import sealing
 from leadline.workbench.journal.models import Line
 from leadline.workbench.reports import actions
+from leadline.workbench.reports.acts import arrival
 from leadline.workbench.reports.models import Item, Report
 
 SAYS = {
@@ -87,7 +88,7 @@ def test_a_full_disk_or_a_lost_database_closes_the_form_and_gives_the_text_back(
     def fail(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr(actions, "record", fail)  # the last write of the act: everything before it is undone
+    monkeypatch.setattr(arrival, "record", fail)  # the last write of the act: everything before it is undone
     response = send_report(visitor, text="all that I wrote")
     assert response.status_code == 503
     assert "all that I wrote" in response.content.decode()

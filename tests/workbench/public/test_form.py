@@ -28,6 +28,7 @@ from leadline.workbench.accounts.models import Person
 from leadline.workbench.journal.models import Line
 from leadline.workbench.public import intake, limits, tokens, views
 from leadline.workbench.reports import access, actions, contents
+from leadline.workbench.reports.acts import talk
 from leadline.workbench.reports.models import Item, Message, Report
 from leadline.workbench.reports.states import Outcome, Reason, State
 
@@ -186,15 +187,15 @@ def test_wrong_and_absent_get_the_same_answer_after_the_same_work(
 ) -> None:
     right = passphrase_in(send_report(visitor, urls=ADDRESS))
     checks: list[str] = []
-    real = actions.check_password
-    monkeypatch.setattr(actions, "check_password", lambda plain, kept: checks.append(kept) or real(plain, kept))
+    real = talk.check_password
+    monkeypatch.setattr(talk, "check_password", lambda plain, kept: checks.append(kept) or real(plain, kept))
     bodies, work = [], []
     lookup = Report.objects.get().receipt_lookup
     for typed in (right + " more", "no such words at all"):
         if typed.endswith("more"):  # a wrong passphrase that falls upon a stored one's place
-            monkeypatch.setattr(actions.keys, "receipt_lookup", lambda _: lookup)
+            monkeypatch.setattr(talk.keys, "receipt_lookup", lambda _: lookup)
         else:
-            monkeypatch.setattr(actions.keys, "receipt_lookup", lambda _: "none")
+            monkeypatch.setattr(talk.keys, "receipt_lookup", lambda _: "none")
         checks.clear()
         response = read_answer(visitor, typed)
         assert response.status_code == 422

@@ -14,7 +14,7 @@ from tests.workbench.reports.conftest import make_report
 from leadline.workbench.accounts.actions import make_key
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.permissions import Permission, Role, Sensitivity
-from leadline.workbench.reports import actions
+from leadline.workbench.reports.acts import arrival
 from leadline.workbench.reports.models import Report
 
 BODY = {"items": [{"kind": "url", "value": "https://example.org/a"}], "text": "seen today", "urgency": ["ongoing"]}
@@ -104,7 +104,7 @@ def test_without_the_database_the_answer_says_try_again(secret: str, monkeypatch
     def gone(*_: Any, **__: Any) -> None:
         raise OperationalError("made up")
 
-    monkeypatch.setattr(actions, "_store", gone)
+    monkeypatch.setattr(arrival, "_store", gone)
     answer = post(secret, BODY)
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
     assert "made up" not in answer.content.decode()

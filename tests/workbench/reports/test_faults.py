@@ -24,7 +24,8 @@ from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
 from leadline.workbench.journal import actions as journal
 from leadline.workbench.journal.models import Line
-from leadline.workbench.reports import access, actions
+from leadline.workbench.reports import access
+from leadline.workbench.reports.acts import arrival
 from leadline.workbench.reports.models import Alert, Item, Report, Series
 from leadline.workbench.reports.states import State
 
@@ -99,7 +100,7 @@ def test_the_database_refuses_half_of_a_report(office: Any, monkeypatch: pytest.
     def broken(*_: Any, **__: Any) -> None:
         raise OSError("no space left, made up")
 
-    monkeypatch.setattr(actions, "record", broken)
+    monkeypatch.setattr(arrival, "record", broken)
     with pytest.raises(OSError, match="made up"):
         make_report()
     assert not Report.objects.exists()

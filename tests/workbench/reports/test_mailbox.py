@@ -17,7 +17,8 @@ from tests.servers import free_port, skip_without
 from tests.workbench.reports.conftest import Resolve, draw_png, mail_with_file, make_mail
 
 from leadline.errors import ConfigError, MailboxUnavailable
-from leadline.workbench.reports import actions, mailbox, tasks
+from leadline.workbench.reports import mailbox, tasks
+from leadline.workbench.reports.acts import arrival
 from leadline.workbench.reports.mailbox import Fate, Mailbox
 from leadline.workbench.reports.models import Report
 
@@ -166,7 +167,7 @@ def test_a_stop_before_the_report_is_stored_leaves_the_mail(
         raise OSError("made up")
 
     with monkeypatch.context() as patch:
-        patch.setattr(actions, "_store", gone)
+        patch.setattr(arrival, "_store", gone)
         with pytest.raises(OSError, match="made up"):
             tasks.poll_mail(resolver)
     assert (Report.objects.count(), left(inbox, "UNSEEN")) == (0, 1)
@@ -228,14 +229,7 @@ def test_a_server_that_cannot_expunge_one_mail_never_takes_others_with_it(
     inbox: imaplib.IMAP4, resolver: Resolve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A real server again, of which the office does not see that it knows UIDPLUS."""
-    connect = Mailbox._connect
-
-    def connect_to_an_older_one(self: Mailbox) -> imaplib.IMAP4:
-        imap = connect(self)
-        imap.capabilities = tuple(name for name in imap.capabilities if name != "UIDPLUS")
-        return imap
-
-    monkeypatch.setattr(Mailbox, "_connect", connect_to_an_older_one)
+    monkeypatch.setattr(imaplib.IMAP4, "capability", lambda imap: ("OK", [b"IMAP4rev1 IDLE"]))
     inbox.append("INBOX", "", "", make_mail())
     assert tasks.poll_mail(resolver) == 1
     assert left(inbox) == 0
@@ -245,3 +239,12 @@ def test_a_server_that_cannot_expunge_one_mail_never_takes_others_with_it(
         tasks.poll_mail(resolver)
     assert left(inbox) == 2
     assert Report.objects.count() == 1
+
+
+def test_a_server_that_can_takes_away_one_mail_and_leaves_those_that_others_marked(
+    inbox: imaplib.IMAP4, resolver: Resolve
+) -> None:
+    inbox.append("INBOX", r"(\Deleted \Seen)", "", make_mail(subject="of a colleague"))
+    inbox.append("INBOX", "", "", make_mail())
+    assert tasks.poll_mail(resolver) == 1
+    assert (left(inbox), left(inbox, "DELETED")) == (1, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -270,3 +271,40 @@ def test_the_same_request_posted_at_once_is_one_report(office: Any) -> None:
     assert faults == []
     assert len(set(numbers)) == 1
     assert Report.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("act", ["hold", "erase"])
+def test_what_is_reported_again_while_somebody_works_on_it_waits_and_both_are_done(office: Any, act: str) -> None:
+    """Two connections: one holds the known report and then wants the chain, the other one comes with a repeat."""
+    clerk = Person.objects.create(email="clerk@example.org", name="clerk")
+    known = receive(URL).report
+    actions.change_state(None, known.pk, State.CLOSED, Reason.ASSESSED, seen=State.NEW, outcome=Outcome.REMOVED)
+    holds, faults = threading.Event(), []
+
+    def work() -> None:
+        try:
+            with transaction.atomic():
+                Report.objects.select_for_update().get(pk=known.pk)
+                holds.set()
+                time.sleep(1.5)  # long enough for the other one to take whatever it takes before it waits
+                if act == "hold":
+                    actions.set_hold(clerk, known.pk, True)
+                else:
+                    actions.erase_report(known.pk)
+        except Exception as error:
+            faults.append(error)
+        finally:
+            connections.close_all()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    assert holds.wait(10)
+    again = receive(URL).report
+    worker.join(60)
+    assert faults == []
+    known.refresh_from_db()
+    if act == "hold":
+        assert (known.on_hold, known.state, again.attached_to_id) == (True, "reopened", known.pk)
+    else:
+        assert (known.erased_at is not None, known.state, again.state) == (True, "closed", "new")

@@ -97,7 +97,7 @@ def test_a_failed_step_leaves_neither_a_state_nor_a_line(analyst: Person, monkey
     def broken(*_: Any, **__: Any) -> None:
         raise OSError("made up")
 
-    monkeypatch.setattr(actions.StateChange.objects, "create", broken)
+    monkeypatch.setattr(StateChange.objects, "create", broken)
     with pytest.raises(OSError, match="made up"):
         to(analyst, report, State.TRIAGE, Reason.TAKEN)
     assert Report.objects.get().state == "new"

@@ -17,11 +17,6 @@ _MAX_A_ROUND = 200
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _SIZE = re.compile(rb"RFC822\.SIZE (\d{1,18})")
 _VALIDITY = re.compile(rb"\d{1,18}")
-_OTHERS_DELETED = ConfigError(
-    "mails that others marked as deleted lie in the folder, and this server cannot expunge one mail alone",
-    where="LEADLINE_IMAP_URL",
-    mend="expunge them, and give Leadline a folder of its own",
-)
 
 
 class Fate(StrEnum):
@@ -90,7 +85,7 @@ class Mailbox:
         found = _VALIDITY.search((imap.response("UIDVALIDITY")[1] or [b""])[0] or b"")
         self._validity = found[0].decode() if found else "0"
         if not self._expunges_one and self._deleted():
-            raise _OTHERS_DELETED
+            raise _others_deleted()
 
     def letters(self) -> Iterator[Letter]:
         """Unread ones, oldest first; none is marked by reading it here."""
@@ -123,11 +118,11 @@ class Mailbox:
         """Without UIDPLUS (RFC 4315) a server expunges all that is marked, also what others may still want back."""
         if self._expunges_one:
             self._open.uid("EXPUNGE", uid)
-        elif self._deleted() == {uid}:
+        elif self._deleted() <= {uid}:
             self._open.expunge()
         else:
             self._open.uid("STORE", uid, "-FLAGS.SILENT", r"(\Deleted)")
-            raise _OTHERS_DELETED
+            raise _others_deleted()
 
     def _deleted(self) -> set[str]:
         _, found = self._open.uid("SEARCH", "DELETED")
@@ -135,7 +130,9 @@ class Mailbox:
 
     @property
     def _expunges_one(self) -> bool:
-        return "UIDPLUS" in self._open.capabilities
+        """Asked after the sign-in: before it servers name only what matters there, and `imaplib` asks no more."""
+        _, told = self._open.capability()
+        return b"UIDPLUS" in (told[0] or b"").upper().split()
 
     @property
     def _open(self) -> imaplib.IMAP4:
@@ -154,3 +151,8 @@ class Mailbox:
 
 def _fault(error: Exception) -> MailboxUnavailable:
     return MailboxUnavailable(f"the mail server does not answer: {type(error).__name__}", where="LEADLINE_IMAP_URL")
+
+
+def _others_deleted() -> ConfigError:
+    what = "mails that others marked as deleted lie in the folder, and this server cannot expunge one mail alone"
+    return ConfigError(what, where="LEADLINE_IMAP_URL", mend="expunge them, and give Leadline a folder of its own")
