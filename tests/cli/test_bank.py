@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -183,6 +184,41 @@ def test_exports_as_text_and_vics_read_back(run: Any, bank: Path, tmp_path: Path
     assert set(text.out.split()) == {MD5, f"pdq:{PDQ}", SHA1, f"sha256:{SHA256}"}
     vics = run("bank", "export", bank, "--format", "vics", "--out", "-")
     assert [m["MediaID"] for m in json.loads(vics.out)["value"]] == [7, 8, 9]
+
+
+def test_entries_that_a_format_cannot_hold_are_told_and_the_rest_is_written(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text(f'md5,fingerprints\n{MD5},\n,"{{""made-up"": ""0102""}}"\n')
+    assert _build(run, tmp_path / "b", tmp_path / "list.csv").code == 0
+    ended = run("bank", "export", tmp_path / "b", "--format", "text", "--out", tmp_path / "out.txt")
+    assert ended.code == 3
+    assert "1 entries have no hash" in ended.faults[0]
+    assert (tmp_path / "out.txt").read_text().split() == [MD5]
+
+
+def test_a_bank_and_an_export_outlive_a_power_cut(
+    run: Any, bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was told as done has its name on disk: the folder it stands in is synced after the name was given."""
+    done: list[tuple[str, str]] = []
+
+    def noting(name: str, what: Any, real: Any) -> None:
+        def noted(*arguments: Any, **options: Any) -> Any:
+            result = real(*arguments, **options)
+            done.append((name, what(*arguments)))
+            return result
+
+        monkeypatch.setattr(os, name, noted)
+
+    noting("fsync", lambda fd: os.readlink(f"/proc/self/fd/{fd}"), os.fsync)
+    noting("rename", lambda _, target: str(target), os.rename)
+    noting("link", lambda _, target: str(target), os.link)
+    (tmp_path / "list.txt").write_text(MD5)
+    place = tmp_path / "made" / "deep"
+    assert _build(run, place / "b", tmp_path / "list.txt").code == 0
+    assert ("fsync", str(place)) in done[done.index(("rename", str(place / "b"))) :]
+    assert {("fsync", str(tmp_path)), ("fsync", str(tmp_path / "made"))} <= set(done)
+    assert run("bank", "export", bank, "--format", "csv", "--out", place / "out.csv").code == 0
+    assert ("fsync", str(place)) in done[done.index(("link", str(place / "out.csv"))) :]
 
 
 def test_a_folder_of_media_is_hashed_into_a_bank(run: Any, pictures: Path, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_an_unknown_option_is_one_line_and_exit_2(name: str, run: Any) -> None:
     assert f"leadline {name} --help" in fault
 
 
-@pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"doctor", "demo", "up", "backup"}))
+@pytest.mark.parametrize("name", [n for n, c in COMMANDS.items() if any(p.required for p in c.params)])
 def test_a_missing_argument_is_one_line_and_exit_2(name: str, run: Any) -> None:
     ended = run(*name.split())
     assert ended.code == 2
@@ -79,6 +79,13 @@ def test_a_missing_argument_is_one_line_and_exit_2(name: str, run: Any) -> None:
         ("hash", "x", "--family", "c"),
         ("bank", "build", "x", "--out", "y", "--name", "n", "--kind", "bad"),
         ("scan", "x", "--bank", "y", "--out", "z", "--workers", "0"),
+        ("bank", "export", "x", "--format", "vics", "--out", "-", "--category-set", "a/b"),
+        ("bank", "build", "x", "--out", "y", "--name", "n", "--kind", "other", "--source", "a\udcffb"),
+        ("bank", "build", "x", "--out", "y", "--name", "n", "--kind", "other", "--licence", "a\udcffb"),
+        ("bank", "build", "x", "--out", "y", "--name", "n", "--kind", "other", "--scheme", "a\udcffb"),
+        ("bank", "build", "x", "--out", "y", "--name", "n", "--kind", "other", "--label-kind", "\udcff=skip"),
+        ("bank", "set", "x", "--source", "a\udcffb"),
+        ("bank", "set", "x", "--licence", "a\udcffb"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_2(arguments: tuple[str, ...], run: Any) -> None:
@@ -102,13 +109,34 @@ def test_wrong_use_is_one_line_and_exit_2(arguments: tuple[str, ...], run: Any) 
         ("match", "a1" * 16, "--bank", "{absent}"),
         ("hash", "{absent}"),
         ("compare", "{absent}", "a1" * 16),
+        ("scan", "{absent}", "--bank", "{bank}", "--out", "{out}"),
+        ("scan", "{there}", "{absent}", "--bank", "{bank}", "--out", "{out}"),
+        ("scan", "{there}", "--bank", "{absent}", "--out", "{out}"),
+        ("rematch", "{absent}", "--bank", "{bank}"),
+        ("rematch", "{absent}", "--bank", "{bank}", "--out", "{out}"),
+        ("bank", "add", "{bank}", "{there}/list.txt", "{absent}"),
+        ("bank", "remove", "{bank}", "--from", "{absent}"),
+        ("verify", "{absent}"),
     ],
 )
-def test_what_is_not_there_is_one_line_and_exit_1(arguments: tuple[str, ...], run: Any, tmp_path: Path) -> None:
-    ended = run(*(a.format(absent=tmp_path / "absent") for a in arguments))
+def test_what_is_not_there_is_one_line_and_exit_1(
+    arguments: tuple[str, ...], run: Any, bank: Path, tmp_path: Path
+) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    (there / "list.txt").write_text("e5" * 16)
+    names = {"absent": tmp_path / "absent", "there": there, "bank": bank, "out": tmp_path / "out"}
+    ended = run(*(a.format(**names) for a in arguments))
     assert ended.code == 1
     assert len(ended.faults) == 1
     assert "absent" in ended.faults[0]
+    assert not (tmp_path / "out").exists()
+    assert len(run("bank", "list", bank).out.splitlines()) == 3
+
+
+def test_where_others_were_done_what_is_not_there_is_exit_3(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("here")
+    assert run("hash", tmp_path / "there", tmp_path / "absent").code == 3
 
 
 def test_the_version_is_told(run: Any) -> None:
@@ -149,13 +177,21 @@ def test_names_in_faults_cannot_drive_a_terminal(run: Any, tmp_path: Path) -> No
     assert len(ended.faults) == 1
 
 
-def test_a_reader_that_goes_away_makes_no_noise(bank: Path, tmp_path: Path) -> None:
+def test_every_exit_code_of_the_contract_is_told(run: Any) -> None:
+    told = run("--help").out
+    assert [code for code in ("0 ", "1 ", "2 ", "3 ", "4 ", "130 ", "141 ") if code not in told] == []
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_goes_away_makes_no_noise(bank: Path, tmp_path: Path, unbuffered: str) -> None:
     many = tmp_path / "many.txt"
     many.write_text(f"{'a1' * 16}\n" * 20_000)
     command = f'"{sys.executable}" -m leadline match - --bank "{bank}" --json < "{many}" | head -n 1'
-    ended = subprocess.run(["bash", "-c", command], env=ENVIRONMENT, capture_output=True, timeout=60)
+    environment = {**ENVIRONMENT, "PYTHONUNBUFFERED": unbuffered}
+    told = f"set -o pipefail; {command}; exit $?"
+    ended = subprocess.run(["bash", "-c", told], env=environment, capture_output=True, timeout=60)
     assert len(ended.stdout.splitlines()) == 1
-    assert ended.stderr == b""
+    assert (ended.stderr, ended.returncode) == (b"", 141)
 
 
 def test_answers_come_while_the_input_is_still_open(bank: Path) -> None:

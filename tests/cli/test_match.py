@@ -125,3 +125,10 @@ def test_a_file_and_a_hash_are_compared(run: Any, pictures: Path) -> None:
     for pair in ((f"pdq:{pdq}", flipped), (flipped, f"pdq:{pdq}")):
         (result,) = run("compare", *pair, "--json").objects[0]["results"]
         assert (result["near"], result["transform"]) == (True, "flip_y")
+
+
+def test_a_picture_that_could_not_be_decoded_is_compared_by_its_exact_hashes_and_told(run: Any, pictures: Path) -> None:
+    ended = run("compare", pictures / "broken.png", pictures / "one.png", "--json")
+    assert ended.code == 3
+    assert {r["algorithm"]: r["equal"] for r in ended.objects[0]["results"]}["sha256"] is False
+    assert len(ended.faults) == 1

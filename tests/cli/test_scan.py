@@ -68,9 +68,30 @@ def test_a_rematch_needs_no_disk(run: Any, pictures: Path, seen: Path, bank: Pat
     for file in pictures.iterdir():
         file.unlink()
     ended = run("rematch", tmp_path / "out", "--bank", seen, "--json")
+    assert ended.code == 3  # broken.png could not be read when it was scanned
+    assert "1 of 5 unreadable" in ended.faults[0]
     assert ended.objects[0]["verdicts"]["known"] == 1
     assert ended.objects[0]["verdicts"]["near"] == 1
     assert (tmp_path / "out-rematch" / "findings.jsonl").exists()
+
+
+def test_a_rematch_of_what_was_all_read_is_exit_0_and_into_a_used_folder_wrong_use(
+    run: Any, pictures: Path, seen: Path, tmp_path: Path
+) -> None:
+    (pictures / "broken.png").unlink()
+    _scan(run, pictures, seen, tmp_path / "out")
+    assert run("rematch", tmp_path / "out", "--bank", seen).code == 0
+    ended = run("rematch", tmp_path / "out", "--bank", seen)
+    assert ended.code == 2
+    assert "--resume" not in ended.faults[0]
+    assert run("rematch", "/", "--bank", seen).code in (1, 2)
+
+
+def test_every_page_that_doctor_sends_to_exists() -> None:
+    source = Path(doctor_module.__file__).read_text()
+    named = set(re.findall(r"docs/[\w.-]+\.md", source))
+    assert named
+    assert [page for page in named if not (Path(__file__).parents[2] / page).exists()] == []
 
 
 def test_doctor_is_well_here(run: Any) -> None:

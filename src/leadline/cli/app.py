@@ -15,7 +15,8 @@ from leadline.cli.run import ReaderGone
 from leadline.errors import Interrupted
 
 EXIT_CODES = """Exit codes of every command: 0 all done; 1 nothing done; 2 wrong use or configuration; 3 done, with some
-inputs refused or unreadable; 4 checked and found wrong (doctor, verify); 130 stopped by you, can resume.
+inputs refused or unreadable; 4 checked and found wrong (doctor, verify); 130 stopped by you, can resume; 141 the
+reader of the output went away. What is named and is not there is an input: 1, or 3 where others were done.
 Faults stand on standard error as `leadline: WHAT (WHERE): HOW TO MEND`."""
 
 

@@ -16,7 +16,7 @@ import typer
 from leadline.cli import bank_fill
 from leadline.cli.background import merge_behind
 from leadline.cli.files import path_fields
-from leadline.cli.options import Json
+from leadline.cli.options import Json, check_text
 from leadline.cli.output import (
     EXIT_DONE,
     EXIT_NOTHING,
@@ -28,6 +28,7 @@ from leadline.cli.output import (
     encode_line,
     one_line,
     say,
+    standard_output,
     table,
     write,
 )
@@ -57,8 +58,6 @@ def _open(path: str) -> Bank:
 
 
 def _plain(value: object) -> Any:
-    if isinstance(value, Path):
-        return str(value)
     if isinstance(value, dict):
         return {str(key): _plain(inner) for key, inner in value.items()}
     return [_plain(inner) for inner in value] if isinstance(value, list | tuple | set | frozenset) else value
@@ -74,7 +73,8 @@ def info_command(bank: BankPath, json: Json = False) -> int:
 
     Exit codes: 0 shown, 1 no bank there or damaged.
     """
-    record = {name: _plain(value) for name, value in dataclasses.asdict(_open(bank).info()).items()}
+    told = {name: _plain(value) for name, value in dataclasses.asdict(_open(bank).info()).items() if name != "path"}
+    record = path_fields(os.fsencode(bank)) | told
     if json:
         emit(record)
     else:
@@ -205,8 +205,10 @@ def set_command(
     quality_floor: Annotated[
         int | None, typer.Option("--quality-floor", min=0, max=100, help="PDQ hashes of less quality do not match.")
     ] = None,
-    source: Annotated[str | None, typer.Option("--source", help="Whose list this is.")] = None,
-    licence: Annotated[str | None, typer.Option("--licence", help="Terms the list came under.")] = None,
+    source: Annotated[str | None, typer.Option("--source", callback=check_text, help="Whose list this is.")] = None,
+    licence: Annotated[
+        str | None, typer.Option("--licence", callback=check_text, help="Terms the list came under.")
+    ] = None,
     json: Json = False,
 ) -> int:
     """Change the settings of a bank; what its entries say of themselves stays, also the radius of false positives.
@@ -272,10 +274,16 @@ def verify_command(bank: BankPath, json: Json = False) -> int:
     for fault in faults:
         complain(BankCorrupt(fault, where=bank, mend="restore the bank from a copy"))
     if json:
-        emit({**path_fields(os.fsencode(bank)), "sound": not faults, "faults": faults})
+        emit({**path_fields(os.fsencode(bank)), "sound": not faults, "faults": [one_line(fault) for fault in faults]})
     elif not faults:
         say("sound")
     return EXIT_WRONG if faults else EXIT_DONE
+
+
+def _check_category_set(value: str) -> str:
+    if not vics.is_category_set(value):
+        raise typer.BadParameter("give letters, digits, _ . -")
+    return value
 
 
 @app.command("export")
@@ -284,7 +292,12 @@ def export_command(
     format_: Annotated[ListFormat, typer.Option("--format", help="csv keeps everything; text and vics keep less.")],
     out: Annotated[str, typer.Option("--out", metavar="FILE", help="File to write, or - for standard output.")],
     category_set: Annotated[
-        str, typer.Option("--category-set", help="vics: whose category codes the labels are (US, UK, CUSTOM ...).")
+        str,
+        typer.Option(
+            "--category-set",
+            callback=_check_category_set,
+            help="vics: whose category codes the labels are (US, UK, CUSTOM ...).",
+        ),
     ] = "CUSTOM",
 ) -> int:
     """Write a bank as a list. A CSV read back gives the same entries with the same numbers.
@@ -318,9 +331,11 @@ def export_command(
 @contextmanager
 def _sink(out: str) -> Iterator[BinaryIO]:
     """Standard output, or a file that appears under its name only when it is whole; never over another."""
+    from leadline.match.folder import sync_folder
+
     if out == "-":
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with standard_output() as stream:
+            yield stream
         return
     partial = f"{out}.part"
     if os.path.lexists(out):
@@ -334,6 +349,7 @@ def _sink(out: str) -> Iterator[BinaryIO]:
             os.link(partial, out)  # fails where something came to stand there meanwhile
         except PermissionError:  # a file system without links
             os.rename(partial, out)
+        sync_folder(Path(out).parent)
     finally:
         if os.path.lexists(partial):
             os.unlink(partial)

@@ -14,16 +14,15 @@ import typer
 
 from leadline.cli.background import merge_behind
 from leadline.cli.config import load_settings
-from leadline.cli.files import path_fields
+from leadline.cli.files import path_fields, require_inputs
 from leadline.cli.intake import Intake, Taken, shown_input
-from leadline.cli.options import Digits64, Json, UnsafeDecode
+from leadline.cli.options import Digits64, Json, UnsafeDecode, check_text
 from leadline.cli.output import EXIT_DONE, EXIT_NOTHING, EXIT_PARTLY, Faults, complain, emit, say, table
 from leadline.cli.progress import Counter
 from leadline.domain import DEFAULT_QUALITY_FLOOR, DEFAULT_RADIUS_BITS, Kind, PdqFamily, Tlp
 from leadline.errors import ConfigError, HashRefused, InputError, LeadlineError
 from leadline.exchange.base import EntryDefaults, HashType
 from leadline.exchange.detect import ListFormat
-from leadline.scan.names import show_name
 
 if TYPE_CHECKING:
     from leadline.match.bank import Bank
@@ -36,9 +35,14 @@ Inputs = Annotated[
         " on standard input.",
     ),
 ]
-Source = Annotated[str, typer.Option("--source", help="Whose list this is; kept with every entry that names none.")]
+Source = Annotated[
+    str,
+    typer.Option("--source", callback=check_text, help="Whose list this is; kept with every entry that names none."),
+]
 TlpOption = Annotated[Tlp | None, typer.Option("--tlp", help="Who may see the entries (Traffic Light Protocol 2.0).")]
-Licence = Annotated[str, typer.Option("--licence", help="Terms the list came under; kept with every entry.")]
+Licence = Annotated[
+    str, typer.Option("--licence", callback=check_text, help="Terms the list came under; kept with every entry.")
+]
 Format = Annotated[
     ListFormat | None, typer.Option("--format", help="Format of all inputs, where their content does not show it.")
 ]
@@ -46,6 +50,7 @@ Scheme = Annotated[
     str,
     typer.Option(
         "--scheme",
+        callback=check_text,
         help="Whose codes the labels are, for lists that do not say, for example vics:US. A VICS list names it in its"
         " header since 2.0; without either, its labels get the scheme vics:unspecified.",
     ),
@@ -55,6 +60,7 @@ LabelKinds = Annotated[
     list[str] | None,
     typer.Option(
         "--label-kind",
+        callback=check_text,
         metavar="LABEL=KIND",
         help="Kind of the entries with this label, or LABEL=skip to leave them out. A list of categories mixes kinds:"
         " say what each means, or all get the bank's.",
@@ -118,7 +124,7 @@ def build_command(
     from leadline.match.folder import sync_folder
 
     settings, path = load_settings(), Path(out)
-    _check_inputs(inputs)
+    require_inputs([given for given in inputs if given != "-"])
     if os.path.lexists(path):
         raise ConfigError("exists already", where=out, mend="choose another --out, or use `leadline bank add`")
     tlp = Tlp.AMBER_STRICT if tlp is None else tlp
@@ -185,7 +191,7 @@ def add_command(
         hash_type,
     )  # fmt: skip
     intake = Intake(defaults, settings.limits, unsafe_decode, format_, _kinds_by_label(label_kind))
-    _check_inputs(inputs)
+    require_inputs([given for given in inputs if given != "-"])
     counts = _fill(opened, inputs, intake, settings.threads)
     return _finish(opened, bank, counts, intake, json=json, merging=merge_behind(opened, bank))
 
@@ -200,13 +206,6 @@ def _kinds_by_label(given: Sequence[str] | None) -> dict[str, Kind | None]:
             )
         found[label] = None if kind == "skip" else Kind(kind)
     return found
-
-
-def _check_inputs(inputs: Sequence[str]) -> None:
-    """Before a bank is touched: a misspelt name is a matter of use, not of content."""
-    for path in inputs:
-        if path != "-" and not os.path.exists(path):
-            raise InputError("no such file or folder", where=show_name(os.fsencode(path)), mend="check the path")
 
 
 def _fill(bank: Bank, inputs: Sequence[str], intake: Intake, threads: int) -> Counts:

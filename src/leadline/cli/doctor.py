@@ -77,7 +77,7 @@ def _look_at_sandbox() -> list[Check]:
     from leadline.media.client import self_test
 
     probes: list[Any] = list(self_test())
-    mend = "use a Linux kernel with Landlock and seccomp; see docs/install.md"
+    mend = "use a Linux kernel that lets processes lock themselves in; see docs/install.md"
     return [Check(f"sandbox: {probe.name}", probe.stopped, probe.how, mend) for probe in probes] or [
         Check("sandbox", False, "nothing was probed", mend)
     ]

@@ -29,6 +29,14 @@ def walk_files(paths: Sequence[str]) -> Iterator[Named]:
             yield Named(listed.path, shown, _fault(listed, shown))
 
 
+def require_inputs(paths: Sequence[str]) -> None:
+    """For commands that make one thing of all their inputs: where one is not there, nothing is done and nothing is
+    touched. InputError."""
+    for path in paths:
+        if not os.path.lexists(path):
+            raise InputError("no such file or folder", where=show_name(os.fsencode(path)), mend="check the path")
+
+
 def _fault(listed: Listed, shown: bytes) -> LeadlineError | None:
     if listed.fault is not None:
         return InputError(listed.fault[1], where=show_name(shown), code=listed.fault[0])

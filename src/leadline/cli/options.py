@@ -7,8 +7,18 @@ from typing import Annotated
 import typer
 
 from leadline.exchange.base import HashType
+from leadline.match.search import MAX_RADIUS_BITS
 
-MAX_RADIUS_BITS = 64
+
+def check_text(value: str | list[str] | None) -> str | list[str] | None:
+    """Callback of options whose value is kept as text. Paths may be any bytes; what is stored or told is UTF-8."""
+    for text in value if isinstance(value, list) else [value or ""]:
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise typer.BadParameter("not UTF-8") from None
+    return value
+
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Banks = Annotated[

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -30,7 +33,19 @@ def emit(value: object) -> None:
 
 
 def encode_line(value: object) -> bytes:
-    return _encode(value) + b"\n"
+    try:
+        return _encode(value) + b"\n"
+    except UnicodeEncodeError:  # a path that no command has shown yet: better told with escapes than not at all
+        return _encode(_shown(msgspec.to_builtins(value))) + b"\n"
+
+
+def _shown(value: Any) -> Any:
+    """The same value with every text in it fit to be written."""
+    if isinstance(value, dict):
+        return {_shown(name): _shown(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_shown(inner) for inner in value]
+    return show_name(value.encode("utf-8", "surrogateescape")) if isinstance(value, str) else value
 
 
 def say(*lines: str) -> None:
@@ -40,8 +55,24 @@ def say(*lines: str) -> None:
 
 def write(data: bytes) -> None:
     """Bytes to standard output; flushed, so that a program that reads along never waits."""
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    with standard_output() as stream:
+        stream.write(data)
+
+
+@contextmanager
+def standard_output() -> Iterator[BinaryIO]:
+    """A stream that writes all it is given; flushed at the end.
+
+    Under PYTHONUNBUFFERED the process's own is a bare file, which may take a part and tells that by a number only.
+    """
+    own: Any = sys.stdout.buffer
+    stream = io.BufferedWriter(own) if isinstance(own, io.RawIOBase) else own
+    try:
+        yield stream
+        stream.flush()
+    finally:
+        if stream is not own:
+            stream.detach()  # else it would close the process's own
 
 
 def one_line(text: str) -> str:

@@ -11,6 +11,7 @@ from leadline.cli.options import Banks, Json, Radius
 from leadline.cli.output import emit, say
 from leadline.cli.progress import ScanProgress
 from leadline.cli.scan import judge_summary, tell_summary
+from leadline.errors import ConfigError
 
 
 def rematch_command(
@@ -39,9 +40,7 @@ def rematch_command(
     """
     from leadline.scan.rematch import rematch
 
-    source = Path(findings)
-    folder = source if source.is_dir() else source.absolute().parent
-    target = Path(out) if out is not None else folder.absolute().with_name(f"{folder.absolute().name}-rematch")
+    target = Path(out) if out is not None else _beside(findings)
     with ScanProgress(wanted=not no_progress) as progress:
         summary = rematch(findings, banks, target, radius_bits=radius, progress=progress.show, csv=csv, vics=vics)
     if json:
@@ -49,3 +48,11 @@ def rematch_command(
     else:
         say(*tell_summary(summary, target))
     return judge_summary(summary, findings)
+
+
+def _beside(findings: str) -> Path:
+    source = Path(findings).absolute()
+    folder = source if source.is_dir() else source.parent
+    if not folder.name:
+        raise ConfigError("no folder can be made beside it", where=findings, mend="name one: --out DIR")
+    return folder.with_name(f"{folder.name}-rematch")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leadline.cli.config import load_settings
+from leadline.cli.files import require_inputs
 from leadline.cli.options import Banks, Json, Radius, UnsafeDecode
 from leadline.cli.output import EXIT_DONE, EXIT_NOTHING, EXIT_PARTLY, complain, emit, say, table
 from leadline.cli.progress import ScanProgress
@@ -55,6 +56,7 @@ def scan_command(
     from leadline.scan.run import scan_paths
 
     settings = load_settings()
+    require_inputs(paths)
     with ScanProgress(wanted=not no_progress) as progress:
         summary = scan_paths(
             paths, banks, Path(out), radius_bits=radius, workers=workers or settings.workers, resume=resume,

@@ -19,7 +19,7 @@ import ijson
 from ijson.common import ObjectBuilder
 
 from leadline.domain import Entry
-from leadline.errors import HashFormatError, ListFormatError
+from leadline.errors import ConfigError, HashFormatError, ListFormatError
 from leadline.exchange.base import (
     ABSENT,
     MAX_TEXT_CHARS,
@@ -273,13 +273,18 @@ class VicsMedia:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
+def is_category_set(name: str) -> bool:
+    """Whether a name can stand in the header's path."""
+    return re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name) is not None
+
+
 def write_vics(records: Iterable[VicsMedia], stream: BinaryIO, *, category_set: str = "CUSTOM") -> int:
     """Stream records as VICS-shaped JSON 2.0 with the root #Media. Returns how many were written.
 
     category_set  the path segment that names whose category codes these are (US, UK, CUSTOM ...)
     """
-    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", category_set):
-        raise ListFormatError("the category set is no plain name", mend="use letters, digits, _ . -")
+    if not is_category_set(category_set):
+        raise ConfigError("the category set is no plain name", where="category set", mend="use letters, digits, _ . -")
     context = f"http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/{category_set}/$metadata#Media"
     stream.write(f'{{"@odata.context":{json.dumps(context)},"value":['.encode("ascii"))
     count = 0

@@ -77,7 +77,7 @@ class Bank:
         lock_timeout_s: float = 10.0,
     ) -> Bank:
         """Make an empty bank. ConfigError for values out of range, BankError where something is there already."""
-        _check_settings(name, radius_bits, quality_floor)
+        _check_settings(name, radius_bits, quality_floor, source, licence)
         _make_folder(path)
         with hold_lock(path, WRITE_LOCK, lock_timeout_s):
             if (path / manifests.FILE_NAME).exists():
@@ -278,7 +278,7 @@ class Bank:
             wanted = msgspec.structs.replace(before, **{k: v for k, v in given.items() if v is not None})
             if wanted == before:
                 return False
-            _check_settings(wanted.name, wanted.radius_bits, wanted.quality_floor)
+            _check_settings(wanted.name, wanted.radius_bits, wanted.quality_floor, wanted.source, wanted.licence)
             try:
                 self._writer.apply_settings(wanted, threads)
             except OSError as error:
@@ -348,13 +348,15 @@ class Bank:
         """Per query the nearest entries, at most `limit`; false-positive entries within their own radius."""
         return nearest_hits(self.snapshot, hashes, radius_bits, self.now(), threads=threads, limit=limit)
 
-def _check_settings(name: str, radius_bits: int, quality_floor: int) -> None:
+def _check_settings(name: str, radius_bits: int, quality_floor: int, *texts: str) -> None:
     if not manifests.is_bank_name(name):
         raise ConfigError("not a name for a bank", where=name[:40], mend="1..200 printable characters, no /")
     if not 0 <= radius_bits <= MAX_RADIUS_BITS:
         raise ConfigError(f"radius {radius_bits}", where=name, mend=f"it is 0..{MAX_RADIUS_BITS} bits")
     if not 0 <= quality_floor <= 100:
         raise ConfigError(f"quality floor {quality_floor}", where=name, mend="it is 0..100")
+    if any(text.encode("utf-8", "replace").decode() != text for text in texts):
+        raise ConfigError("a source or licence that is not UTF-8", where=name, mend="give valid UTF-8")
 
 
 def _make_folder(path: Path) -> None:
