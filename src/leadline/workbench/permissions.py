@@ -18,6 +18,8 @@ class Permission(StrEnum):
     SIGNED_IN = "signed-in"
     REPORTS_READ = "reports.read"
     REPORTS_WRITE = "reports.write"
+    REVIEW = "review"
+    REVIEW_LEAD = "review.lead"
     EVIDENCE_READ = "evidence.read"
     EVIDENCE_WRITE = "evidence.write"
     EVIDENCE_EXPORT = "evidence.export"
@@ -51,13 +53,13 @@ class Role(StrEnum):
 
 
 _P = Permission
-_ANALYST = {_P.REPORTS_READ, _P.REPORTS_WRITE, _P.EVIDENCE_READ, _P.EVIDENCE_WRITE, _P.BANKS_READ}
+_ANALYST = {_P.REPORTS_READ, _P.REPORTS_WRITE, _P.EVIDENCE_READ, _P.EVIDENCE_WRITE, _P.BANKS_READ, _P.REVIEW}
 
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.ANALYST: frozenset(_ANALYST),
     Role.SENIOR: frozenset(
         {*_ANALYST, _P.BANKS_WRITE, _P.BANKS_APPROVE, _P.EVIDENCE_EXPORT, _P.EVIDENCE_RELEASE, _P.PEOPLE_READ}
-        | {_P.PEOPLE_CONFIRM, _P.HEALTH_READ}
+        | {_P.PEOPLE_CONFIRM, _P.HEALTH_READ, _P.REVIEW_LEAD}
     ),
     Role.INVESTIGATOR: frozenset({*_ANALYST, _P.EVIDENCE_EXPORT}),
     Role.CURATOR: frozenset({_P.BANKS_READ, _P.BANKS_WRITE, _P.BANKS_APPROVE}),
@@ -66,7 +68,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         {_P.PEOPLE_READ, _P.PEOPLE_MANAGE, _P.PEOPLE_CONFIRM, _P.SETTINGS_MANAGE, _P.HEALTH_READ}
     ),
 }
-# Who holds one of these may come near evidence, so a second person confirms it.
+# Who holds one of these may come near evidence. A second person with one ends a one-person office.
 EVIDENCE_ROLES = frozenset({Role.ANALYST, Role.SENIOR, Role.INVESTIGATOR})
 CLEARANCE: dict[Role, Sensitivity] = {
     Role.ANALYST: Sensitivity.SENSITIVE,

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from leadline.workbench.accounts.models import ApiKey, Invitation, ObjectGrant, OfficeSetting, Person, RoleGrant
-from leadline.workbench.permissions import CLEARANCE, ROLE_PERMISSIONS, Permission, Role, Sensitivity
+from leadline.workbench.permissions import CLEARANCE, EVIDENCE_ROLES, ROLE_PERMISSIONS, Permission, Role, Sensitivity
 
 ONE_PERSON_OFFICE = "one-person-office"
 MFA_BY_PROVIDER = "leadline-mfa-by-provider"  # session: for whom the OIDC provider claimed a second factor
@@ -83,7 +83,58 @@ def office_setting(name: str, default: str = "") -> str:
 
 
 def is_one_person_office() -> bool:
-    return office_setting(ONE_PERSON_OFFICE, "no") == "yes"
+    """The recorded setting, and true still: a second person with a role near evidence ends it."""
+    return office_setting(ONE_PERSON_OFFICE, "no") == "yes" and people_near_evidence() < 2
+
+
+def people_near_evidence() -> int:
+    live = RoleGrant.objects.filter(is_active=True, ended_at__isnull=True, person__is_active=True)
+    return live.filter(role__in=EVIDENCE_ROLES).values("person").distinct().count()
+
+
+def are_two(one: Any, other: Any) -> bool:
+    """Whether these are two people to the office, and not perhaps one who invited the other account for themself.
+
+    They are where no third and neither of them is the one on whose word alone both accounts stand.
+    """
+    words = _words()
+    return not words[one.pk] & words[other.pk]
+
+
+def stands_on_word_of(account: Any, person: Any) -> bool:
+    """Whether that person alone could have made up this account."""
+    return person.pk in _words()[account.pk]
+
+
+def stand_on_one_word() -> frozenset[Any]:
+    """People whose account somebody else alone could have made up: nobody but their inviter stands for them."""
+    return frozenset(person for person, words in _words().items() if len(words) > 1)
+
+
+def _words() -> dict[Any, frozenset[Any]]:
+    """For everybody: themself, and whoever could alone have made up the account (dominators of the tree of trust).
+
+    An account that was made at the machine stands by itself. Every other one stands on who invited it, and on both of
+    whoever gave and whoever confirmed a role of it. One is in everybody's word that leads through that one only.
+    """
+    people = set(Person.objects.values_list("pk", flat=True))
+    vouchers: dict[Any, set[Any]] = {person: set() for person in people}
+    invited = Invitation.objects.filter(used_by__isnull=False, invited_by__isnull=False)
+    for person, inviter in invited.values_list("used_by", "invited_by"):
+        vouchers[person].add(inviter)
+    at_machine = set(RoleGrant.objects.filter(given_by__isnull=True).values_list("person", flat=True))
+    confirmed = RoleGrant.objects.filter(given_by__isnull=False, confirmed_by__isnull=False)
+    for person, giver, confirmer in confirmed.values_list("person", "given_by", "confirmed_by"):
+        vouchers[person] |= {giver, confirmer} - {person}
+    roots = {person for person in people if person in at_machine or not vouchers[person]}
+    words = {person: frozenset({person}) if person in roots else frozenset(people) for person in people}
+    is_settled = False
+    while not is_settled:
+        is_settled = True
+        for person in people - roots:
+            fresh = frozenset.intersection(*(words[voucher] for voucher in vouchers[person])) | {person}
+            is_settled, words[person] = is_settled and fresh == words[person], fresh
+    return words
 
 
 def is_set_up() -> bool:
@@ -104,13 +155,32 @@ def find_person(person_id: Any) -> Person | None:
     return Person.objects.filter(pk=person_id).first()
 
 
+def find_by_email(email: str) -> Person | None:
+    return Person.objects.filter(email__iexact=email, is_active=True).first()
+
+
 def unconfirmed_grants() -> QuerySet[RoleGrant]:
-    return RoleGrant.objects.filter(is_active=False, ended_at__isnull=True).select_related("person", "given_by")
+    """Also those in force that one person alone gave, in the days of a one-person office."""
+    open_ones = RoleGrant.objects.filter(ended_at__isnull=True, given_by__isnull=False, confirmed_by__isnull=True)
+    return open_ones.select_related("person", "given_by").order_by("given_at")
 
 
 def open_invitations() -> QuerySet[Invitation]:
+    """One ends with the right of who gave it: a closed account lets nobody in."""
     live = Invitation.objects.filter(used_by__isnull=True, withdrawn_at__isnull=True, until__gt=timezone.now())
-    return live.order_by("-made_at")
+    managing = [role for role in Role if Permission.PEOPLE_MANAGE in ROLE_PERMISSIONS[role]]
+    grants = RoleGrant.objects.filter(role__in=managing, is_active=True, ended_at__isnull=True)
+    inviters = grants.filter(person__is_active=True).values("person")
+    may_still = Q(invited_by__isnull=True) | Q(invited_by__in=inviters)
+    return live.filter(may_still).order_by("-made_at")
+
+
+def has_second_person(by: Any) -> bool:
+    """Whether anybody is here who could confirm what this person gives."""
+    confirming = [role for role in Role if Permission.PEOPLE_CONFIRM in ROLE_PERMISSIONS[role]]
+    live = RoleGrant.objects.filter(role__in=confirming, is_active=True, ended_at__isnull=True, person__is_active=True)
+    words = _words()
+    return any(not words[by.pk] & words[other] for other in set(live.values_list("person", flat=True)) - {by.pk})
 
 
 def find_invitation(token: str) -> Invitation | None:

@@ -9,15 +9,18 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.usersessions.models import UserSession
+from django.conf import settings
 from django.contrib.sessions.models import Session
+from django.core.mail import EmailMessage
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from leadline.errors import NotAllowed, WrongState
 from leadline.workbench.accounts import access
 from leadline.workbench.accounts.models import ApiKey, Invitation, ObjectGrant, OfficeSetting, Person, RoleGrant
 from leadline.workbench.journal.actions import SYSTEM, record
-from leadline.workbench.permissions import EVIDENCE_ROLES, ROLE_PERMISSIONS, Permission, Role
+from leadline.workbench.permissions import ROLE_PERMISSIONS, Permission, Role
 
 _INVITATION_LASTS = timedelta(days=7)
 _SETUP_LASTS = timedelta(days=1)
@@ -35,6 +38,40 @@ def make_setup_link() -> str:
         raise WrongState("somebody is set up already", mend="sign in, and invite others from there")
     Invitation.objects.filter(invited_by__isnull=True, used_by__isnull=True).update(withdrawn_at=timezone.now())
     return _invite(None, "", [Role.ADMINISTRATOR], _SETUP_LASTS)
+
+
+@transaction.atomic
+def make_machine_link(role: Role) -> str:
+    """The token of a link for somebody whom whoever has the machine names: an account that stands by itself.
+
+    An office needs two of them, else nobody could ever confirm what the first administrator gives.
+    """
+    if not access.is_set_up():
+        raise WrongState("nobody is set up yet", mend="`leadline up` prints the first administrator's link")
+    if Permission.PEOPLE_CONFIRM not in ROLE_PERMISSIONS[role]:
+        raise NotAllowed("only who can confirm others is named at the machine", mend="administrator or senior")
+    return _invite(None, "", [role], _SETUP_LASTS)
+
+
+@transaction.atomic
+def vouch_at_machine(person: Person) -> int:
+    """Whoever has the machine says that this account is a person of its own; how many roles that confirms."""
+    waiting = RoleGrant.objects.filter(person=person, ended_at__isnull=True, given_by__isnull=False)
+    sleeping = waiting.filter(confirmed_by__isnull=True)
+    count = sleeping.update(given_by=None, is_active=True)
+    if not count:
+        raise WrongState("no role of this person waits for anybody", mend="give one on the page of people")
+    record("person.vouched", actor=SYSTEM, object_kind="person", object_id=_id(person), details={"roles": count})
+    _end_one_person_office()
+    return count
+
+
+@transaction.atomic
+def withdraw_invitation(by: Person, invitation_id: Any) -> None:
+    live = Invitation.objects.select_for_update().filter(pk=invitation_id, used_by__isnull=True)
+    if not live.filter(withdrawn_at__isnull=True).update(withdrawn_at=timezone.now()):
+        raise WrongState("is used or withdrawn already")
+    record("person.invitation-withdrawn", actor=_id(by), object_kind="invitation", object_id=str(invitation_id))
 
 
 @transaction.atomic
@@ -64,14 +101,25 @@ def _invite(by: Person | None, email: str, roles: Collection[Role], lasts: timed
     return token
 
 
+def mail_invitation(email: str, link: str) -> bool:
+    """To the address itself, so that joining proves it and whoever invites cannot join in its place. False: no mail."""
+    if settings.EMAIL_BACKEND.endswith("filebased.EmailBackend"):
+        return False
+    text = _("You are invited to {office}. This link works once, for seven days:").format(
+        office=settings.LEADLINE_OFFICE_NAME
+    )
+    EmailMessage(settings.LEADLINE_OFFICE_NAME, f"{text}\n\n{link}\n", to=[email]).send()
+    return True
+
+
 @transaction.atomic
 def accept_invitation(token: str, *, email: str, name: str, password: str, is_alone: bool = False) -> Person:
     """Make the person. `is_alone` counts at set-up only: in a one-person office nobody can confirm anything."""
     invitation = Invitation.objects.select_for_update().filter(token_hash=access.hash_token(token)).first()
     if invitation is None or access.find_invitation(token) is None:
         raise WrongState("this link is no longer valid", mend="ask for a new one")
-    at_setup = invitation.invited_by is None
-    if at_setup and access.is_set_up():
+    at_machine, at_setup = invitation.invited_by is None, not access.is_set_up()
+    if at_machine and not at_setup and invitation.made_at < Person.objects.earliest("joined_at").joined_at:
         raise WrongState("somebody is set up already", mend="ask for an invitation")
     person = Person(email=(invitation.email or email).lower(), name=name)
     person.set_password(password)
@@ -85,8 +133,9 @@ def accept_invitation(token: str, *, email: str, name: str, password: str, is_al
         )
     roles = [Role(role) for role in invitation.roles]
     roles += [Role.SENIOR] if at_setup and is_alone else []
+    is_active = at_machine or access.is_one_person_office()
     for role in roles:
-        _grant(invitation.invited_by, person, role)
+        RoleGrant.objects.create(person=person, role=role, given_by=invitation.invited_by, is_active=is_active)
     record(
         "person.joined",
         actor=_id(person),
@@ -94,39 +143,55 @@ def accept_invitation(token: str, *, email: str, name: str, password: str, is_al
         object_id=_id(person),
         details={"invitation": str(invitation.pk), "roles": sorted(roles), "one_person_office": at_setup and is_alone},
     )
+    _end_one_person_office()
     return person
 
 
-def _grant(by: Person | None, person: Person, role: Role) -> RoleGrant:
-    needs_second = role in EVIDENCE_ROLES and not access.is_one_person_office()
-    return RoleGrant.objects.create(person=person, role=role, given_by=by, is_active=not needs_second)
+def _end_one_person_office() -> None:
+    """By itself, as soon as two people come near evidence: from here on each act that needs two has two."""
+    if access.office_setting(access.ONE_PERSON_OFFICE, "no") == "yes" and not access.is_one_person_office():
+        _set(None, access.ONE_PERSON_OFFICE, "no", "a second person came near evidence")
+
+
+@transaction.atomic
+def end_one_person_office(by: Person) -> None:
+    if not access.is_one_person_office():
+        raise WrongState("this is no one-person office")
+    _set(by, access.ONE_PERSON_OFFICE, "no", "ended by hand")
 
 
 @transaction.atomic
 def give_role(by: Person, person: Person, role: Role) -> RoleGrant:
-    """Nobody gives a role to themself; a role near evidence sleeps until a second person has confirmed it."""
+    """Nobody gives a role to themself; it sleeps until a second person has confirmed it."""
     if by.pk == person.pk:
         raise NotAllowed("nobody gives a role to themself", mend="ask a colleague")
     if RoleGrant.objects.filter(person=person, role=role, ended_at__isnull=True).exists():
         raise WrongState("has that role already")
-    grant = _grant(by, person, role)
+    is_active = access.is_one_person_office()
+    grant = RoleGrant.objects.create(person=person, role=role, given_by=by, is_active=is_active)
     act = "role.given" if grant.is_active else "role.proposed"
     record(act, actor=_id(by), object_kind="person", object_id=_id(person), details={"role": role})
+    _end_one_person_office()
     return grant
 
 
 @transaction.atomic
 def confirm_role(by: Person, grant_id: int) -> RoleGrant:
-    grant = RoleGrant.objects.select_for_update().get(pk=grant_id)
-    if grant.is_active or grant.ended_at is not None:
+    """By somebody who is not the one who gave it, nor perhaps another account of that one, or of who gets it."""
+    grant = RoleGrant.objects.select_for_update().select_related("given_by", "person").get(pk=grant_id)
+    if grant.confirmed_by_id is not None or grant.given_by is None or grant.ended_at is not None:
         raise WrongState("there is nothing to confirm")
     if by.pk in {grant.person_id, grant.given_by_id}:
         raise NotAllowed("a second person confirms", mend="ask somebody who neither has nor gave the role")
+    if not access.are_two(by, grant.given_by) or access.stands_on_word_of(by, grant.person):
+        mend = "ask somebody whom neither invited, or whose account a third person has confirmed"
+        raise NotAllowed("one person stands behind both accounts", mend=mend)
+    was_active = grant.is_active
     grant.confirmed_by, grant.confirmed_at, grant.is_active = by, timezone.now(), True
     grant.save()
-    record(
-        "role.given", actor=_id(by), object_kind="person", object_id=str(grant.person_id), details={"role": grant.role}
-    )
+    act = "role.confirmed" if was_active else "role.given"
+    record(act, actor=_id(by), object_kind="person", object_id=str(grant.person_id), details={"role": grant.role})
+    _end_one_person_office()
     return grant
 
 
@@ -224,6 +289,10 @@ def note_key_use(key: ApiKey) -> None:
 
 @transaction.atomic
 def set_office_setting(by: Person, name: str, value: str, legal_basis: str) -> OfficeSetting:
+    return _set(by, name, value, legal_basis)
+
+
+def _set(by: Person | None, name: str, value: str, legal_basis: str) -> OfficeSetting:
     setting = OfficeSetting.objects.create(name=name, value=value, legal_basis=legal_basis, set_by=by)
     record(
         "setting.changed",

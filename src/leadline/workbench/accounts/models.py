@@ -39,11 +39,14 @@ class Person(AbstractBaseUser):
 
 
 class RoleGrant(models.Model):
-    """A role of a person: given by one, for a role near evidence confirmed by another, perhaps taken back."""
+    """A role of a person: given by one, confirmed by another, perhaps taken back.
+
+    Nobody confirmed what was given at the machine itself, or while the office had one person.
+    """
 
     person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="role_grants")
     role = models.CharField(max_length=20, choices=ROLES)
-    given_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)  # null: at set-up
+    given_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)  # null: at the machine
     given_at = models.DateTimeField(auto_now_add=True)
     confirmed_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)
     confirmed_at = models.DateTimeField(null=True)
@@ -77,7 +80,7 @@ class ObjectGrant(models.Model):
 
 
 class Invitation(models.Model):
-    """A one-time link. The first administrator's has no inviter. Only a hash of its token is kept."""
+    """A one-time link. One that was made at the machine has no inviter. Only a hash of its token is kept."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     token_hash = models.CharField(max_length=64, unique=True)

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from leadline.errors import LeadlineError
 from leadline.workbench.accounts import access, actions, throttle
+from leadline.workbench.accounts.actions import mail_invitation
 from leadline.workbench.accounts.forms import InviteForm, JoinForm, KeyForm, PasswordForm, ReasonForm, RoleForm
 from leadline.workbench.permissions import Permission, Role, requires
 
@@ -41,7 +42,7 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
     invitation = access.find_invitation(token)
     if invitation is None:
         return _join_again(request, token)
-    at_setup = invitation.invited_by_id is None
+    at_setup = not access.is_set_up()
     form = JoinForm(request.POST or None, invited_email=invitation.email, at_setup=at_setup)
     if request.method == "POST" and form.is_valid():
         person = actions.accept_invitation(
@@ -69,6 +70,7 @@ def _join_again(request: HttpRequest, token: str) -> HttpResponse:
     if begun is None:
         raise Http404
     person, form = begun.used_by, PasswordForm(request.POST or None)
+    assert person is not None  # of a begun one
     if request.method == "POST" and form.is_valid():
         if throttle.must_wait(request, person.email):
             form.add_error(None, _("Too many attempts. Wait ten minutes."))
@@ -90,6 +92,9 @@ def list_people(request: HttpRequest) -> HttpResponse:
         "role_form": RoleForm(),
         "reason_form": ReasonForm(),
         "held": access.permissions_of(request.user),
+        "on_one_word": access.stand_on_one_word(),
+        "is_alone": access.is_one_person_office(),
+        "has_second": access.has_second_person(request.user),
     }
     return render(request, "accounts/people.html", context)
 
@@ -105,8 +110,37 @@ def invite_person(request: HttpRequest) -> HttpResponse:
     except LeadlineError as error:
         form.add_error(None, str(error))
         return render(request, "accounts/invite.html", {"form": form})
-    link = request.build_absolute_uri(reverse("join", args=[token]))
-    return render(request, "accounts/invited.html", {"link": link, "email": form.cleaned_data["email"]})
+    link, email = request.build_absolute_uri(reverse("join", args=[token])), form.cleaned_data["email"]
+    try:
+        is_sent = mail_invitation(email, link)
+    except OSError:
+        form.add_error(None, _("The mail server did not take the invitation. Withdraw it, and try again later."))
+        return render(request, "accounts/invite.html", {"form": form})
+    return render(request, "accounts/invited.html", {"link": "" if is_sent else link, "email": email})
+
+
+@requires(Permission.PEOPLE_MANAGE, fresh=True)
+def withdraw_invitation(request: HttpRequest, invitation_id: str) -> HttpResponse:
+    if request.method == "POST":
+        try:
+            actions.withdraw_invitation(access.person_of(request), invitation_id)
+        except LeadlineError as error:
+            messages.error(request, str(error))
+        else:
+            messages.success(request, _("The link opens nothing any more."))
+    return redirect("people")
+
+
+@requires(Permission.PEOPLE_MANAGE, fresh=True)
+def end_one_person_office(request: HttpRequest) -> HttpResponse:
+    if request.method == "POST":
+        try:
+            actions.end_one_person_office(access.person_of(request))
+        except LeadlineError as error:
+            messages.error(request, str(error))
+        else:
+            messages.success(request, _("From here on two people are needed."))
+    return redirect("people")
 
 
 @requires(Permission.PEOPLE_MANAGE, fresh=True)

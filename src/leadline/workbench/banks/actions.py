@@ -23,7 +23,7 @@ from leadline.domain import DEFAULT_QUALITY_FLOOR, DEFAULT_RADIUS_BITS, Entry, K
 from leadline.errors import InputError, LeadlineError, NotAllowed, WrongState
 from leadline.match.admission import Refusal
 from leadline.match.bank import Bank
-from leadline.workbench.accounts.access import is_one_person_office
+from leadline.workbench.accounts.access import are_two, is_one_person_office
 from leadline.workbench.actors import Actor
 from leadline.workbench.banks import access
 from leadline.workbench.banks.models import REASONS, Change, EntryChange, Proposal
@@ -151,7 +151,7 @@ def confirm(by: Actor, proposal: Proposal) -> Outcome:
     with transaction.atomic():
         live = Proposal.objects.select_for_update().get(pk=proposal.pk)
         _check_open(live)
-        if live.proposed_by_id == by.person.pk and not live.is_alone:
+        if not live.is_alone and not are_two(live.proposed_by, by.person):
             raise NotAllowed("a second person confirms a false positive", mend="ask a colleague")
         entries = msgspec.json.decode(live.entries, type=list[Entry])
         change = _begin(by, proposal.bank, "add", live.reason, bank=bank)
