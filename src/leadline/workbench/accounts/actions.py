@@ -250,6 +250,25 @@ def grant_object(by: Person, person: Person, object_kind: str, object_id: str, l
 
 
 @transaction.atomic
+def grant_imported(person: Person, object_kind: str, object_id: str, lasts: timedelta) -> ObjectGrant:
+    """What somebody brought in themself stays open to them for a while: they have seen it already."""
+    until = timezone.now() + lasts
+    grant = ObjectGrant.objects.create(
+        person=person, object_kind=object_kind, object_id=object_id, until=until, given_by=person
+    )
+    details = {"person": _id(person), "days": lasts.days}
+    record(
+        "object.granted",
+        actor=_id(person),
+        object_kind=object_kind,
+        object_id=object_id,
+        reason="imported",
+        details=details,
+    )
+    return grant
+
+
+@transaction.atomic
 def make_key(
     owner: Person, name: str, role: Role, scopes: Collection[Permission], lasts: timedelta
 ) -> tuple[ApiKey, str]:
