@@ -43,7 +43,7 @@ def die_after(module: Any, name: str, calls: int = 1) -> None:
 
 POINTS: dict[str, Callable[[], None]] = {
     "row": lambda: die_after(arrival, "_row_of"),
-    "matches": lambda: die_after(arrival, "apply_answer"),
+    "matches": lambda: die_after(arrival, "write_changes"),
     "line": lambda: die_after(telling, "record"),
     "last-line": lambda: die_after(telling, "record", 2),
     "hash": lambda: die_after(journal, "hash_event"),

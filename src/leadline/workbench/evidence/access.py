@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from leadline.domain import Tlp
@@ -18,6 +18,7 @@ from leadline.errors import InputError
 from leadline.workbench.accounts.access import office_setting
 from leadline.workbench.accounts.models import OfficeSetting, RoleGrant
 from leadline.workbench.actors import Actor
+from leadline.workbench.banks.access import red_names_of
 from leadline.workbench.cursors import Slice, slice_rows
 from leadline.workbench.evidence.models import (
     Asset,
@@ -64,7 +65,12 @@ def visible_assets(actor: Actor) -> QuerySet[Asset]:
 
 
 def visible_exhibits(actor: Actor) -> QuerySet[Exhibit]:
-    return Exhibit.objects.filter(_visible(actor, "exhibit", has_tlp=False)).select_related("requested_by")
+    """Of assets that this actor sees, every one of them as it is handled now; or by a grant on that very exhibit."""
+    hidden = Asset.objects.filter(exhibits=OuterRef("pk")).exclude(_visible(actor, "asset", has_tlp=True))
+    by_assets = Q(sensitivity__lte=actor.clearance) & ~Exists(hidden)
+    granted = actor.granted_ids("exhibit")
+    seen = Exhibit.objects.filter(by_assets | Q(id__in=granted) if granted else by_assets)
+    return seen.select_related("requested_by")
 
 
 def _visible(actor: Actor, object_kind: str, *, has_tlp: bool) -> Q:
@@ -124,8 +130,25 @@ def find_asset(actor: Actor, asset_id: Any) -> Asset | None:
     return visible_assets(actor).filter(pk=asset_id).first()
 
 
-def matches_of(asset: Asset) -> QuerySet[AssetMatch]:
-    return asset.matches.order_by("withdrawn_at", "distance", "id")
+def matches_of(actor: Actor, asset: Asset) -> QuerySet[AssetMatch]:
+    """Without those with a TLP:RED bank or entry that is not for this actor."""
+    names, rows = red_names_of(actor), asset.matches.order_by("withdrawn_at", "distance", "id")
+    return rows if names is None else rows.filter(Q(is_red=False) | Q(bank__in=names))
+
+
+def count_hidden_matches(actor: Actor, asset: Asset) -> int:
+    return asset.matches.count() - matches_of(actor, asset).count()
+
+
+def veil(actor: Actor, rows: Iterable[Any]) -> None:
+    """Take from assets and tasks, as they are shown to this actor, what a TLP:RED bank says. Not to be saved then."""
+    if (names := red_names_of(actor)) is None:
+        return
+    for row in rows:
+        if isinstance(row, Asset) and row.inferred_red and row.inferred_from not in names:
+            row.inferred_scheme = row.inferred_label = row.inferred_from = ""
+        elif isinstance(row, Task) and row.is_red and row.bank not in names:
+            row.bank = ""
 
 
 def lines_of(object_id: Any) -> QuerySet[Line]:

@@ -101,7 +101,7 @@ def list_assets(request: HttpRequest, at: Query[AssetQuery]) -> object:
     """Newest first."""
     assets = access.find_assets(caller(request), access.Asked(digest=at.digest))
     page = slice_rows(assets, _ORDER, at.cursor, at.limit, "api-assets")
-    return {"items": [_asset(asset) for asset in page.rows], "next": page.next}
+    return {"items": [_asset(request, asset) for asset in page.rows], "next": page.next}
 
 
 @router.post("/assets", response={201: AssetOut})
@@ -111,20 +111,21 @@ def take_in_asset(request: HttpRequest, file: File[UploadedFile]) -> Any:
     actor = caller(request)
     assert file.file is not None
     asset = actions.take_in(file.file, actor=actor.id, source="api", name=file.name or "")
-    return Status(201, _asset(asset))
+    return Status(201, _asset(request, asset))
 
 
 @router.get("/assets/{uuid:asset_id}", response=AssetOut)
 @needs(Permission.EVIDENCE_READ)
 def show_asset(request: HttpRequest, asset_id: UUID) -> object:
-    return _asset(_found(request, asset_id))
+    return _asset(request, _found(request, asset_id))
 
 
 @router.get("/assets/{uuid:asset_id}/matches", response=MatchList)
 @needs(Permission.EVIDENCE_READ)
 def list_matches(request: HttpRequest, asset_id: UUID, at: Query[CursorQuery]) -> object:
-    """Also withdrawn ones."""
-    page = slice_rows(_found(request, asset_id).matches.all(), ("-id",), at.cursor, at.limit, f"matches:{asset_id}")
+    """Also withdrawn ones; without those with a TLP:RED bank that is not for the key."""
+    matches = access.matches_of(caller(request), _found(request, asset_id))
+    page = slice_rows(matches, ("-id",), at.cursor, at.limit, f"matches:{asset_id}")
     return {"items": [_match(match) for match in page.rows], "next": page.next}
 
 
@@ -153,7 +154,8 @@ def _found(request: HttpRequest, asset_id: UUID) -> Any:
     return asset
 
 
-def _asset(asset: Any) -> dict[str, Any]:
+def _asset(request: HttpRequest, asset: Any) -> dict[str, Any]:
+    access.veil(caller(request), [asset])
     return _columns(asset, AssetOut)
 
 

@@ -6,7 +6,7 @@ import uuid
 from enum import StrEnum
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from leadline.domain import EXACT_ALGORITHMS, Fingerprints, PdqFamily, Tlp, ViewHashes
 from leadline.workbench.accounts.models import Person
@@ -79,6 +79,8 @@ class Asset(models.Model):
     inferred_kind = models.CharField(max_length=16, blank=True)  # domain.Kind
     inferred_scheme = models.CharField(max_length=200, blank=True)
     inferred_label = models.CharField(max_length=200, blank=True)
+    inferred_from = models.CharField(max_length=200, blank=True)  # the bank whose entry says so
+    inferred_red = models.BooleanField(default=False)  # TLP:RED: scheme and label are not for everybody
     is_set_aside = models.BooleanField(default=False)  # known: nobody needs to see it
 
     class Meta:
@@ -148,6 +150,7 @@ class AssetMatch(models.Model):
     scheme = models.CharField(max_length=200, blank=True)
     label = models.CharField(max_length=200, blank=True)  # an inference
     suppressed_by = models.CharField(max_length=240, blank=True)
+    is_red = models.BooleanField(default=False)  # bank or entry is TLP:RED: `access` keeps it from who may not see it
     list_version = models.BigIntegerField()
     found_at = models.DateTimeField()
     withdrawn_at = models.DateTimeField(null=True)
@@ -170,6 +173,7 @@ class Task(models.Model):
     kind = models.CharField(max_length=12, choices=_choices(TaskKind))
     asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="tasks")
     bank = models.CharField(max_length=200)
+    is_red = models.BooleanField(default=False)  # the name of the bank is not for everybody
     made_at = models.DateTimeField(auto_now_add=True)
     done_at = models.DateTimeField(null=True)
     done_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)
@@ -185,15 +189,16 @@ class Task(models.Model):
 
 
 class BankSeen(models.Model):
-    """Up to which version of a bank every held asset has been matched, and when.
+    """Up to which state of a bank (banks.access.state_of) every held asset has been matched, and when.
 
     `announced` runs ahead while a change is worked through, so that what is taken in meanwhile asks the newer list.
     """
 
     bank = models.CharField(max_length=200, primary_key=True)
-    announced = models.BigIntegerField()
-    list_version = models.BigIntegerField()  # -1: from the beginning
-    settings = models.CharField(max_length=80)  # radius and quality floor
+    announced = models.CharField(max_length=160, blank=True)  # a state; "": none, it is away
+    state = models.CharField(max_length=160, blank=True)  # "": from the beginning
+    list_version = models.BigIntegerField()  # of that state, for people; -1: none
+    settings = models.CharField(max_length=80)  # TLP, radius, quality floor, kinds of fingerprints
     seen_at = models.DateTimeField()
 
 
@@ -217,6 +222,7 @@ class Exhibit(models.Model):
     requested_at = models.DateTimeField(auto_now_add=True)
     decided_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)
     decided_at = models.DateTimeField(null=True)
+    is_alone = models.BooleanField(default=False)  # a one-person office: nobody else could decide
     line = models.BigIntegerField(null=True)  # the last line of the chain that it holds
     manifest_sha512 = models.CharField(max_length=128, blank=True)
     size_bytes = models.BigIntegerField(null=True)
@@ -234,5 +240,12 @@ class Exhibit(models.Model):
             models.CheckConstraint(
                 condition=~Q(state__in=["released", "ready", "received"]) | Q(decided_by__isnull=False),
                 name="a_released_exhibit_was_decided",
+            ),
+            models.CheckConstraint(
+                condition=~Q(decided_by=F("requested_by"))
+                | Q(decided_by__isnull=True)
+                | Q(is_alone=True)
+                | Q(state=ExhibitState.REFUSED.value),
+                name="another_person_releases_an_exhibit",
             ),
         )

@@ -28,7 +28,7 @@ from leadline.match.difference import compare, only_changed
 from leadline.match.matcher import Matcher
 from leadline.match.snapshot import Snapshot
 from leadline.workbench import sealing
-from leadline.workbench.banks.access import all_banks
+from leadline.workbench.banks.access import all_banks, is_same_list, state_of
 from leadline.workbench.evidence import access, actions
 from leadline.workbench.evidence.models import Asset, AssetMatch, AssetState, AssetView, Exhibit, ExhibitState
 from leadline.workbench.journal.actions import head
@@ -36,6 +36,7 @@ from leadline.workbench.journal.models import Anchor
 
 _ROWS_AT_ONCE = 20_000
 _IN_AT_ONCE = 500
+_ASKED_SINGLY = 50_000  # digests looked up by the columns' indexes; for more, reading every row is faster
 _STAMP_TIMEOUT_S = 20.0
 
 # --- lists that change -----------------------------------------------------------------------------------------------
@@ -46,6 +47,7 @@ class _Known:
     """A state of a bank that every held asset has met; kept in memory so that only what changed is matched."""
 
     snapshot: Snapshot
+    state: str
     settings: str
 
 
@@ -74,23 +76,23 @@ def match_changes() -> int:
 
 
 def _follow(bank: Bank, banks: list[Bank]) -> int:
-    snapshot, now = bank.snapshot, timezone.now()
-    said = f"{bank.radius_bits}:{bank.quality_floor}:{','.join(sorted(bank.kinds))}"[:80]
+    snapshot, state, now = bank.snapshot, state_of(bank), timezone.now()
+    tlp = snapshot.manifest.tlp.value  # not for matching, but what is kept of a match depends on it
+    said = f"{tlp}:{bank.radius_bits}:{bank.quality_floor}:{','.join(sorted(bank.kinds))}"[:80]
     seen, known = access.bank_seen(bank.name), _known.get(bank.name)
     since = int(seen.seen_at.timestamp()) if seen else 0
-    if seen and (seen.list_version, seen.settings) == (snapshot.list_version, said):
-        if known is None or known.snapshot.list_version != snapshot.list_version:
-            known = _known[bank.name] = _Known(snapshot, said)
+    if seen and (seen.state, seen.settings) == (state, said):
+        if known is None or known.state != state:
+            known = _known[bank.name] = _Known(snapshot, state, said)
         if not _has_ban_ended(snapshot, since, int(now.timestamp())):
             return 0
-    actions.announce_bank(bank.name, snapshot.list_version)
-    is_next = known and seen and (known.snapshot.list_version, known.settings, seen.settings) == (
-        seen.list_version, said, said,
-    )  # fmt: skip
-    concerned = _concerned(bank, snapshot, known.snapshot if known and is_next else None, since, int(now.timestamp()))
+    actions.announce_bank(bank.name, state)
+    is_next = known and seen and (known.state, known.settings, seen.settings) == (seen.state, said, said)
+    before = known.snapshot if known and is_next and is_same_list(known.state, state) else None
+    concerned = _concerned(bank, snapshot, before, since, int(now.timestamp()))
     changed = actions.match_again(concerned, banks)
-    actions.note_bank(bank.name, snapshot.list_version, said, now, changed=changed, asked=len(concerned))
-    _known[bank.name] = _Known(snapshot, said)
+    actions.note_bank(bank, state, snapshot.list_version, said, now, changed=changed, asked=len(concerned))
+    _known[bank.name] = _Known(snapshot, state, said)
     return changed
 
 
@@ -134,15 +136,24 @@ def find_met(bank: Bank) -> set[Any]:
 
 
 def _met_exactly(matcher: Matcher, algorithm: str, digests: list[Any]) -> set[Any]:
-    few = [row.tobytes().hex() for column in digests if column is not None for row in column.values[: _IN_AT_ONCE + 1]]
-    if len(few) <= _IN_AT_ONCE:
-        return set(Asset.objects.filter(**{f"{algorithm}__in": few}).values_list("pk", flat=True))
+    columns = [column.values for column in digests if column is not None]
+    if sum(map(len, columns)) <= _ASKED_SINGLY:
+        wanted = [row.tobytes().hex() for column in columns for row in column]
+        return _having(algorithm, wanted)
     found: set[Any] = set()
     rows = Asset.objects.order_by().values_list("pk", algorithm).iterator(chunk_size=_ROWS_AT_ONCE)
     while chunk := list(islice(rows, _ROWS_AT_ONCE)):
         joined = np.frombuffer(bytes.fromhex("".join(digest for _, digest in chunk)), np.uint8)
         met = matcher.match_rows(algorithm, joined.reshape(len(chunk), -1))
         found |= {chunk[number][0] for number in met}
+    return found
+
+
+def _having(algorithm: str, digests: list[str]) -> set[Any]:
+    found: set[Any] = set()
+    for first in range(0, len(digests), _IN_AT_ONCE):
+        some = {f"{algorithm}__in": digests[first : first + _IN_AT_ONCE]}
+        found |= set(Asset.objects.order_by().filter(**some).values_list("pk", flat=True))
     return found
 
 

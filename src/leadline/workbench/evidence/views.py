@@ -39,6 +39,7 @@ def list_assets(request: HttpRequest) -> HttpResponse:
     asked = access.Asked(**form.cleaned_data) if form.is_valid() else access.Asked()
     assets = access.find_assets(actor_of(request), asked)
     page = access.page_of(assets, ("-received_at", "-id"), request.GET.get("after", ""), "assets")
+    access.veil(actor_of(request), page.rows)
     count = access.count_up_to(assets)
     context = {"page": page, "form": form, "count": count, "at_most": access.COUNTED_AT_MOST}
     return render(request, "evidence/assets.html", context)
@@ -51,10 +52,13 @@ def show_asset(request: HttpRequest, asset_id: str) -> HttpResponse:
 
 
 def _asset_context(request: HttpRequest, asset: Any) -> dict[str, Any]:
+    actor = actor_of(request)
+    access.veil(actor, [asset])
     return {
         "asset": asset,
         "views": asset.views.all(),
-        "matches": access.matches_of(asset),
+        "matches": access.matches_of(actor, asset),
+        "hidden_matches": access.count_hidden_matches(actor, asset),
         "lines": access.lines_of(asset.pk)[:200],
         "hold_form": HoldForm(),
         "term_form": TermForm(),
@@ -126,11 +130,13 @@ def set_handling(request: HttpRequest, asset_id: str) -> HttpResponse:
 @requires(Permission.EVIDENCE_READ)
 def list_tasks(request: HttpRequest) -> HttpResponse:
     open_tasks = access.open_tasks(actor_of(request))
+    page = access.page_of(open_tasks, ("-id",), request.GET.get("after", ""), "evidence-tasks")
+    access.veil(actor_of(request), page.rows)
     return render(
         request,
         "evidence/tasks.html",
         {
-            "page": access.page_of(open_tasks, ("-id",), request.GET.get("after", ""), "evidence-tasks"),
+            "page": page,
             "count": access.count_up_to(open_tasks),
             "at_most": access.COUNTED_AT_MOST,
             "held": people.permissions_of(request.user),
@@ -180,16 +186,17 @@ def request_exhibit(request: HttpRequest) -> HttpResponse:
 @requires(Permission.EVIDENCE_READ)
 def show_exhibit(request: HttpRequest, exhibit_id: str) -> HttpResponse:
     exhibit = _exhibit(request, exhibit_id)
+    assets = access.visible_assets(actor_of(request)).filter(exhibits=exhibit)
     context = {
         "exhibit": exhibit,
-        "assets": exhibit.assets.order_by("-received_at", "-id")[:500],
+        "assets": assets.order_by("-received_at", "-id")[:500],
         "count": access.count_up_to(exhibit.assets.all()),
         "lines": access.lines_of(exhibit.pk)[:200],
         "is_ready": access.is_ready(exhibit),
         "decide_form": DecideForm(),
         "receipt_form": ReceiptForm(),
         "held": people.permissions_of(request.user),
-        "may_decide": exhibit.requested_by_id != request.user.pk or people.is_one_person_office(),
+        "may_decide": people.is_one_person_office() or people.are_two(exhibit.requested_by, request.user),
     }
     return render(request, "evidence/exhibit.html", context)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -14,11 +15,18 @@ from leadline.scan.hashing import FileFacts
 from leadline.workbench import matching, sealing
 from leadline.workbench.accounts.actions import set_office_setting
 from leadline.workbench.accounts.models import Person
-from leadline.workbench.banks.access import all_banks
+from leadline.workbench.banks.access import all_banks, state_of
 from leadline.workbench.evidence import access
-from leadline.workbench.evidence.acts.matches import apply_answer, note_bank_gone
+from leadline.workbench.evidence.acts.matches import (
+    Banks,
+    compare_answer,
+    infer,
+    note_bank_gone,
+    raise_tasks,
+    write_changes,
+)
 from leadline.workbench.evidence.acts.telling import said_of, tell
-from leadline.workbench.evidence.models import Asset, AssetState, AssetView, BankSeen, MediaMode
+from leadline.workbench.evidence.models import Asset, AssetMatch, AssetState, AssetView, BankSeen, MediaMode
 from leadline.workbench.journal.actions import SYSTEM
 from leadline.workbench.receiving import Received, receive
 
@@ -52,33 +60,42 @@ def take_in(content: matching.Readable | bytes | Received, *, actor: str, source
     try:
         facts = matching.fingerprint(received.reading, Matcher(all_banks()))
         while True:
-            banks = all_banks()
-            versions = {bank.name: bank.list_version for bank in banks}
-            answer = Matcher(banks).match([facts.fingerprints])[0]
-            if (asset := _store(received, facts, answer, versions, actor, source, name)) is not None:
+            asked = _Asked.now(facts)
+            if (asset := _store(received, facts, asked, actor, source, name)) is not None:
                 return asset
     finally:
         received.discard()
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What the banks said of a file, and the state each was in (before: else a change in between passed unseen)."""
+
+    states: dict[str, str]
+    banks: Banks
+    answer: MatchAnswer
+
+    @classmethod
+    def now(cls, facts: FileFacts) -> _Asked:
+        banks = all_banks()
+        states = {bank.name: state_of(bank) for bank in banks}
+        return cls(states, Banks(banks), Matcher(banks).match([facts.fingerprints])[0])
+
+
 def _store(
-    received: Received,
-    facts: FileFacts,
-    answer: MatchAnswer,
-    versions: dict[str, int],
-    actor: str,
-    source: str,
-    name: str,
+    received: Received, facts: FileFacts, asked: _Asked, actor: str, source: str, name: str
 ) -> Asset | None:
     """Row, matches, seal and journal lines at once; None where a bank has moved on since it was asked."""
     with transaction.atomic():
-        if _has_moved_on(versions):
+        if _has_moved_on(asked.states):
             return None
         sha256 = facts.fingerprints.exact["sha256"].hex()
         asset, is_new = _row_of(sha256, facts, source, name)
-        if is_new:
-            _add_views(asset, facts.fingerprints)
-        apply_answer(asset, answer, error=asset.fault)
+        _add_views(asset, facts.fingerprints, is_new=is_new)
+        live = () if is_new else AssetMatch.objects.filter(asset=asset, withdrawn_at__isnull=True)
+        change = compare_answer(asset, live, asked.answer, asked.banks)
+        write_changes([change])
+        infer(asset, asked.answer, asked.banks)
         will_keep = received.is_sealing and _may_be_sealed(asset)
         if will_keep:
             received.keep()
@@ -86,6 +103,8 @@ def _store(
             asset.retain_until = access.retain_until(asset.received_at if is_new else timezone.now())
         asset.save()
         _tell_arrival(asset, is_new, will_keep, actor, source)
+        if not is_new and change.is_other:  # a list changed, and the file came again before the worker's round
+            raise_tasks([change])
     return asset
 
 
@@ -96,14 +115,22 @@ def _may_be_sealed(asset: Asset) -> bool:
     return access.media_mode() is MediaMode.KEEP
 
 
-def _has_moved_on(versions: dict[str, int]) -> bool:
-    """Whether a change of a list was announced after we asked it: then whoever announced may have passed us over."""
-    moved = False
+def _has_moved_on(asked: dict[str, str]) -> bool:
+    """Whether a change of a list was announced after we asked it: then whoever announced may have passed us over.
+
+    Where the announced state is another one than ours, the list itself says which of the two is old: we may also be
+    ahead of a worker that has not come round yet, and then must not wait for it.
+    """
+    now: dict[str, str] | None = None
     for seen in BankSeen.objects.select_for_update():
-        if seen.bank not in versions and seen.announced >= 0:
-            note_bank_gone(seen.bank)  # it cannot be read now: when it can, it is matched from the beginning
-        moved = moved or seen.announced > versions.get(seen.bank, seen.announced)
-    return moved
+        if seen.bank not in asked:
+            if seen.announced:
+                note_bank_gone(seen.bank)  # it cannot be read now: when it can, it is matched from the beginning
+        elif seen.announced and seen.announced != asked[seen.bank]:
+            now = {bank.name: state_of(bank) for bank in all_banks()} if now is None else now
+            if now.get(seen.bank) != asked[seen.bank]:
+                return True
+    return False
 
 
 def _row_of(sha256: str, facts: FileFacts, source: str, name: str) -> tuple[Asset, bool]:
@@ -137,7 +164,9 @@ def _row_of(sha256: str, facts: FileFacts, source: str, name: str) -> tuple[Asse
     return asset, True
 
 
-def _add_views(asset: Asset, prints: Fingerprints) -> None:
+def _add_views(asset: Asset, prints: Fingerprints, *, is_new: bool) -> None:
+    """Of a known asset those that it lacks: a bank may need another family of hashes since it first came."""
+    known = set() if is_new else set(asset.views.values_list("view", "family"))
     AssetView.objects.bulk_create(
         AssetView(
             asset=asset,
@@ -150,7 +179,7 @@ def _add_views(asset: Asset, prints: Fingerprints) -> None:
             others={name: value.hex() for name, value in view.others.items()},
         )
         for view in prints.views
-        if view.pdq
+        if view.pdq and (view.view, view.family.value) not in known
     )
 
 

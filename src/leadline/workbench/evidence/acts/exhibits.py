@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from leadline.errors import InputError, NotAllowed, WrongState
 from leadline.workbench import sealing
-from leadline.workbench.accounts.access import is_one_person_office
+from leadline.workbench.accounts.access import are_two, is_one_person_office
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.evidence import access
 from leadline.workbench.evidence.models import Asset, Exhibit, ExhibitState
@@ -57,11 +57,13 @@ def decide_exhibit(by: Person, exhibit: Exhibit, *, release: bool, reason: str) 
     decided = Exhibit.objects.select_for_update().get(pk=exhibit.pk)
     if decided.state != ExhibitState.REQUESTED:
         raise WrongState("is decided already", where=str(decided.pk))
-    if decided.requested_by_id == by.pk and not is_one_person_office():
+    is_own = decided.requested_by_id == by.pk
+    if not is_one_person_office() and not are_two(decided.requested_by, by):
         raise NotAllowed("a second person releases", where=str(decided.pk), mend="ask a colleague")
+    decided.is_alone = is_own
     decided.state = (ExhibitState.RELEASED if release else ExhibitState.REFUSED).value
     decided.decided_by, decided.decided_at = by, timezone.now()
-    decided.save(update_fields=["state", "decided_by", "decided_at"])
+    decided.save(update_fields=["state", "decided_by", "decided_at", "is_alone"])
     _tell_exhibit("exhibit.released" if release else "exhibit.refused", decided, by, reason=reason)
     return decided
 

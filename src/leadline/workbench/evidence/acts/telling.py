@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 from collections.abc import Iterable
 from typing import Any
 
+from leadline.workbench import sealing
 from leadline.workbench.evidence.models import Asset, AssetMatch
 from leadline.workbench.journal.actions import record
 
 _KEPT_DETAILS = 20  # banks and entries named in one line of the journal
+_PURPOSE = "names-of-red-banks"
 _SAFE_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 
 
-def bank_code(name: str) -> str:
-    """A bank in the journal, where no free text may stand: its name where that is a plain one, else a hash of it."""
+def bank_code(name: str, *, is_red: bool = False) -> str:
+    """A bank in the journal, where no free text may stand: its name where that is a plain one, else a hash of it.
+
+    Of a TLP:RED bank a keyed hash: lines stand on pages and in exhibits, and names can be guessed.
+    """
+    if is_red:
+        return f"bank:{hmac.digest(sealing.derive(_PURPOSE), name.encode(), 'sha256').hex()[:16]}"
     return name if _SAFE_ID.fullmatch(name) else f"bank:{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
@@ -24,7 +32,7 @@ def said_of(asset: Asset, rows: Iterable[AssetMatch]) -> dict[str, Any]:
     return {
         "verdict": asset.verdict,
         "kind": asset.inferred_kind or "none",
-        "banks": [bank_code(row.bank) for row in named],
+        "banks": [bank_code(row.bank, is_red=row.is_red) for row in named],
         "entries": [row.entry for row in named],
         "inferred": True,
     }
