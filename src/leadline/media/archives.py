@@ -1,4 +1,4 @@
-"""Hostile archives -> their members, streamed. Runs inside the sandbox only; writes nowhere, follows no name.
+"""Hostile tars and packed files -> their members, streamed. Runs inside the sandbox only; writes nowhere, follows no name.
 
 A member's name is bytes for people to read and nothing else. Links, devices and folders are told as skipped. What a
 damaged container still yields is yielded before the error.
@@ -9,22 +9,15 @@ from __future__ import annotations
 import bz2
 import codecs
 import gzip
-import io
 import lzma
-import stat
-import struct
 import tarfile
-import zipfile
-import zlib
 from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
 from leadline.media import sevenzip
-from leadline.media.outlet import PIECE_BYTES, Counted, status_of
+from leadline.media.outlet import Counted, status_of
 from leadline.media.sniff import sniff
 from leadline.media.wire import Status
-
-_ZIP_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
 
 
 def prepare() -> None:
@@ -34,139 +27,29 @@ def prepare() -> None:
     sevenzip.prepare()
 
 
-# --- zip -------------------------------------------------------------------------------------------------------------
+# --- single files, or tars, packed by gzip, bzip2, xz ----------------------------------------------------------------
 
 
-def unpack_zip(source: BinaryIO, out: Counted) -> Status:
-    size_bytes = source.seek(0, io.SEEK_END)
-    try:
-        end = zipfile._EndRecData(source)  # type: ignore[attr-defined]
-        if not end or end[zipfile._ECD_ENTRIES_TOTAL] > out.limits.max_members:  # type: ignore[attr-defined]
-            return _salvage_zip(source, out, 0, size_bytes)
-        archive = zipfile.ZipFile(source)
-    except Exception:
-        return _salvage_zip(source, out, 0, size_bytes)
-    # A directory that does not span the file hides members from whoever trusts it: two zips in one, or the directory
-    # of a zip within a zip whose own was cut off.
-    first = min((info.header_offset for info in archive.infolist()), default=archive.start_dir)
-    last = end[zipfile._ECD_LOCATION] + _END_BYTES + len(archive.comment)  # type: ignore[attr-defined]
-    outside = [_salvage_zip(source, out, 0, first)]
-    for info in archive.infolist():
-        _unpack_entry(archive, info, out)
-    outside.append(_salvage_zip(source, out, last, size_bytes))
-    return max(outside)
-
-
-_END_BYTES = 22
-
-
-def _unpack_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, out: Counted) -> None:
-    kind, stream = _zip_kind(info), None
-    if kind is Status.OK:
-        try:
-            stream = archive.open(info)
-        except Exception as error:
-            kind = status_of(error)
-    if out.begin(_zip_name(info), info.file_size, kind) and stream:
-        out.copy(stream)
-
-
-def _zip_name(info: zipfile.ZipInfo) -> bytes:
-    """The name's bytes as stored: zipfile decodes them by the one or the other of these, both reversible."""
-    return info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437", "replace")
-
-
-def _zip_kind(info: zipfile.ZipInfo) -> Status:
-    mode = info.external_attr >> 16
-    if info.is_dir():
-        return Status.DIRECTORY
-    if stat.S_ISLNK(mode):
-        return Status.LINK
-    if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-        return Status.DEVICE
-    if info.flag_bits & 1:
-        return Status.ENCRYPTED
-    return Status.OK if info.compress_type in _ZIP_METHODS else Status.UNSUPPORTED
-
-
-_LOCAL = struct.Struct("<4sHHHHHIIIHH")
-
-
-def _salvage_zip(source: BinaryIO, out: Counted, at: int, until: int) -> Status:
-    """Members by their own headers, in file order, where no directory tells of them; TRUNCATED if there were any,
-    or if that is all there is to the file."""
-    found = (at, until) == (0, source.seek(0, io.SEEK_END))
-    while 0 <= (at := _find(source, b"PK\x03\x04", at)) < until:
-        source.seek(at)
-        fields = source.read(_LOCAL.size)
-        if len(fields) < _LOCAL.size:
-            break
-        found = True
-        _, _, flags, method, _, _, _, packed, size, name_bytes, extra_bytes = _LOCAL.unpack(fields)
-        name = source.read(name_bytes)
-        at += _LOCAL.size + name_bytes + extra_bytes
-        known = not flags & 8 and packed != 0xFFFFFFFF
-        kind = Status.ENCRYPTED if flags & 1 else Status.DIRECTORY if name.endswith(b"/") else Status.OK
-        if kind is Status.OK and (method not in (0, 8) or (method == 0 and not known)):
-            kind = Status.UNSUPPORTED
-        data = _Deflated(source) if method == 8 else _Bounded(source, packed)
-        if out.begin(name, size if known else 0, kind):
-            source.seek(at)
-            out.copy(data)
-        # Past the member, so that a zip stored in it is not taken apart here; into it where its size is no guide.
-        at += packed if known and at + packed <= until else data.used_bytes
-    return Status.TRUNCATED if found else Status.OK
-
-
-def _find(source: BinaryIO, mark: bytes, at: int) -> int:
-    source.seek(at)
-    tail = b""
-    while piece := source.read(PIECE_BYTES):
-        if (found := (tail + piece).find(mark)) >= 0:
-            return at - len(tail) + found
-        at += len(piece)
-        tail = (tail + piece)[1 - len(mark) :]
-    return -1
-
-
-class _Deflated:
-    """Raw deflate from the source's position to its own end mark, wherever that is."""
+class _Gzip:
+    """A gzip stream that ends where no member of it follows, as for gzip itself; bzip2's and xz's readers do so too."""
 
     def __init__(self, source: BinaryIO) -> None:
-        self._source, self._inflate, self.used_bytes = source, zlib.decompressobj(-15), 0
+        self._stream, self._begun, self.trailing = gzip.GzipFile(fileobj=source, mode="rb"), False, False
 
-    def read(self, size: int) -> bytes:
-        while not self._inflate.eof:
-            packed = self._inflate.unconsumed_tail
-            if not packed:
-                packed = self._source.read(PIECE_BYTES)
-                self.used_bytes += len(packed)
-            if not packed:
-                raise EOFError("truncated")
-            data = self._inflate.decompress(packed, size)
-            if self._inflate.eof:
-                self.used_bytes -= len(self._inflate.unused_data)
-            if data:
-                return data
-        return b""
-
-
-class _Bounded:
-    def __init__(self, source: BinaryIO, size_bytes: int) -> None:
-        self._source, self._left, self.used_bytes = source, size_bytes, 0
-
-    def read(self, size: int) -> bytes:
-        data = self._source.read(min(size, self._left))
-        self._left -= len(data)
-        if not data and self._left:
-            raise EOFError("truncated")
+    def read1(self, size: int) -> bytes:
+        try:
+            data = self._stream.read1(size)
+        except gzip.BadGzipFile as error:
+            if not self._begun or not str(error).startswith("Not a gzipped file"):
+                raise
+            self.trailing = True
+            return b""
+        self._begun = True
         return data
 
 
-# --- tar, and single files packed by gzip, bzip2, xz -----------------------------------------------------------------
-
 _STREAMS: dict[str, Callable[[BinaryIO], Any]] = {
-    "application/gzip": lambda source: gzip.GzipFile(fileobj=source, mode="rb"),
+    "application/gzip": _Gzip,
     "application/x-bzip2": lambda source: bz2.BZ2File(source),
     "application/x-xz": lambda source: lzma.LZMAFile(source),
 }
@@ -195,58 +78,108 @@ class _Ahead:
 
 def unpack_stream(mime: str, source: BinaryIO, out: Counted) -> Status:
     """A tar packed as a whole, or one file packed by itself, which is one member without a name."""
-    stream = _Ahead(_STREAMS[mime](source))
+    packed = _STREAMS[mime](source)
+    stream, status = _Ahead(packed), Status.OK
     if sniff(stream.first) == "application/x-tar":
-        return unpack_tar(stream, out)
-    if out.begin(b"", 0):
+        status = unpack_tar(stream, out)
+    elif out.begin(b"", 0):
         out.copy(stream)
-    return Status.OK
+    return status or (Status.TRAILING if getattr(packed, "trailing", False) else Status.OK)
+
+
+# --- tar -------------------------------------------------------------------------------------------------------------
 
 
 def unpack_tar(stream: Any, out: Counted) -> Status:
-    ended: list[type[tarfile.HeaderError]] = []
+    """Members by the headers that hold; where one does not, it goes on at the next, as GNU tar does."""
+    headers: list[type[tarfile.HeaderError]] = []  # why blocks where headers should stand were none, each kind once
 
     class Info(tarfile.TarInfo):
-        """Remembers why the last header was none: tarfile itself takes damage for the end."""
+        """Remembers damage: tarfile itself passes over it in silence, or takes it for the end."""
 
         @classmethod
         def fromtarfile(cls, archive: tarfile.TarFile) -> Any:
             try:
                 return super().fromtarfile(archive)
             except tarfile.HeaderError as error:
-                ended.append(type(error))
+                if type(error) not in headers:
+                    headers.append(type(error))
+                if isinstance(error, tarfile.SubsequentHeaderError):  # would end the tar
+                    raise tarfile.InvalidHeaderError(str(error)) from None
                 raise
 
-    spending = _Spending(stream, out)
-    with tarfile.open(
-        fileobj=cast(Any, spending), mode="r|", tarinfo=Info, encoding="utf-8", errors="surrogateescape"
-    ) as archive:
-        for info in archive:
-            if out.begin(info.name.encode("utf-8", "surrogateescape"), info.size, _tar_kind(info)):
-                spending.counts = False
-                out.copy(archive.extractfile(info))
-                spending.counts = True
-            cast(Any, archive).members.clear()  # else a tar of a million members is a million objects
-    clean = not ended or ended[-1].__name__ in ("EOFHeaderError", "EmptyHeaderError")
-    return Status.OK if clean else Status.TRUNCATED if "Truncated" in ended[-1].__name__ else Status.UNDECODABLE
+    tape = _Tape(stream, out)
+    try:
+        with tarfile.open(
+            fileobj=cast(Any, tape), mode="r|", tarinfo=Info, encoding="utf-8", errors="surrogateescape",
+            ignore_zeros=True,
+        ) as archive:  # fmt: skip
+            for info in archive:
+                if out.begin(info.name.encode("utf-8", "surrogateescape"), info.size, _kind_of(info)):
+                    tape.counts = False
+                    out.copy(archive.extractfile(info) if info.issparse() else _Body(archive, info.size, tape))
+                    tape.counts = True
+                cast(Any, archive).members.clear()  # else a tar of a million members is a million objects
+    except tarfile.ReadError as error:
+        return status_of(tape.fault or error)
+    return status_of(tape.fault) if tape.fault else _how_it_ended(headers)
 
 
-class _Spending:
-    """Counts what tarfile reads beside wanted members (headers, skipped members), so that none of it is unbounded."""
+def _how_it_ended(headers: list[type[tarfile.HeaderError]]) -> Status:
+    names = [kind.__name__ for kind in headers]
+    if "SubsequentHeaderError" in names:
+        return Status.UNDECODABLE
+    faults = [name for name in names if name in ("TruncatedHeaderError", "InvalidHeaderError")]
+    if not faults:
+        return Status.OK
+    if names[0] == "EOFHeaderError":  # behind the empty blocks of a tar's end it is no damage
+        return Status.TRAILING
+    return Status.UNDECODABLE if "InvalidHeaderError" in faults else Status.TRUNCATED
+
+
+class _Tape:
+    """What tarfile reads from: a fault is an end to it, so that it keeps what came before.
+
+    Counts what is read beside wanted members (headers, skipped members), so that none of it is unbounded.
+    """
 
     def __init__(self, stream: Any, out: Counted) -> None:
         self._stream, self._out, self.counts = stream, out, True
+        self.fault: Exception | None = None
 
     def read(self, size: int) -> bytes:
-        data: bytes = self._stream.read(size)
+        if self.fault:
+            return b""
+        try:
+            data: bytes = self._stream.read(size)
+        except MemoryError:
+            raise
+        except Exception as error:
+            self.fault = error
+            return b""
         if self.counts:
             self._out.spend(len(data))
         return data
 
 
-def _tar_kind(info: tarfile.TarInfo) -> Status:
-    if info.isreg():
-        return Status.OK
+class _Body:
+    """A member's bytes as far as they go: tarfile's own reader keeps what it has where the tar is cut off."""
+
+    def __init__(self, archive: tarfile.TarFile, size_bytes: int, tape: _Tape) -> None:
+        self._file, self._left, self._tape = cast(Any, archive.fileobj), size_bytes, tape
+
+    def read(self, size: int) -> bytes:
+        data: bytes = self._file.read(min(size, self._left))
+        self._left -= len(data)
+        if not data and self._left:
+            raise self._tape.fault or EOFError("truncated")
+        return data
+
+
+def _kind_of(info: tarfile.TarInfo) -> Status:
+    """A type that is not known is a file's, as for GNU tar: anyone can write another letter there."""
     if info.isdir():
         return Status.DIRECTORY
-    return Status.LINK if info.issym() or info.islnk() else Status.DEVICE
+    if info.issym() or info.islnk():
+        return Status.LINK
+    return Status.DEVICE if info.isdev() else Status.OK

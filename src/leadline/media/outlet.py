@@ -10,9 +10,11 @@ from py7zr.exceptions import PasswordRequired, UnsupportedCompressionMethodError
 
 from leadline.media.facts import pack_facts
 from leadline.media.limits import RATIO_FREE_BYTES, Limits
+from leadline.media.sniff import UNKNOWN, sniff
 from leadline.media.wire import MAX_NAME_BYTES, Refused, Skipped, Status
 
 PIECE_BYTES = 1 << 18
+LINK_BYTES = 4096  # PATH_MAX: no link can be longer
 _NAMED_BYTES = 2048
 _CUT_OFF = ("unexpected end", "truncated", "exceeds the archive")  # in messages of tarfile, zipfile, py7zr
 
@@ -65,19 +67,55 @@ class Counted:
     def end(self, status: Status = Status.OK) -> None:
         self._outlet.end(status)
 
-    def copy(self, stream: Any) -> None:
-        """A whole member from an opened stream; its faults end the member, not the container."""
+    def copy(self, stream: Any) -> Status:
+        """A whole member from an opened stream, and how it came out; its faults end the member, not the container."""
         read = getattr(stream, "read1", stream.read)  # read1 gives what there is before a fault
+        status = Status.OK
         try:
             while piece := read(PIECE_BYTES):
                 self.write(piece)
-            self.end()
         except Skipped:
-            pass
+            return Status.OK
         except (Refused, MemoryError):
             raise
         except Exception as error:
-            self.end(status_of(error))
+            status = status_of(error)
+        self.end(status)
+        return status
+
+    def copy_link(self, stream: Any, name: bytes, size_bytes: int) -> Status:
+        """A member that is said to be a link: told as one where its content could be a link's, else it is a file.
+
+        One bit makes a link of a picture, for readers that go by it, and programs that do not would still show it.
+        """
+        content = b""
+        try:
+            while len(content) <= LINK_BYTES and (piece := stream.read(LINK_BYTES)):
+                content += piece
+        except (Refused, MemoryError):
+            raise
+        except Exception:  # it comes again when the content is read as a file's
+            pass
+        if is_link_text(content):
+            self.begin(name, size_bytes, Status.LINK)
+            return Status.OK
+        return self.copy(_Replayed(content, stream)) if self.begin(name, size_bytes) else Status.OK
+
+
+class _Replayed:
+    """A stream of which something was read already."""
+
+    def __init__(self, first: bytes, rest: Any) -> None:
+        self._first, self._rest = first, rest
+
+    def read(self, size: int) -> bytes:
+        first, self._first = self._first, b""
+        return first or self._rest.read(size)
+
+
+def is_link_text(content: bytes | bytearray) -> bool:
+    """Whether these bytes can be where a link leads: a path of a system's length, without a nought, like no file."""
+    return len(content) <= LINK_BYTES and b"\0" not in content and sniff(bytes(content)) == UNKNOWN
 
 
 def name_member(text: str) -> bytes:

@@ -55,6 +55,8 @@ _PLUGINS = {
 # These either decode or do not: Pillow's truncated mode would answer with a black picture that nobody took.
 _ALL_OR_NOTHING = frozenset({"image/webp", "image/avif", "image/heic"})
 _FINAL = (Refused, MemoryError, ImportError, Image.DecompressionBombError)  # another attempt would end the same
+_FIRST = (ViewName.PICTURE, ViewName.ON_WHITE, ViewName.ON_BLACK)
+_LATER = (ViewName.FRAME, ViewName.FRAME_ON_WHITE, ViewName.FRAME_ON_BLACK)
 _WARM_UPS = 20  # CPython specialises a function's code within its first dozen calls
 _HEADER_SHARE = 0.25  # of the time limit, for counting frames
 _FRAMES_SHARE = 0.7  # of the time limit, after which no further frame is begun
@@ -151,13 +153,11 @@ class _Picture:
         decoder = "pillow-heif" if self._mime == "image/heic" else "Pillow"
         orientation = _orientation(image)
         yield facts_answer(self._mime, decoder, image.mode, image.size, orientation, frames, alpha, is_partial)
-        pixels = self._draw(image, colour.plain(image, self._grey))
-        yield view_answer(pixels, ViewName.PICTURE, 0, orientation, is_partial)
-        seen = {_digest(pixels)} if frames > 1 else set()
-        if alpha is Alpha.VARIED:
-            for name, backdrop in ((ViewName.ON_WHITE, 255), (ViewName.ON_BLACK, 0)):
-                pixels = self._draw(image, partial(colour.composite, backdrop=backdrop, grey=self._grey))
-                yield view_answer(pixels, name, 0, orientation, is_partial)
+        seen: set[bytes] = set()
+        for name, pixels in self._drawn(image, _FIRST, alpha):
+            if frames > 1:
+                seen.add(_digest(pixels))
+            yield view_answer(pixels, name, 0, orientation, is_partial)
         yield from self._later_frames(image, frames, seen)
 
     def _load_first(self) -> tuple[ImageFile.ImageFile, int, bool]:
@@ -213,6 +213,15 @@ class _Picture:
             target[top:bottom] = piece.reshape(target[top:bottom].shape)
         return target
 
+    def _drawn(
+        self, image: Image.Image, names: tuple[ViewName, ViewName, ViewName], alpha: Alpha
+    ) -> Iterator[tuple[ViewName, NDArray[np.uint8]]]:
+        """The picture without its alpha and, where that varies, on white and on black; each overwrites the last."""
+        yield names[0], self._draw(image, colour.plain(image, self._grey))
+        if alpha is Alpha.VARIED:
+            for name, backdrop in ((names[1], 255), (names[2], 0)):
+                yield name, self._draw(image, partial(colour.composite, backdrop=backdrop, grey=self._grey))
+
     def _later_frames(self, image: ImageFile.ImageFile, frames: int, seen: set[bytes]) -> Iterator[Answer]:
         """Evenly spread, each picture once (an animation that rests repeats itself)."""
         first, spent_s, status = image.tell(), time.monotonic() - self._started, Status.OK
@@ -225,7 +234,12 @@ class _Picture:
                 image.seek(number)
                 check_size(image.size, self._limits)
                 image.load()
-                pixels = self._draw(image, colour.plain(image, self._grey))
+                for name, pixels in self._drawn(image, _LATER, colour.alpha_of(image)):
+                    if (digest := _digest(pixels)) not in seen:
+                        seen.add(digest)
+                        spent_s += time.monotonic() - begun  # what the parent does between two views is not counted
+                        yield view_answer(pixels, name, number, _orientation(image), False)
+                        begun = time.monotonic()
             except Refused as refused:
                 status = refused.status
                 break
@@ -234,10 +248,7 @@ class _Picture:
             except Exception:
                 status = Status.TRUNCATED
                 break
-            spent_s += time.monotonic() - begun  # what the parent does between two frames is not counted
-            if (digest := _digest(pixels)) not in seen:
-                seen.add(digest)
-                yield view_answer(pixels, ViewName.FRAME, number, _orientation(image), False)
+            spent_s += time.monotonic() - begun
         yield Answer(Kind.END, status)
 
 

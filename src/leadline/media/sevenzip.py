@@ -5,6 +5,7 @@ PPMd is told as unsupported: its decoder starts a thread, which the lock does no
 
 from __future__ import annotations
 
+import zlib
 from typing import Any, BinaryIO
 
 import py7zr
@@ -13,7 +14,7 @@ import py7zr.exceptions
 import py7zr.io
 import py7zr.py7zr
 
-from leadline.media.outlet import Counted, status_of
+from leadline.media.outlet import LINK_BYTES, Counted, is_link_text, status_of
 from leadline.media.wire import Refused, Skipped, Status
 
 _PIECE_BYTES = 128_000_000  # py7zr's own upper bound; with less it cannot read Brotli
@@ -25,12 +26,16 @@ def prepare() -> None:
 
 
 class _Member(py7zr.io.MemIO):
-    """What py7zr writes one member to."""
+    """What py7zr writes one member to. What is said to be a link is held until its content tells whether it can be."""
 
     def __init__(self, entry: Any, out: Counted) -> None:
         self._name = entry.filename.encode("utf-8", "surrogatepass")
         self._size, self._kind, self._out = entry.uncompressed or 0, _7z_kind(entry), out
         self._wanted = self.begun = False
+        # Checked here: where py7zr finds a checksum wrong, it gives up the block with all that is sound in it.
+        self._crc_told, self._crc = entry.crc32, 0
+        entry._file_info["digest"] = None
+        self._held = bytearray() if self._kind is Status.LINK and self._size else None
 
     def begin(self, fault: Status = Status.OK) -> None:
         if not self.begun:
@@ -38,22 +43,49 @@ class _Member(py7zr.io.MemIO):
             self._wanted = self._out.begin(self._name, self._size, self._kind or fault)
 
     def open(self, mode: str = "w") -> _Member:
-        self.begin()
+        if self._held is None:
+            self.begin()
         return self
 
+    @property
+    def is_damaged(self) -> bool:
+        return self._crc_told is not None and self._crc != self._crc_told
+
     def write(self, data: bytes | bytearray) -> int:
-        if not self._wanted:
+        self._crc = zlib.crc32(data, self._crc)
+        if self._held is not None:
+            self._held += data
+            if len(self._held) > LINK_BYTES:
+                self._let_go()
+        elif not self._wanted:
             self._out.spend(len(data))
-            return len(data)
+        else:
+            self._pass_on(data)
+        return len(data)
+
+    def _pass_on(self, data: bytes | bytearray) -> None:
         try:
             self._out.write(data)
         except Skipped:
             self._wanted = False
-        return len(data)
+
+    def _let_go(self) -> None:
+        """It is what it can be: a link, or the file that these bytes are of."""
+        held, self._held = bytes(self._held or b""), None
+        if is_link_text(held):
+            self.begin()
+            return
+        self._kind = Status.OK
+        self.begin()
+        if self._wanted:
+            self._pass_on(held)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if self._held is not None and not isinstance(error, Refused):
+            self._let_go()
         if self._wanted and not isinstance(error, Refused):
-            self._out.end(Status.OK if error is None else status_of(error))
+            whole = Status.UNDECODABLE if self.is_damaged else Status.OK
+            self._out.end(whole if error is None else status_of(error))
         self._wanted = False
 
 
@@ -87,6 +119,8 @@ def _unpack_folder(worker: Any, source: BinaryIO, folder: Any, span: tuple[int, 
         fault = status_of(error)
     for member in members.values():
         member.begin(fault)
+    if fault is Status.OK and any(member.is_damaged for member in members.values()):
+        return Status.UNDECODABLE
     # What cannot be read for a lawful reason is told of each member; the container as a whole is sound.
     return Status.OK if fault in (Status.ENCRYPTED, Status.UNSUPPORTED) else fault
 
@@ -102,8 +136,11 @@ def _folder_fault(folder: Any) -> Status:
 
 
 def _7z_kind(entry: Any) -> Status:
+    """Bytes are a file's whatever else an attribute, one bit of it, may call them."""
+    if entry.is_symlink or entry.is_junction:
+        return Status.LINK if (entry.uncompressed or 0) <= LINK_BYTES else Status.OK
+    if entry.uncompressed:
+        return Status.OK
     if entry.is_directory:
         return Status.DIRECTORY
-    if entry.is_symlink or entry.is_junction:
-        return Status.LINK
     return Status.DEVICE if entry.is_socket else Status.OK

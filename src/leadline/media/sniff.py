@@ -62,6 +62,40 @@ AV_TYPES = frozenset(
     }
 )
 
+# Recognised so that a finding can say of them what was not done: type -> its name for people.
+NOT_OPENED = {
+    "application/vnd.rar": "RAR",
+    "application/zstd": "Zstandard",
+    "application/pdf": "PDF",
+    "application/x-ole-storage": "OLE (old Office documents, Outlook messages)",
+    "application/vnd.ms-cab-compressed": "CAB",
+    "application/x-arj": "ARJ",
+    "application/x-lha": "LHA",
+    "application/x-lzip": "lzip",
+    "application/x-lz4": "LZ4",
+    "application/x-compress": "compress (.Z)",
+    "application/x-cpio": "cpio",
+    "application/x-squashfs": "SquashFS",
+    "application/vnd.sqlite3": "SQLite",
+}
+NOT_DECODED = {
+    "image/jp2": "JPEG 2000",
+    "image/jxl": "JPEG XL",
+    "image/jxr": "JPEG XR",
+    "image/vnd.adobe.photoshop": "PSD",
+    "image/svg+xml": "SVG",
+    "image/x-xcf": "XCF",
+    "image/x-exr": "OpenEXR",
+    "image/vnd.djvu": "DjVu",
+    "image/vnd-ms.dds": "DDS",
+    "image/emf": "EMF",
+    "image/wmf": "WMF",
+    "image/qoi": "QOI",
+    "image/icns": "ICNS",
+    "image/x-canon-cr3": "Canon CR3",
+    "image/x-fuji-raf": "Fujifilm RAF",
+}
+
 _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -90,6 +124,30 @@ _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"%PDF-", "application/pdf"),
     (b"Rar!\x1a\x07", "application/vnd.rar"),
     (b"\x28\xb5\x2f\xfd", "application/zstd"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/x-ole-storage"),
+    (b"MSCF\0\0\0\0", "application/vnd.ms-cab-compressed"),
+    (b"LZIP\x01", "application/x-lzip"),
+    (b"\x04\x22\x4d\x18", "application/x-lz4"),
+    (b"\x1f\x9d\x90", "application/x-compress"),
+    (b"070701", "application/x-cpio"),
+    (b"070702", "application/x-cpio"),
+    (b"070707", "application/x-cpio"),
+    (b"hsqs", "application/x-squashfs"),
+    (b"SQLite format 3\0", "application/vnd.sqlite3"),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "image/jp2"),
+    (b"\xff\x4f\xff\x51", "image/jp2"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "image/jxl"),
+    (b"II\xbc\x01", "image/jxr"),
+    (b"8BPS\0\x01", "image/vnd.adobe.photoshop"),
+    (b"8BPS\0\x02", "image/vnd.adobe.photoshop"),
+    (b"gimp xcf ", "image/x-xcf"),
+    (b"\x76\x2f\x31\x01", "image/x-exr"),
+    (b"AT&TFORM", "image/vnd.djvu"),
+    (b"DDS \x7c\0\0\0", "image/vnd-ms.dds"),
+    (b"\xd7\xcd\xc6\x9a\0\0", "image/wmf"),
+    (b"qoif\0", "image/qoi"),
+    (b"icns\0", "image/icns"),
+    (b"FUJIFILMCCD-RAW ", "image/x-fuji-raf"),
     (b"WARC/1.", "application/warc"),
     (b"WARC/0.1", "application/warc"),
 )
@@ -140,6 +198,8 @@ def _iso_media(head: bytes) -> str:
     for brand, mime in ((_AVIF, "image/avif"), (_HEIC, "image/heic")):
         if major in brand:
             return mime
+    if major == b"crx ":
+        return "image/x-canon-cr3"
     if major in _STILL:
         return "image/avif" if brands & _AVIF else "image/heic"
     if major == b"qt  ":
@@ -165,6 +225,14 @@ def _weak(head: bytes) -> str:
         return "audio/aac"
     if len(head) > 2 and head[0] == 0xFF and head[1] & 0xE6 in (0xE2, 0xE4) and head[2] & 0xF0 != 0xF0:
         return "audio/mpeg"
+    if head[:2] == b"\xff\x0a" and len(head) > 2:  # its codestream, bare: no longer mark exists (ISO 18181-1)
+        return "image/jxl"
+    if head[:4] == b"\x01\0\0\0" and head[40:44] == b" EMF":
+        return "image/emf"
+    if head[:2] == b"\x60\xea" and head[10:11] in (b"\0", b"\x01", b"\x02"):
+        return "application/x-arj"
+    if head[2:5] == b"-lh" and head[6:7] == b"-":
+        return "application/x-lha"
     return sniff_text(head) or UNKNOWN
 
 
@@ -177,3 +245,18 @@ def _is_old_tar(head: bytes) -> bool:
     if len(head) < 512 or not head[0] or not 0 < len(field) <= 7 or field.strip(b"01234567"):
         return False
     return sum(head[:148]) + 8 * 32 + sum(head[156:512]) == int(field, 8)
+
+
+ZIP_END_BYTES = 22 + 0xFFFF  # its record and the longest comment
+
+
+def ends_as_zip(tail: bytes) -> bool:
+    """Whether a file's last bytes (ZIP_END_BYTES of them, or all) are the end of a ZIP with something in it.
+
+    A ZIP is read from its end, so it may stand behind a picture or a program; `sniff` sees only what is in front.
+    """
+    at = tail.rfind(b"PK\5\6")
+    if at < 0 or len(tail) - at < 22:
+        return False
+    members, comment_bytes = (int.from_bytes(tail[at + start : at + start + 2], "little") for start in (10, 20))
+    return members > 0 and tail[at + 4 : at + 8] == bytes(4) and at + 22 + comment_bytes <= len(tail)

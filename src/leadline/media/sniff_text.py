@@ -1,4 +1,4 @@
-"""Which of the text formats of reports a file is, from its first bytes: mail, saved pages, captures, exported chats.
+"""Which text format a file is, from its first bytes: mail, saved pages, captures, exported chats; and pictures in SVG.
 
 Looks for marks that a format's own programs write; a file that fits none is not one of them here, and whoever knows
 better names the type (`Sandbox.members`). Parses nothing.
@@ -47,14 +47,34 @@ _CHAT = re.compile(
 )
 
 
+_SVG = re.compile(rb"<(?:svg|\w{1,20}:svg)[\s/>]")
+_BEFORE_SVG = ((b"<?", b"?>"), (b"<!--", b"-->"), (b"<!DOCTYPE svg", b">"))
+
+
 def sniff_text(head: bytes) -> str:
     """MIME type, or "" where nothing fits. `head`: the first <= 4096 bytes."""
     bare = head.removeprefix(b"\xef\xbb\xbf")
     if bare.lstrip(b" \t\r\n")[:1] == b"{":
         return next((mime for pattern, mime in _JSON if pattern.match(bare)), "")
+    if bare.lstrip(b" \t\r\n")[:1] == b"<":
+        return "image/svg+xml" if _is_svg(bare) else ""
     if _CHAT.match(head):
         return "text/x-whatsapp-chat"
     return _sniff_mail(head)
+
+
+def _is_svg(head: bytes) -> bool:
+    """Its first element, behind declarations and comments (by search: patterns that skip them can take for ever)."""
+    at = 0
+    while True:
+        at += len(head) - at - len(head[at:].lstrip())
+        before = next((pair for pair in _BEFORE_SVG if head.startswith(pair[0], at)), None)
+        if before is None:
+            return bool(_SVG.match(head, at))
+        end = head.find(before[1], at + len(before[0]))
+        if end < 0:
+            return before[0] == b"<!DOCTYPE svg"
+        at = end + len(before[1])
 
 
 def _sniff_mail(head: bytes) -> str:
