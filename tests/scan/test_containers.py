@@ -18,7 +18,7 @@ from leadline.media import scenes
 from leadline.media.client import Sandbox, SandboxViolation
 from leadline.media.limits import Limits
 from leadline.scan.containers import ContainerReader
-from leadline.scan.hashing import FileFacts, FileHasher
+from leadline.scan.hashing import FileFacts, FileHasher, blank_facts
 
 Draw = Callable[[int], bytes]
 Read = Callable[[Path], tuple[list[FileFacts], LeadlineError | None]]
@@ -34,16 +34,25 @@ def reader() -> Iterator[ContainerReader]:
         made.close()
 
 
+def as_hashed(path: Path) -> FileFacts:
+    status = path.stat()
+    return blank_facts(
+        os.fsencode(path), Isolation.FILE, size_bytes=status.st_size, mtime_ns=status.st_mtime_ns,
+        ctime_ns=status.st_ctime_ns,
+    )  # fmt: skip
+
+
 @pytest.fixture
 def read(reader: ContainerReader) -> Read:
     def run(path: Path) -> tuple[list[FileFacts], LeadlineError | None]:
         found: list[FileFacts] = []
-        groups = reader.read(os.fsencode(path))
+        groups = reader.read(as_hashed(path))
         while True:
             try:
                 found += next(groups)
             except StopIteration as stop:
-                return found, stop.value
+                assert not stop.value.changed
+                return found, stop.value.fault
 
     return run
 

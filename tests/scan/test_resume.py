@@ -12,20 +12,38 @@ import pytest
 from leadline.errors import ConfigError, ScanError
 from leadline.scan.finding import encode_line, make_finding
 from leadline.scan.hashing import FileFacts
-from leadline.scan.journal import FINDINGS, REST, Journal, State, carve_rest, load_state, open_state, save_state
+from leadline.scan.journal import (
+    FINDINGS,
+    REST,
+    Journal,
+    ListState,
+    State,
+    carve_rest,
+    load_state,
+    open_state,
+    refuse_other_lists,
+    save_state,
+)
+from leadline.scan.journal import Run as RunState
 from leadline.scan.resume import Merge
 from leadline.scan.sources import PathSource
 from leadline.scan.verdict import judge
 
+SIZE_BYTES, MTIME_NS = 10, 0  # as the facts of conftest say
 NAMES = [f"{folder}/{number:02d}" for folder in "abc" for number in range(6)]
 ZIP = "b/03"  # this one is a container of three members
+
+
+def write(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x" * SIZE_BYTES)
+    os.utime(path, ns=(0, MTIME_NS))
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> PathSource:
     for name in NAMES:
-        (tmp_path / "source" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "source" / name).write_bytes(b"x")
+        write(tmp_path / "source" / name)
     return PathSource(os.fsencode(tmp_path / "source"))
 
 
@@ -34,10 +52,12 @@ def lines_of(facts: Callable[..., FileFacts]) -> Callable[[bytes], list[bytes]]:
     """What a lane would answer for a path: the members' lines first, then its own."""
 
     def make(path: bytes) -> list[bytes]:
+        status = os.lstat(path) if os.path.lexists(path) else None
+        as_listed = {"size_bytes": status.st_size, "mtime_ns": status.st_mtime_ns} if status else {}
         if not path.endswith(ZIP.encode()):
-            return [encode_line(make_finding(facts(path), judge([])))]
+            return [encode_line(make_finding(facts(path, **as_listed), judge([])))]
         members = [encode_line(make_finding(facts(path, member=b"m%d" % n), judge([]))) for n in range(3)]
-        return [*members, encode_line(make_finding(facts(path), judge([]), members=3))]
+        return [*members, encode_line(make_finding(facts(path, **as_listed), judge([]), members=3))]
 
     return make
 
@@ -136,11 +156,32 @@ def test_it_does_files_that_came_since_and_keeps_findings_of_files_that_went(
     run.run()
     run.done.clear()
     (tmp_path / "source/b/02").unlink()
-    (tmp_path / "source/a/00-new").write_bytes(b"x")
+    write(tmp_path / "source/a/00-new")
     run.run()
     new = run.lines_of(os.fsencode(tmp_path / "source/a/00-new"))
     assert found(run) == [full[0], *new, *full[1:]]
     assert run.done == [os.fsencode(tmp_path / "source/a/00-new")]
+
+
+@pytest.mark.parametrize("changed", [["a/00"], [ZIP], ["c/05"], ["a/02", "a/03", "c/01"], NAMES])
+@pytest.mark.parametrize("killed_after", [None, 0, 1, 4, 9])
+def test_it_does_files_again_that_have_changed_since(
+    run: Run, tmp_path: Path, changed: list[str], killed_after: int | None
+) -> None:
+    run.run()
+    run.done.clear()
+    for number, name in enumerate(changed):
+        path = tmp_path / "source" / name
+        path.write_bytes(b"y" * (SIZE_BYTES + number % 2))  # of some the time only
+        os.utime(path, ns=(0, MTIME_NS + 1_000_000_000))
+    if killed_after is not None:
+        run.run(killed_after)
+    run.run()
+    assert found(run) == [line for listed in run.source.walk() for line in run.lines_of(listed.path)]
+    assert {os.fsdecode(path)[-4:] for path in run.done} == set(changed)
+    run.done.clear()
+    run.run()
+    assert run.done == []
 
 
 def test_it_survives_kills_while_it_takes_up_a_file_with_holes(run: Run, full: list[bytes]) -> None:
@@ -196,6 +237,44 @@ def test_it_refuses_to_resume_another_scan(tmp_path: Path, changes: dict[str, ob
     save_state(tmp_path, state())
     with pytest.raises(ConfigError, match=told):
         open_state(tmp_path, state(**changes), resume=True)
+
+
+def listed(**changes: object) -> ListState:
+    given = {"name": "B", "kind": "illegal", "entries": 7, "list_version": 3, "created": 1_000_000, **changes}
+    return ListState(**given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        (listed(), listed(created=1_000_001)),
+        (listed(), listed(created=1_000_001, list_version=9)),
+        (listed(), listed(list_version=2)),
+        (listed(list_version_end=5), listed(list_version=4)),
+        (listed(), listed(entries=8)),
+    ],
+)
+def test_it_refuses_to_resume_with_another_list_of_the_same_name(
+    tmp_path: Path, before: ListState, now: ListState
+) -> None:
+    with pytest.raises(ConfigError, match="another list of that name") as caught:
+        refuse_other_lists(tmp_path, state(runs=[RunState(started="", lists=[before])]), [now])
+    assert "rematch" in caught.value.mend
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        (listed(), listed()),
+        (listed(), listed(list_version=9, entries=2, kind="other")),
+        (listed(list_version_end=5), listed(list_version=5, entries=8)),
+        (listed(created=None), listed()),
+        (listed(name="C", created=5), listed()),
+    ],
+)
+def test_it_resumes_with_a_list_that_has_grown(tmp_path: Path, before: ListState, now: ListState) -> None:
+    refuse_other_lists(tmp_path, state(runs=[RunState(started="", lists=[before])]), [now])
+    refuse_other_lists(tmp_path, state(), [now])
 
 
 def test_it_resumes_the_same_scan_and_starts_one_where_there_was_none(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def scan_command(
       leadline scan /mnt/image --bank known --out result
       leadline scan /mnt/image --bank known --bank partner --out result --resume --csv
 
-    Exit codes: 0 all read, 1 nothing read, 3 some files unreadable, 130 stopped and can resume.
+    Exit codes: 0 all read, 1 nothing read, 3 some files unreadable or a PATH skipped, 130 stopped and can resume.
     """
     from leadline.scan.run import scan_paths
 
@@ -89,9 +89,15 @@ def judge_summary(summary: Summary, where: str) -> int:
     if not summary.findings:
         complain(InputError("no files found", where=where, mend="name folders or files that hold some"))
         return EXIT_NOTHING
-    if not summary.unread:
-        return EXIT_DONE
-    what = f"{summary.unread} of {summary.findings} unreadable"
-    complain(InputError(what, where=where, mend="see the reasons in findings.jsonl"))
-    read = summary.findings - summary.unread - summary.verdicts.get("skipped", 0)
-    return EXIT_PARTLY if read else EXIT_NOTHING
+    for path, reason in summary.not_read.items():
+        complain(InputError(f"not read: {reason}", where=path, mend="name what is meant itself"))
+    if summary.unread:
+        what = f"{summary.unread} of {summary.findings} unreadable"
+        complain(InputError(what, where=where, mend="see the reasons in findings.jsonl"))
+    skipped = summary.verdicts.get("skipped", 0)
+    if summary.findings == skipped:
+        what = f"nothing was read: all {skipped} skipped"
+        complain(InputError(what, where=where, mend="see the reasons in findings.jsonl"))
+    if summary.findings == skipped + summary.unread:
+        return EXIT_NOTHING
+    return EXIT_PARTLY if summary.unread or summary.not_read else EXIT_DONE

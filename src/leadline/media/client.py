@@ -59,7 +59,6 @@ class PictureFacts:
 class View:
     """What is hashed of a picture: `picture`, `frame N`, and where its alpha varies `on-white`, `frame-on-black N` ...
 
-
     pixels  uint8 (H, W) or (H, W, 3), not yet turned by `orientation`, read-only, valid until the next step
     """
 

@@ -1,6 +1,7 @@
 """Near-duplicates among the unknown pictures: each cluster has a centre, and every member lies within the radius of it.
 
-Never of a chain: a member of a member is not a member. Reads findings, writes clusters.jsonl, judges nothing.
+Never of a chain: a member of a member is not a member. Pictures only near to known-good count as unknown here. Reads
+findings, writes clusters.jsonl, judges nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
-from leadline.domain import DEFAULT_QUALITY_FLOOR, PDQ_BYTES, PdqFamily, Transform, Verdict
+from leadline.domain import DEFAULT_QUALITY_FLOOR, PDQ_BYTES, Kind, PdqFamily, Transform, Verdict
 from leadline.match.kernel import HammingIndex, build_index
 from leadline.scan.finding import Finding, ViewLine, decode_line, finding_views
 from leadline.scan.summary import ClusterSummary
@@ -41,7 +42,7 @@ class Assignment:
 
 
 class Candidates:
-    """The unknown pictures of a findings file: one hash and one offset each, 40 bytes a picture."""
+    """The pictures of a findings file that are still to be looked at: one hash and one offset each, 40 bytes a picture."""
 
     def __init__(self) -> None:
         self._hashes = bytearray()
@@ -51,7 +52,7 @@ class Candidates:
         return len(self._starts)
 
     def offer(self, finding: Finding, start: int) -> None:
-        view = candidate_view(finding) if finding.verdict == Verdict.UNKNOWN else None
+        view = candidate_view(finding) if is_open(finding) else None
         if view is not None:
             self._hashes += bytes.fromhex(view.pdq)
             self._starts.append(start)
@@ -62,6 +63,11 @@ class Candidates:
 
     def start(self, position: int) -> int:
         return self._starts[position]
+
+
+def is_open(finding: Finding) -> bool:
+    """Whether a picture has still to be looked at for the first time: near to known-good is not known."""
+    return finding.verdict == Verdict.UNKNOWN or (finding.verdict == Verdict.NEAR and finding.kind == Kind.BENIGN)
 
 
 def candidate_view(finding: Finding) -> ViewLine | None:

@@ -5,20 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from leadline.errors import LeadlineError, SandboxUnavailable, UntrustedMediaError
 from leadline.media.client import Member, Sandbox, SandboxViolation
 from leadline.media.limits import Limits
-from leadline.media.sniff import ARCHIVE_TYPES, PICTURE_TYPES, REPORT_TYPES, sniff
-from leadline.scan.hashing import Digests, FileFacts, FileHasher, blank_facts, renew_sandbox
+from leadline.media.sniff import ARCHIVE_TYPES, PICTURE_TYPES, REPORT_TYPES, ZIP_END_BYTES, sniff
+from leadline.media.wire import Status
+from leadline.scan.hashing import Digests, FileFacts, FileHasher, blank_facts, changed_facts, renew_sandbox
 from leadline.scan.names import MEMBER_MARK
-from leadline.scan.reading import HEAD_BYTES, open_regular
+from leadline.scan.reading import HEAD_BYTES, changed_since, open_regular
 
 GROUP_FILES = 64
 GROUP_BYTES = 64 << 20  # held in memory so that a batch that goes wrong can be redone file by file
 
 OPENED_TYPES = ARCHIVE_TYPES | REPORT_TYPES
 _SKIPPED = {"link": "link inside a container, not followed", "device": "device inside a container, not opened"}
+
+
+class Ended(NamedTuple):
+    """How the reading of a container on disk ended.
+
+    fault    why it had to stop early, or None
+    changed  whether it is another file, or other bytes, than were hashed
+    """
+
+    fault: LeadlineError | None
+    changed: bool = False
+
+
 Groups = Generator[list[FileFacts], None, LeadlineError | None]
 
 
@@ -38,10 +53,14 @@ class _Budget:
 
 @dataclass(slots=True)
 class _Part:
-    """One member in hand: its bytes where they are worth decoding, else only what streamed by."""
+    """One member in hand: its bytes where they are worth decoding, else only what streamed by.
+
+    error: why these are not, or perhaps not, all of its bytes; they count nevertheless
+    """
 
     name: bytes
     head: bytes
+    tail: bytes
     data: bytearray | None
     size_bytes: int
     exact: dict[str, bytes]
@@ -72,21 +91,28 @@ class ContainerReader:
             self._rooms.append(self._open.enter_context(self._new_sandbox()))
         return self._rooms[depth - 1]
 
-    def read(self, path: bytes) -> Groups:
+    def read(self, facts: FileFacts) -> Generator[list[FileFacts], None, Ended]:
         """Facts of all members of a container on disk, in its order, in groups; of a nested one its members first.
 
-        The generator returns why it had to stop early, or None. A member's name is the chain inner.zip!name.
+        facts: of the container itself, from when it was hashed. A member's name is the chain inner.zip!name.
         """
         budget = _Budget(self._limits.max_members, self._limits.max_total_bytes)
+        fault: LeadlineError | None
+        changed = False
         try:
-            with open_regular(path) as (fd, _):
+            with open_regular(facts.path) as (fd, status):
+                changed = (status.st_size, status.st_mtime_ns, status.st_ctime_ns) != (
+                    facts.size_bytes, facts.mtime_ns, facts.ctime_ns,
+                )  # fmt: skip
                 members = self._room(1).members(fd, from_fd=True)
-                return (yield from self._walk(path, b"", members, 1, budget))
+                fault = yield from self._walk(facts.path, b"", members, 1, budget)
+                changed = changed or changed_since(fd, status)
         except SandboxUnavailable as error:
             self.close()  # whichever it was that is gone: all are started anew when they are next needed
-            return error
+            fault = error
         except LeadlineError as error:
-            return error
+            fault = error
+        return Ended(fault, changed)
 
     def _walk(
         self, path: bytes, prefix: bytes, members: Iterator[Member], depth: int, budget: _Budget
@@ -98,16 +124,16 @@ class ContainerReader:
             for member in members:
                 if member.reason in ("directory", "absent") or member.role != "file":
                     continue  # no file: what a folder holds comes by itself, headers and made text are in no list
-                budget.spend(member.size_bytes)
+                budget.spend(0)
                 name = prefix + (member.name or _bare_name(prefix or path))
                 if member.kind != "file":
                     held.append(self._not_read(path, name, member))
                     continue
                 part = self._take(name, member)
-                budget.spend(max(0, part.size_bytes - member.size_bytes), members=0)  # a mail declares no sizes
+                budget.spend(part.size_bytes, members=0)  # as they came: what is declared may be a lie, or nothing
                 if isinstance(part.error, SandboxViolation):
                     fault = part.error
-                if part.mime in OPENED_TYPES and part.error is None:
+                if part.mime in OPENED_TYPES and part.size_bytes:
                     yield self._finish(path, held)
                     held, held_bytes = [], 0
                     yield from self._nest(path, part, depth, budget)
@@ -139,8 +165,11 @@ class ContainerReader:
         )
 
     def _take(self, name: bytes, member: Member) -> _Part:
-        """Stream one member through its digests, and hold it while it looks worth decoding."""
-        digests, head, size = Digests(), bytearray(), 0
+        """Stream one member through its digests, and hold it while it looks worth decoding.
+
+        What a damaged one gave before its fault is kept: a wrong checksum must not take a known file out of the match.
+        """
+        digests, head, tail, size = Digests(), bytearray(), b"", 0
         data: bytearray | None = bytearray()
         error: LeadlineError | None = None
         try:
@@ -148,14 +177,15 @@ class ContainerReader:
                 digests.feed(chunk)
                 size += len(chunk)
                 head += chunk[: max(0, HEAD_BYTES - len(head))]
+                tail = (tail + bytes(chunk[-ZIP_END_BYTES:]))[-ZIP_END_BYTES:]
                 if data is not None:
                     data += chunk
                     if not self._worth_holding(head, size):
                         data = None
         except UntrustedMediaError as refused:
             error = refused
-        exact = {} if error is not None else digests.result()
-        return _Part(name, bytes(head), data, size, exact, error)
+        exact = digests.result() if size or error is None else {}
+        return _Part(name, bytes(head), tail, data, size, exact, error)
 
     def _worth_holding(self, head: bytearray, size_bytes: int) -> bool:
         if size_bytes > self._limits.max_member_bytes:
@@ -186,7 +216,7 @@ class ContainerReader:
                 count += len(group)
                 yield group
         facts = self._facts(path, replace(part, data=None))
-        yield [container_facts(facts, count, fault)]
+        yield [container_facts(facts, count, Ended(fault))]
 
     def _finish(self, path: bytes, held: list[_Part | FileFacts]) -> list[FileFacts]:
         """Parts in hand -> facts, sharing one decoding child; redone one by one where that child goes wrong."""
@@ -206,17 +236,23 @@ class ContainerReader:
     def _facts(self, path: bytes, part: _Part | FileFacts) -> FileFacts:
         if isinstance(part, FileFacts):
             return replace(part, isolation=self._pictures.isolation)
-        if part.error is not None:
+        if part.error is not None and not part.size_bytes:
             isolation = self._pictures.isolation
-            return blank_facts(
-                path, isolation, member=part.name, size_bytes=part.size_bytes, error=part.error
-            )
+            return blank_facts(path, isolation, member=part.name, error=part.error)
         if part.data is None:
-            return self._hasher.describe_member(path, part.name, part.head, part.size_bytes, part.exact)
-        facts = self._hasher.hash_buffer(path, part.name, memoryview(part.data), part.exact)
+            facts = self._hasher.describe_member(
+                path, part.name, part.head, part.size_bytes, part.exact, tail=part.tail
+            )
+        else:
+            facts = self._hasher.hash_buffer(path, part.name, memoryview(part.data), part.exact)
         if isinstance(facts.error, SandboxUnavailable):
             renew_sandbox(self._pictures)
-        return facts
+        return facts if part.error is None else _not_whole(facts, part.error)
+
+
+def _not_whole(facts: FileFacts, error: LeadlineError) -> FileFacts:
+    told = f"damaged or cut off in its container: the hashes are of the {facts.size_bytes} bytes that came out"
+    return replace(facts, partial=True, error=error, reasons=(told, *facts.reasons))
 
 
 def _bare_name(container: bytes) -> bytes:
@@ -225,12 +261,19 @@ def _bare_name(container: bytes) -> bytes:
     return last.rsplit(b".", 1)[0] if b"." in last[1:] else last
 
 
-def container_facts(facts: FileFacts, members: int, fault: LeadlineError | None) -> FileFacts:
+def container_facts(facts: FileFacts, members: int, ended: Ended) -> FileFacts:
     """A container's own facts, once its members are through: how many there were, and what stopped it if anything."""
-    told = f"container of {members} {'member' if members == 1 else 'members'}"
+    fault = ended.fault
+    told = [f"container of {members} {'member' if members == 1 else 'members'}"]
+    if fault is not None and fault.code == Status.TRAILING.code:
+        told.append("bytes behind its end were not read")
+        fault = None
+    facts = replace(facts, reasons=(*facts.reasons, *told))
+    if ended.changed and not facts.changed_while_read:
+        facts = changed_facts(facts, "its members may not be of the bytes that were hashed")
     if fault is None:
-        return replace(facts, reasons=(*facts.reasons, told))
+        return facts
     error = UntrustedMediaError(
         f"contents not all read: {fault.what}", where=fault.where, mend=fault.mend, code=fault.code
     )
-    return replace(facts, reasons=(*facts.reasons, told), error=facts.error or error, partial=members > 0)
+    return replace(facts, error=facts.error or error, partial=members > 0)

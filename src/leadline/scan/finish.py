@@ -28,7 +28,7 @@ def finish_output(
 ) -> Summary:
     """Write clusters.jsonl, summary.json, report.html and what else was asked for, from findings.jsonl."""
     tell = progress or (lambda _: None)
-    tally, rows, candidates = Tally(), ReportRows(state.sources), Candidates()
+    tally, rows, candidates = Tally(state.sources), ReportRows(state.sources), Candidates()
     for finding, start, _ in read_findings(out / FINDINGS):
         tally.add(finding)
         rows.offer(finding)

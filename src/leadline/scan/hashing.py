@@ -16,11 +16,21 @@ from leadline.match import pdq
 from leadline.match.fingerprints import FingerprintKind
 from leadline.media.client import PictureFacts, Sandbox, SandboxViolation, View
 from leadline.media.limits import Limits
-from leadline.media.sniff import AV_TYPES, PICTURE_TYPES, sniff
+from leadline.media.sniff import (
+    AV_TYPES,
+    NOT_DECODED,
+    NOT_OPENED,
+    PICTURE_TYPES,
+    ZIP_END_BYTES,
+    ends_as_zip,
+    sniff,
+)
 from leadline.scan.names import show_name
-from leadline.scan.reading import HEAD_BYTES, changed_since, open_regular, read_fd, stream_fd
+from leadline.scan.reading import HEAD_BYTES, changed_since, open_regular, read_fd, read_tail, stream_fd
 
 FRAMES_NOT_COMPARED = "frames not compared"
+_ZIP_BEHIND = "a ZIP lies behind what it begins as: not opened"
+_ZIPS = frozenset({"application/zip", "application/wacz"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,12 @@ def blank_facts(
         path, member, size_bytes, mtime_ns, "", 0, 0, Fingerprints(), False, isolation, reasons, error,
         False, False, "", ctime_ns, skipped=skipped,
     )  # fmt: skip
+
+
+def changed_facts(facts: FileFacts, told: str) -> FileFacts:
+    """The same, of a file that changed under the reader's hands."""
+    reasons = (f"changed while it was read: {told}", *facts.reasons)
+    return dataclasses.replace(facts, reasons=reasons, changed_while_read=True)
 
 
 class Digests:
@@ -160,16 +176,18 @@ class FileHasher:
             buffer[:done] = head[:done]
             done += read_fd(fd, buffer[done : status.st_size])
             digests.feed(buffer[:done])
+            tail = bytes(buffer[max(0, done - ZIP_END_BYTES) : done])
             buffer.release()
         else:
             digests.feed(memoryview(head)[:done])
             done += stream_fd(fd, status.st_size - done, digests.feed)
+            tail = bytes(head) if done == len(head) else read_tail(fd, done, ZIP_END_BYTES)
         changed = done != status.st_size or changed_since(fd, status) or os.read(fd, 1) != b""
         picture = self._hash_picture(done) if decodable else self._not_decoded(mime, done)
-        reasons = (f"changed while it was read: the hashes are of the first {done} bytes",) if changed else ()
-        return self._facts(
-            path, None, done, mime, digests.result(), picture, status.st_mtime_ns, status.st_ctime_ns, reasons
+        facts = self._facts(
+            path, None, done, mime, digests.result(), picture, status.st_mtime_ns, status.st_ctime_ns, tail
         )
+        return changed_facts(facts, f"the hashes are of the first {done} bytes") if changed else facts
 
     def hash_buffer(
         self, path: bytes, member: bytes, data: memoryview, exact: Mapping[str, bytes], mtime_ns: int | None = None
@@ -183,16 +201,17 @@ class FileHasher:
             picture = self._hash_picture(len(data))
         else:
             picture = self._not_decoded(mime, len(data))
-        return self._facts(path, member, len(data), mime, dict(exact), picture, mtime_ns, None, ())
+        tail = bytes(data[-ZIP_END_BYTES:])
+        return self._facts(path, member, len(data), mime, dict(exact), picture, mtime_ns, None, tail)
 
     def describe_member(
         self, path: bytes, member: bytes, head: bytes, size_bytes: int, exact: Mapping[str, bytes],
-        mtime_ns: int | None = None,
+        mtime_ns: int | None = None, tail: bytes = b"",
     ) -> FileFacts:  # fmt: skip
-        """A member too large to hold: its digests and type only."""
+        """A member too large to hold: its digests and type only. tail: its last ZIP_END_BYTES."""
         mime = sniff(head[:HEAD_BYTES])
         return self._facts(
-            path, member, size_bytes, mime, dict(exact), self._not_decoded(mime, size_bytes), mtime_ns, None, ()
+            path, member, size_bytes, mime, dict(exact), self._not_decoded(mime, size_bytes), mtime_ns, None, tail
         )
 
     def _not_decoded(self, mime: str, size_bytes: int) -> _Picture:
@@ -202,6 +221,12 @@ class FileHasher:
             return dataclasses.replace(_NO_PICTURE, error=fault)
         if mime in AV_TYPES:
             return dataclasses.replace(_NO_PICTURE, reasons=(FRAMES_NOT_COMPARED,))
+        if mime in NOT_DECODED:
+            told = f"not compared as a picture: {NOT_DECODED[mime]} is not decoded"
+            return dataclasses.replace(_NO_PICTURE, reasons=(told,))
+        if mime in NOT_OPENED:
+            told = f"not opened: what {NOT_OPENED[mime]} holds is not compared"
+            return dataclasses.replace(_NO_PICTURE, reasons=(told,))
         return dataclasses.replace(_NO_PICTURE, reasons=("empty file",) if size_bytes == 0 else ())
 
     def _hash_picture(self, size_bytes: int) -> _Picture:
@@ -223,7 +248,7 @@ class FileHasher:
         except UntrustedMediaError as refused:
             error = refused
         partial = partial or (facts is not None and facts.partial)
-        frames = sum(view.view.startswith("frame ") for view in found)
+        frames = len({view.view.rpartition(" ")[2] for view in found if view.view.startswith("frame")})
         return _Picture(facts, tuple(found), recomputed, partial, _tell(facts, partial, frames), error)
 
     def _hash_view(self, view: View) -> tuple[list[ViewHashes], bool]:
@@ -240,14 +265,15 @@ class FileHasher:
 
     def _facts(
         self, path: bytes, member: bytes | None, size_bytes: int, mime: str, exact: dict[str, bytes],
-        picture: _Picture, mtime_ns: int | None, ctime_ns: int | None, reasons: tuple[str, ...],
+        picture: _Picture, mtime_ns: int | None, ctime_ns: int | None, tail: bytes,
     ) -> FileFacts:  # fmt: skip
         seen = picture.facts
+        behind = (_ZIP_BEHIND,) if mime not in _ZIPS and ends_as_zip(tail) else ()
         return FileFacts(
             path, member, size_bytes, mtime_ns, seen.mime if seen else mime,
             seen.width if seen else 0, seen.height if seen else 0, Fingerprints(exact, picture.views),
-            picture.partial, self._sandbox.isolation, (*reasons, *picture.reasons), picture.error,
-            bool(reasons), picture.recomputed, seen.decoder if seen else "", ctime_ns,
+            picture.partial, self._sandbox.isolation, (*picture.reasons, *behind), picture.error,
+            False, picture.recomputed, seen.decoder if seen else "", ctime_ns,
             seen.alpha if seen else "none", seen.frames if seen else 1,
         )  # fmt: skip
 

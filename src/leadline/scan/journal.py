@@ -23,13 +23,17 @@ Order = tuple[int, Names]
 
 
 class ListState(msgspec.Struct):
-    """One bank as a run met it and left it."""
+    """One bank as a run met it and left it.
+
+    created  when it was made (seconds since 1970): tells it from another of its name; None in states of before
+    """
 
     name: str
     kind: str
     entries: int
     list_version: int
     list_version_end: int | None = None
+    created: int | None = None
 
 
 class Run(msgspec.Struct):
@@ -58,7 +62,10 @@ class State(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The findings of one file on disk, its members' included: bytes start..end of the findings file."""
+    """The findings of one file on disk, its members' included: bytes start..end of the findings file.
+
+    size_bytes, mtime: of the file as its own line has them; that line is there where the group is whole
+    """
 
     order: Order | None
     start: int
@@ -66,6 +73,8 @@ class Group:
     whole: bool
     findings: int
     verdicts: Counter[str]
+    size_bytes: int = 0
+    mtime: str | None = None
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -144,6 +153,27 @@ def _refuse_other_scan(out: Path, old: State, wanted: State) -> None:
             )
 
 
+def refuse_other_lists(out: Path, state: State, now: Sequence[ListState]) -> None:
+    """Raise ConfigError where a bank is not the one that the last run matched against, nor what has become of it.
+
+    A bank only gains versions: one made at another time, or one that has fewer, was put in its place.
+    """
+    before = {listed.name: listed for listed in state.runs[-1].lists} if state.runs else {}
+    for bank in now:
+        old = before.get(bank.name)
+        if old is None:
+            continue
+        least = old.list_version if old.list_version_end is None else old.list_version_end
+        same_version_other_content = bank.list_version == old.list_version and bank.entries != old.entries
+        other_make = old.created not in (None, bank.created)
+        if other_make or bank.list_version < least or same_version_other_content:
+            raise ConfigError(
+                "cannot resume: another list of that name than the scan began with",
+                where=f"{bank.name}, for {out}",
+                mend="scan into a new folder, or bring the findings to the new list with `leadline rematch`",
+            )
+
+
 def _differing(before: dict[str, Any], now: dict[str, Any]) -> str:
     names = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
     return f" ({', '.join(f'{name}: {before.get(name)} then, {now.get(name)} now' for name in names)})"
@@ -165,7 +195,8 @@ def read_groups(path: Path, sources: Sequence[Source]) -> Iterator[Group]:
         verdicts[finding.verdict] += 1
         if not isinstance(finding.container, str):
             members = finding.members if isinstance(finding.members, int) else 0
-            yield Group(order, start, end, members == count - 1, count, verdicts)
+            whole = members == count - 1
+            yield Group(order, start, end, whole, count, verdicts, finding.size, finding.times.mtime)
             count, verdicts = 0, Counter()
     if count:
         yield Group(order, start, end, False, count, verdicts)

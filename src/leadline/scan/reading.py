@@ -132,6 +132,18 @@ def stream_fd(fd: int, size_bytes: int, feed: Callable[[memoryview], None]) -> i
     return done
 
 
+def read_tail(fd: int, size_bytes: int, most_bytes: int) -> bytes:
+    """The last bytes, at most so many, of the first `size_bytes` of a file that was just read to there."""
+    wanted = min(size_bytes, most_bytes)
+    at = os.lseek(fd, 0, os.SEEK_CUR)
+    try:
+        os.lseek(fd, size_bytes - wanted, os.SEEK_SET)
+        data = bytearray(wanted)
+        return bytes(data[: read_fd(fd, memoryview(data))])
+    finally:
+        os.lseek(fd, at, os.SEEK_SET)
+
+
 def changed_since(fd: int, before: os.stat_result) -> bool:
     """True where the file is not what it was when it was opened, or has grown beyond the size it said."""
     after = os.fstat(fd)

@@ -28,7 +28,8 @@ _ORDER = (Verdict.KNOWN, Verdict.NEAR, Verdict.UNREADABLE, Verdict.UNKNOWN, Verd
 
 
 def is_benign(finding: Finding) -> bool:
-    return finding.kind == Kind.BENIGN
+    """Known-good: by an exact match only, a near one clears nothing."""
+    return finding.kind == Kind.BENIGN and finding.verdict == Verdict.KNOWN
 
 
 class ReportRows:
@@ -40,7 +41,7 @@ class ReportRows:
         self.seen: dict[tuple[Verdict, bool], int] = dict.fromkeys(MAX_ROWS, 0)
 
     def offer(self, finding: Finding) -> None:
-        key = (Verdict(finding.verdict), is_benign(finding) and finding.verdict == Verdict.KNOWN)
+        key = (Verdict(finding.verdict), is_benign(finding))
         self.seen[key] += 1
         if len(self.rows[key]) < MAX_ROWS[key]:
             self.rows[key].append((_seriousness(finding), _row(finding, self.prefix)))
@@ -142,7 +143,7 @@ def _tiles(summary: Summary) -> str:
     counts = summary.verdicts
     parts = [
         ("known", "Known", counts.get("known", 0) - good, _kinds_text(known)),
-        ("near", "Near", counts.get("near", 0), _kinds_text(summary.kinds.get(Verdict.NEAR, {}))),
+        ("near", "Near", counts.get("near", 0), _near_text(summary)),
         ("unknown", "Unknown", counts.get("unknown", 0), _clusters_text(summary)),
         ("unreadable", "Unreadable", counts.get("unreadable", 0), _errors_text(summary)),
         ("benign", "Known-good", good, "counted apart, not reviewed" if good else ""),
@@ -159,6 +160,12 @@ def _tiles(summary: Summary) -> str:
 
 def _kinds_text(kinds: dict[str, int]) -> str:
     return ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if kind != Kind.BENIGN)
+
+
+def _near_text(summary: Summary) -> str:
+    kinds = summary.kinds.get(Verdict.NEAR, {})
+    good = f"{kinds[Kind.BENIGN]:,} to known-good, to be looked at" if Kind.BENIGN in kinds else ""
+    return ", ".join(text for text in (_kinds_text(kinds), good) if text)
 
 
 def _clusters_text(summary: Summary) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from leadline.scan.finding import rfc3339
 from leadline.scan.journal import FINDINGS, REST, Group, Journal, Order, carve_rest, read_groups
 from leadline.scan.sources import Listed, Source
 
@@ -38,12 +39,21 @@ class Merge:
     def steps(self, walk: Iterable[Listed]) -> Iterator[Step]:
         for listed in walk:
             yield from self._keep_until(listed.order)
-            if self._group is not None and self._group.order == listed.order:
-                yield self._keep(self._group, listed)
-            else:
-                self._last = listed.order
-                yield Step(listed)
+            group = self._group if self._group and self._group.order == listed.order else None
+            if group is not None and is_of(group, listed):
+                yield self._keep(group, listed)
+                continue
+            if group is not None:
+                self._drop()
+            self._last = listed.order
+            yield Step(listed)
         yield from self._keep_until(None)
+
+    def _drop(self) -> None:
+        """Pass over the findings of a file that has changed since: a hole, as if they had never been."""
+        if not self._aside:
+            self._put_aside()  # from that very group on
+        self._group = next(self._groups, None)
 
     def _keep_until(self, order: Order | None) -> Iterator[Step]:
         """Keep the groups before `order` (all, for None); leaves the first one not before it in self._group."""
@@ -82,3 +92,9 @@ class Merge:
         self._last, self._position = group.order, group.end
         self._group = next(self._groups, None)
         return Step(listed, group, copy=self._aside)
+
+
+def is_of(group: Group, listed: Listed) -> bool:
+    """Whether findings are of the file as it is now, as far as its size and its time of change tell."""
+    mtime = None if listed.mtime_ns is None else rfc3339(listed.mtime_ns)
+    return (group.size_bytes, group.mtime) == (listed.size_bytes, mtime)

@@ -21,7 +21,18 @@ from leadline.media.limits import Limits
 from leadline.scan import wire
 from leadline.scan.dispatch import Dispatcher, Job, Result
 from leadline.scan.finish import finish_output
-from leadline.scan.journal import FINDINGS, FORMAT, REST, Journal, ListState, Run, State, open_state, save_state
+from leadline.scan.journal import (
+    FINDINGS,
+    FORMAT,
+    REST,
+    Journal,
+    ListState,
+    Run,
+    State,
+    open_state,
+    refuse_other_lists,
+    save_state,
+)
 from leadline.scan.names import show_name
 from leadline.scan.pool import InlineLane, Lanes, LocalLanes
 from leadline.scan.resume import Merge, Step
@@ -97,6 +108,7 @@ def scan_paths(
         grey=grey,
     )
     state = open_state(folder, _wanted_state(sources, opened, config), resume=resume)
+    refuse_other_lists(folder, state, [list_state(bank) for bank in opened])
     scan = _Scan(folder, sources, opened, state, progress)
     try:
         scan.run(lambda: _open_lanes(config, workers or default_workers(), ray_address), lambda: InlineLane(config))
@@ -281,7 +293,8 @@ def utc_now() -> str:
 
 
 def list_state(bank: Bank) -> ListState:
-    return ListState(bank.name, str(bank.kind), bank.count, bank.list_version)
+    created = bank.snapshot.manifest.created
+    return ListState(bank.name, str(bank.kind), bank.count, bank.list_version, created=created)
 
 
 __all__ = ["FINDINGS", "Progress", "ProgressEvent", "default_workers", "scan_paths"]

@@ -90,10 +90,11 @@ class PathSource:
         """A thing to list, or of a folder what it holds."""
         try:
             status = os.lstat(path)
-            if status.st_dev != device:
-                return self._listed(path, names, status, "another file system, not entered")
+            # Of folders only: a file on an overlay may bear the device of the layer it lies in, and is no other mount.
             if not stat.S_ISDIR(status.st_mode):
                 return self._listed(path, names, status)
+            if status.st_dev != device:
+                return self._listed(path, names, status, "another file system, not entered")
             inside = list_folder(path)
         except OSError as error:
             return self._faulty(path, names, error)

@@ -43,6 +43,7 @@ class Summary(msgspec.Struct, kw_only=True):
     suppressed  findings with a match that a false-positive entry marks
     recomputed  pictures whose hash was made by the serial path, and their share of all hashed
     seconds     of all runs together; rates are of those seconds
+    not_read    paths that were themselves to be scanned and were skipped, with the reason (a link, a device)
     """
 
     format: int = FORMAT
@@ -62,6 +63,7 @@ class Summary(msgspec.Struct, kw_only=True):
     sizes: dict[str, int] = {}
     distances: dict[int, int] = {}
     errors: dict[str, int] = {}
+    not_read: dict[str, str] = {}
     isolation: dict[str, int] = {}
     bytes: int = 0
     pictures_hashed: int = 0
@@ -89,7 +91,9 @@ class Summary(msgspec.Struct, kw_only=True):
 class Tally:
     """Adds findings up, one by one."""
 
-    def __init__(self) -> None:
+    def __init__(self, sources: Iterable[str] = ()) -> None:
+        self._sources = frozenset(sources)
+        self.not_read: dict[str, str] = {}
         self.findings = self.members = self.bytes = 0
         self.pictures_hashed = self.low_quality = self.partial = self.changed = 0
         self.suppressed = self.recomputed = 0
@@ -114,6 +118,8 @@ class Tally:
             self.members += 1
         elif finding.verdict != Verdict.SKIPPED:
             self.bytes += finding.size
+        elif finding.path in self._sources:
+            self.not_read[finding.path] = "; ".join(finding.reasons)
         if finding.verdict != Verdict.SKIPPED:
             self.types[finding.mime or "not read"] += 1
             self.sizes[size_name(finding.size)] += 1
@@ -158,6 +164,7 @@ def make_summary(out: str, state: State, tally: Tally, clusters: ClusterSummary)
         sizes=dict(tally.sizes),
         distances=dict(sorted(tally.distances.items())),
         errors=dict(tally.errors.most_common()),
+        not_read=tally.not_read,
         isolation=dict(tally.isolation),
         bytes=tally.bytes,
         pictures_hashed=tally.pictures_hashed,

@@ -45,6 +45,11 @@ def _decides(match: Match) -> bool:
     return match.suppressed_by is None and (match.kind is not Kind.FALSE_POSITIVE or is_exact(match))
 
 
+def clears_nothing(match: Match) -> bool:
+    """Near to something known to be good: worth telling, no reason to pass a picture by."""
+    return match.kind is Kind.BENIGN and not is_exact(match)
+
+
 def _describe(match: Match) -> str:
     entry = f"entry {match.entry} of bank {match.bank} ({match.kind})"
     if is_exact(match):
@@ -55,6 +60,8 @@ def _describe(match: Match) -> str:
         text += f", turned ({match.transform})"
     if match.view != "picture":
         text += f", {match.view}"
+    if clears_nothing(match):
+        text += ": near to known-good clears nothing"
     return text if match.suppressed_by is None else f"{text}: suppressed by {match.suppressed_by}"
 
 
@@ -83,7 +90,7 @@ def judge(
     best = next((m for m in ordered if _decides(m)), None)
     told = [_describe(m) for m in ordered if m is best or m.suppressed_by is not None or not _decides(m)]
     facts = [*([error] if error else []), *notes, *match_reasons]
-    if best is not None:
+    if best is not None and not (error is not None and clears_nothing(best)):
         verdict = Verdict.KNOWN if is_exact(best) else Verdict.NEAR
         return Judgement(verdict, best.kind, (*told, *facts), ordered)
     if skipped:

@@ -23,13 +23,13 @@ from leadline.match.bank import Bank
 from leadline.match.matcher import MatchAnswer, Matcher
 from leadline.media.client import Sandbox, SandboxViolation
 from leadline.scan import wire
-from leadline.scan.containers import OPENED_TYPES, ContainerReader, container_facts
+from leadline.scan.containers import OPENED_TYPES, ContainerReader, Ended, container_facts
 from leadline.scan.finding import encode_line, make_finding
 from leadline.scan.hashing import FileFacts, FileHasher, blank_facts, renew_sandbox
 from leadline.scan.names import show_name
 from leadline.scan.verdict import judge, match_reasons
 
-REFRESH_S = 1.0  # a change of a bank by any writer matches here within two seconds
+REFRESH_S = 0.5  # before what is read is judged: so a change of a bank by any writer matches within two seconds
 
 
 class Lane:
@@ -81,20 +81,22 @@ class Lane:
             return wire.encode(wire.failure_of(error))
 
     def _work(self, work: wire.Work) -> Iterator[wire.Reply]:
-        self._refresh()
+        self._refresh()  # what is computed of pictures follows from what the banks hold
         facts = self._hash_all(work)
         lines: list[bytes] = []
         verdicts: Counter[str] = Counter()
-        for done, (fact, answer) in enumerate(zip(facts, self._match(facts), strict=True)):
+        for run in _runs(facts):
             members = None
-            if fact.mime in OPENED_TYPES and not fact.skipped:
+            if _is_opened(facts[run.start]):
                 if lines:
-                    yield wire.Reply(lines, done, False, verdicts=dict(verdicts))
+                    yield wire.Reply(lines, run.start, False, verdicts=dict(verdicts))
                     lines, verdicts = [], Counter()
-                fact, members = yield from self._open_container(fact, done)
-            line, verdict = self._conclude(fact, answer, members)
-            lines.append(line)
-            verdicts[verdict] += 1
+                facts[run.start], members = yield from self._open_container(facts[run.start], run.start)
+            # Not before: the container that was just read may have taken an hour, and the lists have grown.
+            for fact, answer in zip(facts[run.start : run.stop], self._match(facts[run.start : run.stop]), strict=True):
+                line, verdict = self._conclude(fact, answer, members)
+                lines.append(line)
+                verdicts[verdict] += 1
         read = sum(fact.size_bytes for fact in facts if not fact.skipped)
         yield wire.Reply(lines, len(facts), True, read, dict(verdicts))
 
@@ -106,25 +108,29 @@ class Lane:
         Where its sandbox is gone it is read once more, passing over what was told: that is no fault of the file's.
         """
         count = 0
-        fault: LeadlineError | None = None
+        ended = Ended(None)
         for _ in range(2):
             passed = 0
-            groups = self._containers.read(fact.path)
+            groups = self._containers.read(fact)
             while True:
                 try:
                     group = next(groups)
                 except StopIteration as stop:
-                    fault = stop.value
+                    ended = stop.value
+                    break
+                except LeadlineError:
+                    raise
+                except Exception as fault:  # one file must never end a scan
+                    ended = Ended(_internal(fault, fact.path))
                     break
                 fresh = group[max(0, count - passed) :]
                 passed += len(group)
                 if fresh:
                     count += len(fresh)
                     yield self._tell_members(fresh, done)
-            if not isinstance(fault, SandboxUnavailable):
-                return container_facts(fact, count, fault), count
-        assert fault is not None
-        raise fault
+            if not isinstance(ended.fault, SandboxUnavailable):
+                return container_facts(fact, count, ended), count
+        raise ended.fault  # again gone: decoders cannot be contained here any more
 
     def _tell_members(self, group: list[FileFacts], done: int) -> wire.Reply:
         told = [self._conclude(f, a) for f, a in zip(group, self._match(group), strict=True)]
@@ -132,6 +138,7 @@ class Lane:
         return wire.Reply([line for line, _ in told], done, False, verdicts=verdicts)
 
     def _match(self, facts: list[FileFacts]) -> list[MatchAnswer]:
+        self._refresh()
         return self._matcher.match([fact.fingerprints for fact in facts])
 
     def _conclude(self, fact: FileFacts, answer: MatchAnswer, members: int | None = None) -> tuple[bytes, Verdict]:
@@ -173,8 +180,7 @@ class Lane:
             facts = self._hasher.hash_path(item.path)
         except (SandboxViolation, SandboxUnavailable):
             raise
-        except Exception as fault:  # one file must never end a scan: it gets a verdict, the fault goes to stderr
-            traceback.print_exc()
+        except Exception as fault:  # one file must never end a scan: it gets a verdict
             facts = blank_facts(item.path, self._sandbox.isolation, error=_internal(fault, item.path))
         if isinstance(facts.error, SandboxUnavailable):
             renew_sandbox(self._sandbox)
@@ -183,9 +189,34 @@ class Lane:
         return facts
 
 
+def _runs(facts: list[FileFacts]) -> Iterator[range]:
+    """The places of containers, each for itself, and of what stands between them."""
+    start = 0
+    for at, fact in enumerate(facts):
+        if _is_opened(fact):
+            if start < at:
+                yield range(start, at)
+            yield range(at, at + 1)
+            start = at + 1
+    if start < len(facts):
+        yield range(start, len(facts))
+
+
+def _is_opened(fact: FileFacts) -> bool:
+    return fact.mime in OPENED_TYPES and not fact.skipped
+
+
 def _internal(fault: Exception, path: bytes) -> LeadlineError:
-    what = f"fault inside Leadline ({type(fault).__name__})"
-    return LeadlineError(what, where=show_name(path), mend="report it with the program's version", code="internal")
+    """A fault of ours, told on standard error too: its kind and place, for its text could quote what was being read."""
+    what = f"fault inside Leadline ({type(fault).__name__} in {_place_of(fault)})"
+    error = LeadlineError(what, where=show_name(path), mend="report it with the program's version", code="internal")
+    print(f"leadline: {error}", file=sys.stderr, flush=True)
+    return error
+
+
+def _place_of(fault: Exception) -> str:
+    frames = [f for f in traceback.extract_tb(fault.__traceback__) if f"{os.sep}leadline{os.sep}" in f.filename]
+    return f"{Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else "leadline"
 
 
 def listed_facts(item: wire.WorkItem, isolation: Isolation) -> FileFacts:
@@ -232,6 +263,9 @@ def main() -> None:
         serve(sys.stdin.buffer, replies)
     except BrokenPipeError:
         os._exit(1)  # the scan is gone; nothing left to say to anyone
+    except Exception as fault:  # Python itself would print its text
+        _internal(fault, b"scan lane")
+        os._exit(1)
 
 
 if __name__ == "__main__":
