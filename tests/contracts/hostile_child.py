@@ -124,6 +124,11 @@ def render(data: memoryview, *_: Any) -> Iterator[Answer]:
     command = bytes(data[COMMAND_AT:]).decode()
     if command in BARE_ACTS:
         BARE_ACTS[command]()
+    if command == "look around":
+        seen = any(_MEMORY[0].input[len(data) : 1 << 20]) or _MEMORY[0].pixels[: 1 << 20].any()
+        _MEMORY[0].pixels[: 160 * 80] = 255 if seen else 0
+        yield from (PICTURE, TILE)
+        return
     at = np.arange(160 * 80)
     _MEMORY[0].pixels[: 160 * 80] = (at % 160 // 20 + at // 160 // 20) % 2 * 255
     yield from RENDITIONS[command]

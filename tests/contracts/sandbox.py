@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 
@@ -118,6 +119,12 @@ class SandboxContract:
         steepest = 255 / (8 * math.sqrt(2 * math.pi))  # a pixel, of an edge from black to white blurred by sigma 8
         assert 100 < np.ptp(shown[:, 20:140])  # the squares are still there
         assert max(np.abs(np.diff(shown, axis=axis)).max() for axis in (0, 1)) <= math.ceil(steepest)
+
+    def test_a_rendition_shows_nothing_of_the_file_before(self, sandbox: Sandbox) -> None:
+        for before in ("send a lens", "send a tile", "send a picture without size"):
+            with contextlib.suppress(SandboxViolation):
+                render(sandbox, before)
+            assert not np.asarray(Image.open(io.BytesIO(render(sandbox, "look around").png))).any()
 
     @pytest.mark.parametrize("command", ["crash", "leave"])
     def test_it_outlives_a_child_that_dies_over_a_rendition(self, sandbox: Sandbox, command: str) -> None:

@@ -264,11 +264,12 @@ class Sandbox:
     def _ask_alone(self, mime: str, request: Request) -> None:
         """A child for this file only; from the second file on, the next file's is made ready while it works."""
         needs = _needs_of(mime)
-        self.wall.begin_child(self.limits.timeout_s, needs=needs)
+        wipe_output = request.op is Op.RENDER  # what is drawn now is for a person, who may not see the last file
+        self.wall.begin_child(self.limits.timeout_s, needs=needs, wipe_output=wipe_output)
         try:
             self.wall.ask(request)
         except SandboxViolation:  # a spare may have died of nothing that this file did
-            self.wall.begin_child(self.limits.timeout_s, needs=needs)
+            self.wall.begin_child(self.limits.timeout_s, needs=needs, wipe_output=wipe_output)
             self.wall.ask(request)
         self._files_alone += 1
         if self._files_alone > 1:

@@ -120,8 +120,12 @@ class Wall:
     # --- memory --------------------------------------------------------------------------------------------------
 
     def input(self, size_bytes: int) -> memoryview:
-        if self._input_used_bytes > max(_KEEP_BYTES, size_bytes):
-            _give_back(self._input, max(_KEEP_BYTES, size_bytes))
+        """For a file of that size; of the file before it nothing is left."""
+        kept_bytes = max(_KEEP_BYTES, size_bytes)
+        if self._input_used_bytes > kept_bytes:
+            _give_back(self._input, kept_bytes)
+        if (left_bytes := min(self._input_used_bytes, kept_bytes) - size_bytes) > 0:
+            self._input[size_bytes : size_bytes + left_bytes] = bytes(left_bytes)
         self._input_used_bytes = size_bytes
         return memoryview(self._input)[:size_bytes]
 
@@ -138,8 +142,18 @@ class Wall:
     def has_child(self) -> bool:
         return self._channel is not None
 
-    def begin_child(self, cpu_s: float, *, needs: Needs = Needs.NOTHING, container_fd: int | None = None) -> None:
-        """A fresh child in place of the last one, which is dead before the new one hears of a file."""
+    def begin_child(
+        self,
+        cpu_s: float,
+        *,
+        needs: Needs = Needs.NOTHING,
+        container_fd: int | None = None,
+        wipe_output: bool = False,
+    ) -> None:
+        """A fresh child in place of the last one, which is dead before the new one hears of a file.
+
+        `wipe_output`: so that it cannot show what the last file's child has drawn.
+        """
         self.end_child()
         order = Order(Command.FORK, needs, _whole_seconds(cpu_s))
         spare, self._spare = self._spare, None
@@ -149,7 +163,7 @@ class Wall:
             spare = None
         try:
             self._collect_reaped()
-            self.give_back_output()
+            _give_back(self.output, 0 if wipe_output else _KEEP_BYTES)
         except OSError as error:
             raise self._zygote_gone(error) from None
         self._channel = spare[0] if spare is not None else self._fork(order, container_fd)
