@@ -7,10 +7,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
-from allauth.account.models import EmailAddress
-from allauth.usersessions.models import UserSession
 from django.conf import settings
-from django.contrib.sessions.models import Session
 from django.core.mail import EmailMessage
 from django.db import transaction
 from django.utils import timezone
@@ -115,6 +112,8 @@ def mail_invitation(email: str, link: str) -> bool:
 @transaction.atomic
 def accept_invitation(token: str, *, email: str, name: str, password: str, is_alone: bool = False) -> Person:
     """Make the person. `is_alone` counts at set-up only: in a one-person office nobody can confirm anything."""
+    from allauth.account.models import EmailAddress  # not above: the public form's process has no sign-in
+
     invitation = Invitation.objects.select_for_update().filter(token_hash=access.hash_token(token)).first()
     if invitation is None or access.find_invitation(token) is None:
         raise WrongState("this link is no longer valid", mend="ask for a new one")
@@ -227,6 +226,9 @@ def deactivate_person(by: Person, person: Person, reason: str) -> None:
 
 
 def end_sessions(person: Person) -> None:
+    from allauth.usersessions.models import UserSession  # not above: as in accept_invitation
+    from django.contrib.sessions.models import Session
+
     own = UserSession.objects.filter(user=person.pk)
     Session.objects.filter(session_key__in=list(own.values_list("session_key", flat=True))).delete()
     own.delete()
