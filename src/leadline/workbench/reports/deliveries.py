@@ -12,6 +12,7 @@ from django.utils import timezone
 from leadline.errors import WrongState
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.journal.actions import record
+from leadline.workbench.reports.acts.embedded import list_without_media
 from leadline.workbench.reports.contents import delivery_context, open_text, seal_value
 from leadline.workbench.reports.models import Delivery, DeliveryLine, Report
 
@@ -20,6 +21,8 @@ MAX_DELIVERY_BYTES = 32 << 20
 
 @transaction.atomic
 def keep(by: Person, untrusted: bytes, source: str) -> Delivery:
+    """ReportFormatError where it is no list; of media inside it nothing is stored where the office keeps none."""
+    untrusted = list_without_media(untrusted)
     delivery = Delivery(id=uuid.uuid4(), made_by=by, made_at=timezone.now(), source=source[:120])
     delivery.data_sealed = seal_value(base64.b64encode(untrusted).decode("ascii"), delivery_context(delivery.id))
     delivery.save(force_insert=True)
