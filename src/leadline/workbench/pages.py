@@ -19,6 +19,9 @@ from leadline.workbench.permissions import Permission
 NAVIGATION: list[tuple[Permission, str, Any]] = [
     (Permission.REPORTS_READ, "reports", _("Reports")),
     (Permission.SETTINGS_MANAGE, "report_terms", _("Terms of reports")),
+    (Permission.REVIEW, "review_queue", _("Review")),
+    (Permission.REVIEW_LEAD, "review_team", _("Team")),
+    (Permission.SETTINGS_MANAGE, "review_office", _("Floors of review")),
     (Permission.EVIDENCE_READ, "assets", _("Assets")),
     (Permission.EVIDENCE_READ, "exhibits", _("Exhibits")),
     (Permission.SETTINGS_MANAGE, "media_mode", _("Keeping of media")),

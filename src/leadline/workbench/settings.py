@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from leadline.custody.keys import read_private
 from leadline.domain import WORKBENCH_VARIABLES
 from leadline.errors import ConfigError
 from leadline.selectors.host import is_onion_v3
@@ -116,24 +117,30 @@ def _database() -> dict[str, Any]:
     }
 
 
-def _secret() -> str:
-    """Signs sessions and one-time links; made on the first start, readable by its owner only."""
+def _secret() -> tuple[str, bool]:
+    """What signs sessions and one-time links, and whether it was made just now: on a first start, or for a restore.
+
+    Nothing that outlives a session hangs on it. Where there is a database already a new one would sign everybody out
+    silently, so there it is a fault; of a database elsewhere `office.check_secret` says so.
+    """
     path = LEADLINE_HOME / "keys" / "django.key"
+    if path.exists():
+        return read_private(path, 4096).decode("ascii", "replace").strip(), False
+    if (LEADLINE_HOME / "leadline.sqlite3").exists():
+        mend = "put it back; if it is lost, write 64 random characters there, mode 600: everybody signs in anew"
+        raise ConfigError("the key that signs sessions is missing", where=str(path), mend=mend)
+    LEADLINE_HOME.parent.mkdir(parents=True, exist_ok=True)
+    for folder in (LEADLINE_HOME, path.parent):
+        folder.mkdir(exist_ok=True, mode=0o700)
+    fresh = path.with_name(f"django.key.{os.getpid()}")
+    fresh.touch(mode=0o600)
+    fresh.write_text(secrets.token_urlsafe(64), encoding="ascii")
     try:
-        return path.read_text(encoding="ascii")
-    except FileNotFoundError:
-        LEADLINE_HOME.parent.mkdir(parents=True, exist_ok=True)
-        for folder in (LEADLINE_HOME, path.parent):
-            folder.mkdir(exist_ok=True, mode=0o700)
-        fresh = path.with_name(f"django.key.{os.getpid()}")
-        fresh.touch(mode=0o600)
-        fresh.write_text(secrets.token_urlsafe(64), encoding="ascii")
-        try:
-            os.link(fresh, path)  # of two first starts at once, one wins and both read the same
-        except FileExistsError:
-            pass
-        fresh.unlink()
-        return path.read_text(encoding="ascii")
+        os.link(fresh, path)  # of two first starts at once, one wins and both read the same
+    except FileExistsError:
+        pass
+    fresh.unlink()
+    return path.read_text(encoding="ascii"), True
 
 
 def _secret_in(name: str) -> str:
@@ -190,7 +197,7 @@ if any(LEADLINE_TLS) and not all(LEADLINE_TLS):
     )
 
 DEBUG = False
-SECRET_KEY = _secret()
+SECRET_KEY, LEADLINE_SECRET_IS_NEW = _secret()
 ALLOWED_HOSTS = _names("LEADLINE_HOSTS")
 ROOT_URLCONF = "leadline.workbench.urls"
 WSGI_APPLICATION = "leadline.workbench.wsgi.application"
@@ -206,6 +213,7 @@ INSTALLED_APPS = [
     "leadline.workbench.evidence",
     "leadline.workbench.stats",
     "leadline.workbench.reports",
+    "leadline.workbench.review",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

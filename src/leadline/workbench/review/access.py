@@ -1,0 +1,477 @@
+"""The only reads of review on behalf of a person. What a person may not see is as if it were not there."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from leadline.errors import InputError
+from leadline.law.library import Library, load_library
+from leadline.workbench import sealing
+from leadline.workbench.accounts.access import office_setting
+from leadline.workbench.accounts.models import Person
+from leadline.workbench.actors import Actor
+from leadline.workbench.cursors import Slice, slice_rows
+from leadline.workbench.evidence.access import matches_of, visible_assets
+from leadline.workbench.evidence.models import Asset
+from leadline.workbench.permissions import ROLE_PERMISSIONS, Permission
+from leadline.workbench.reports.models import Item
+from leadline.workbench.review.floors import (
+    BREAK,
+    LAST_STRETCH,
+    LOW_SEVERITY,
+    WORK_AT_MOST,
+    Floors,
+    weigh,
+)
+from leadline.workbench.review.models import (
+    Assessment,
+    CheckIn,
+    Draft,
+    Exposure,
+    Level,
+    Member,
+    Never,
+    Origin,
+    Purpose,
+    Review,
+    Shift,
+    Standing,
+    State,
+    Wish,
+)
+
+FLOOR_PREFIX = "review-"
+CLUSTER_RADIUS, SAMPLE_SHARE, LABEL_SCHEMES = "review-cluster-radius", "review-sample-share", "review-label-schemes"
+FACTS_SCHEME = "review-facts-scheme"
+DEFAULT_RADIUS_BITS, DEFAULT_SAMPLE_PER_MILLE, DEFAULT_FACTS_SCHEME = 31, 10, "leadline-facts"
+ROWS_A_PAGE = 50
+OPEN = (State.WAITING, State.CLAIMED, State.HELD, State.ESCALATED)
+
+
+# --- what the office and the person set ------------------------------------------------------------------------------
+
+
+def office_floors() -> Floors:
+    bound, said = Floors(), {}
+    for name in ("reveal_seconds", "tile_edge_px", "daily_minutes"):
+        said[name] = int(office_setting(FLOOR_PREFIX + name, str(getattr(bound, name))))
+    said["blur_share"] = float(office_setting(FLOOR_PREFIX + "blur_share", str(bound.blur_share)))  # type: ignore[assignment]
+    for name in ("allow_whole", "allow_colour"):
+        said[name] = office_setting(FLOOR_PREFIX + name, "yes") == "yes"
+    return bound.stricter(Floors(**said))  # type: ignore[arg-type]
+
+
+def wish_of(person: Person) -> Wish:
+    return Wish.objects.filter(person=person).first() or Wish(person=person)
+
+
+def floors_of(person: Person) -> Floors:
+    """The office's floor, and in each thing the person's wish where it is more careful."""
+    wish = wish_of(person)
+    own = Floors(
+        wish.blur_share, wish.tile_edge_px, wish.reveal_seconds, wish.allow_whole, wish.allow_colour, wish.daily_minutes
+    )
+    return office_floors().stricter(own)
+
+
+def cluster_radius() -> int:
+    return int(office_setting(CLUSTER_RADIUS, str(DEFAULT_RADIUS_BITS)))
+
+
+def sample_per_mille() -> int:
+    return int(office_setting(SAMPLE_SHARE, str(DEFAULT_SAMPLE_PER_MILLE)))
+
+
+def facts_scheme() -> str:
+    return office_setting(FACTS_SCHEME, DEFAULT_FACTS_SCHEME)
+
+
+def label_schemes() -> list[str]:
+    return [name for name in office_setting(LABEL_SCHEMES, "").split(",") if name]
+
+
+def library() -> Library:
+    folder = settings.LEADLINE_HOME / "law"
+    return _library(folder if folder.is_dir() else None, _age(folder))
+
+
+def _age(folder: Any) -> float:
+    return max((path.stat().st_mtime for path in folder.rglob("*.y*ml")), default=0.0) if folder.is_dir() else 0.0
+
+
+@lru_cache(maxsize=2)
+def _library(folder: Any, _: float) -> Library:
+    return load_library(folder)
+
+
+# --- shifts ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Where a person's shift stands.
+
+    break_due    50 minutes without a break: nothing new is handed out
+    break_until  a break runs until then
+    spent        seconds of looking today, weighed; of `budget`
+    low_only     the last half hour of the shift
+    """
+
+    shift: Shift | None
+    break_due: bool = False
+    break_until: datetime | None = None
+    spent: float = 0.0
+    budget: float = 0.0
+    low_only: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        return self.spent >= self.budget
+
+    @property
+    def may_look(self) -> bool:
+        return self.shift is not None and self.break_until is None and not self.is_over
+
+    @property
+    def may_claim(self) -> bool:
+        return self.shift is not None and self.break_until is None and not self.break_due
+
+
+def work_of(person: Person, now: datetime | None = None) -> Work:
+    now = now or timezone.now()
+    shift = Shift.objects.filter(person=person, ended_at__isnull=True).first()
+    budget = 60.0 * floors_of(person).daily_minutes
+    spent = spent_today(person, now)
+    if shift is None:
+        return Work(None, spent=spent, budget=budget)
+    ends = shift.break_began_at + BREAK if shift.break_began_at else None
+    return Work(
+        shift,
+        break_due=now - shift.working_since >= WORK_AT_MOST,
+        break_until=ends if ends and ends > now else None,
+        spent=spent,
+        budget=budget,
+        low_only=now >= shift.began_at + timedelta(minutes=shift.planned_minutes) - LAST_STRETCH,
+    )
+
+
+def spent_today(person: Person, now: datetime) -> float:
+    since = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = Exposure.objects.filter(person=person, issued_at__gte=since).exclude(level=Level.TILE.value)
+    return sum(weigh(row.seconds, row.level, row.severity, in_colour=row.in_colour) for row in rows)
+
+
+# --- the queue -------------------------------------------------------------------------------------------------------
+
+
+def visible_reviews(actor: Actor) -> QuerySet[Review]:
+    """Only where every file of the cluster may be seen: by its own sensitivity and TLP, or by a grant on it."""
+    hidden = Member.objects.filter(cluster=OuterRef("cluster")).exclude(asset__in=visible_assets(actor))
+    return Review.objects.filter(~Exists(hidden)).select_related("cluster__centre", "claimed_by", "assigned_to")
+
+
+def queue(actor: Actor) -> QuerySet[Review]:
+    """What may be claimed by this person, most urgent first; their own claim among it."""
+    now, person = timezone.now(), actor.person
+    free = Q(state=State.WAITING.value) | Q(state=State.CLAIMED.value, lease_until__lte=now)
+    free |= Q(state=State.HELD.value, held_until__lte=now)
+    if actor.may(Permission.REVIEW_LEAD):
+        free |= Q(state=State.ESCALATED.value)
+    mine = Q(assigned_to__isnull=True) | Q(assigned_to=person)
+    wish = wish_of(person)
+    skipped = Q(skips__person=person) | Q(category__in=wish.opted_out)
+    if not wish.is_volunteer:
+        skipped |= Q(purpose=Purpose.SAMPLE.value)
+    seen = Member.objects.filter(cluster=OuterRef("cluster"), asset__in=_never(person))
+    found = visible_reviews(actor).filter(free, mine).exclude(skipped).filter(~Exists(seen))
+    # A second opinion is somebody else's.
+    return found.exclude(purpose=Purpose.SECOND_OPINION.value, of__assessments__by=person)
+
+
+def _never(person: Person) -> QuerySet[Never, Any]:
+    return Never.objects.filter(Q(person=person) | Q(person__isnull=True)).values_list("asset", flat=True)
+
+
+def narrowed(reviews: QuerySet[Review], work: Work) -> QuerySet[Review]:
+    return reviews.filter(severity__lte=LOW_SEVERITY) if work.low_only else reviews
+
+
+def page_of(reviews: QuerySet[Review], cursor: str) -> Slice:
+    """A cursor that is none begins anew."""
+    order = ("rank", "received_at", "id")
+    try:
+        return slice_rows(reviews, order, cursor, ROWS_A_PAGE, "review")
+    except InputError:
+        return slice_rows(reviews, order, "", ROWS_A_PAGE, "review")
+
+
+def find_review(actor: Actor, review_id: Any) -> Review | None:
+    return visible_reviews(actor).filter(pk=review_id).first()
+
+
+def claimed_by(actor: Actor) -> Review | None:
+    mine = visible_reviews(actor).filter(claimed_by=actor.person, state=State.CLAIMED.value)
+    return mine.filter(lease_until__gt=timezone.now()).first()
+
+
+def members_of(review: Review) -> QuerySet[Member]:
+    return review.cluster.members.select_related("asset").order_by("distance", "id")
+
+
+def differing(members: Iterable[Member], centre: Asset) -> list[tuple[Member, list[str]]]:
+    """Members that are not just the centre again, and in what: one decision for all of them should know."""
+    found = []
+    for member in members:
+        asset, told = member.asset, []
+        if asset.pk == centre.pk:
+            continue
+        if member.distance:
+            told.append("distance")
+        if (asset.width, asset.height) != (centre.width, centre.height):
+            told.append("size")
+        if asset.partial != centre.partial:
+            told.append("partial")
+        if asset.frames != centre.frames or asset.mime != centre.mime:
+            told.append("type")
+        if told:
+            found.append((member, told))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """All that stands beside the picture: facts, what others said, how often it was reported. No picture."""
+
+    review: Review
+    members: list[Member]
+    differing: list[tuple[Member, list[str]]]
+    matches: list[Any]
+    reports: list[Any]
+    earlier: list[Assessment]
+    draft: Draft | None
+    note: str
+
+
+def card_of(actor: Actor, review: Review) -> Card:
+    members = list(members_of(review)[:200])
+    assets = [member.asset for member in members]
+    items = Item.objects.filter(asset__in=assets).select_related("report").order_by("-report__urgency")[:20]
+    visible = [item.report for item in items if _sees(actor, item.report)]
+    earlier = Assessment.objects.filter(cluster=review.cluster).exclude(standing=Standing.UNDONE.value)
+    if review.purpose == Purpose.SECOND_OPINION:
+        earlier = earlier.none()  # blind: what the first said is not told
+    draft = Draft.objects.filter(review=review, person=actor.person).first()
+    note = sealing.unseal(bytes(draft.note_sealed), f"draft-note:{draft.pk}") if draft and draft.note_sealed else ""
+    return Card(
+        review,
+        members,
+        differing(members, review.cluster.centre),
+        list(matches_of(actor, review.cluster.centre)[:20]),
+        list({report.pk: report for report in visible}.values()),
+        list(earlier.select_related("by").prefetch_related("labels")),
+        draft,
+        note,
+    )
+
+
+def _sees(actor: Actor, report: Any) -> bool:
+    return bool(report.sensitivity <= actor.clearance or str(report.pk) in set(actor.granted_ids("report")))
+
+
+def forewarning(card: Card) -> list[str]:
+    """One line of codes before anything is shown: what it is, and what banks and reporters said of it."""
+    centre = card.review.cluster.centre
+    told = [centre.mime, card.review.category]
+    live = [match for match in card.matches if not match.withdrawn_at]
+    told += sorted({f"{match.kind}: {match.label}" if match.label else match.kind for match in live})
+    told += sorted({code for report in card.reports for code in report.urgency_ticks})
+    return told
+
+
+def note_of(assessment: Assessment) -> str:
+    if not assessment.note_sealed:
+        return ""
+    return sealing.unseal(bytes(assessment.note_sealed), f"assessment-note:{assessment.pk}")
+
+
+def find_member(review: Review, asset_id: Any) -> Asset | None:
+    try:
+        asked = uuid.UUID(str(asset_id))
+    except ValueError:
+        return None
+    member = review.cluster.members.filter(asset=asked).select_related("asset").first()
+    return member.asset if member else None
+
+
+def find_assessment(actor: Actor, assessment_id: Any) -> Assessment | None:
+    found = Assessment.objects.filter(pk=assessment_id).select_related("review", "cluster__centre", "by").first()
+    return found if found and find_review(actor, found.review_id) else None
+
+
+def assessments(actor: Actor) -> QuerySet[Assessment]:
+    """Those that count now, newest first, of clusters that this person may see."""
+    visible = visible_reviews(actor).values("cluster")
+    found = Assessment.objects.filter(standing=Standing.IN_FORCE.value, cluster__in=visible)
+    return found.select_related("by", "cluster__centre").prefetch_related("labels").order_by("-made_at", "-id")
+
+
+def assessments_page(actor: Actor, cursor: str) -> Slice:
+    found, order = assessments(actor), ("-made_at", "-id")
+    try:
+        return slice_rows(found, order, cursor, ROWS_A_PAGE, "assessments")
+    except InputError:
+        return slice_rows(found, order, "", ROWS_A_PAGE, "assessments")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """All that an assessment says, for a page: answers in words of their scheme, labels with what they stand on."""
+
+    answers: list[tuple[str, list[str]]]
+    labels: list[Any]
+    note: str
+    assessed: list[Any]
+    propagated: list[Any]
+    seen: str
+    history: list[Assessment]
+
+
+def told_of(made: Assessment) -> Told:
+    scheme = library().assessments.get(made.scheme, made.scheme_version)
+    answers = [
+        (question.text, [code.name for code in question.codes if code.code in made.answers[question.id]])
+        for question in scheme.questions
+        if question.id in made.answers
+    ]
+    covered = list(made.coverage.select_related("asset").order_by("distance", "id")[:200])
+    assessed = [one for one in covered if one.origin == Origin.ASSESSED]
+    return Told(
+        answers,
+        list(made.labels.all()),
+        note_of(made),
+        assessed,
+        [one for one in covered if one.origin == Origin.PROPAGATED],
+        seen_of(assessed[0].asset) if assessed else Seen.NOT,
+        list(Assessment.objects.filter(cluster=made.cluster).exclude(pk=made.pk).select_related("by")[:50]),
+    )
+
+
+def can_undo(made: Assessment, person: Person) -> bool:
+    return made.standing == Standing.PENDING and made.by_id == person.pk and made.effective_at > timezone.now()
+
+
+def colleagues(actor: Actor) -> list[Person]:
+    """Who may review, besides oneself."""
+    roles = [role for role, held in ROLE_PERMISSIONS.items() if Permission.REVIEW in held]
+    live = Person.objects.filter(is_active=True, role_grants__role__in=roles, role_grants__is_active=True)
+    return list(live.exclude(pk=actor.person.pk).distinct().order_by("name"))
+
+
+def find_colleague(person_id: str) -> Person | None:
+    """Somebody who may review; None where nobody was named."""
+    if not person_id:
+        return None
+    found = Person.objects.filter(pk=person_id, is_active=True).first()
+    if found is None:
+        raise InputError("no such colleague", where="person")
+    return found
+
+
+# --- what was seen ---------------------------------------------------------------------------------------------------
+
+
+class Seen:
+    """How much of a file anybody of the office was sent: what a report may say of it. Never more than is on record."""
+
+    NOT = "not-viewed"
+    TILE = "tile-only"
+    PART = "part"
+    WHOLE = "whole"
+
+
+def seen_of(asset: Asset) -> str:
+    """From the ledger of exposures alone."""
+    levels = set(Exposure.objects.filter(asset=asset).values_list("level", flat=True))
+    for level, word in ((Level.WHOLE, Seen.WHOLE), (Level.LENS, Seen.PART), (Level.TILE, Seen.TILE)):
+        if level.value in levels:
+            return word
+    return Seen.NOT
+
+
+def exposures_of(person: Person) -> QuerySet[Exposure]:
+    return Exposure.objects.filter(person=person).order_by("-issued_at")
+
+
+@dataclass(frozen=True, slots=True)
+class TeamDay:
+    """What a lead may know: how many, not who; and of each person only whether they are over."""
+
+    decided: int
+    without_reveal: int
+    people_at_work: int
+    over: list[str]
+
+    @property
+    def saved_share(self) -> float:
+        return self.without_reveal / self.decided if self.decided else 0.0
+
+
+def team_of(since: datetime) -> TeamDay:
+    """`exposure saved` is the share of decided clusters of which nobody was sent a lens or a whole picture."""
+    looked = Exposure.objects.filter(review__cluster=OuterRef("cluster")).exclude(level=Level.TILE.value)
+    decided = Review.objects.filter(state__in=(State.DECIDED.value, State.SET_ASIDE.value), decided_at__gte=since)
+    told = decided.annotate(was_seen=Exists(looked)).aggregate(
+        decided=Count("id"), unseen=Count("id", filter=Q(was_seen=False))
+    )
+    at_work = Shift.objects.filter(ended_at__isnull=True).select_related("person")
+    over = [shift.person.name for shift in at_work if work_of(shift.person).is_over]
+    return TeamDay(told["decided"], told["unseen"], len(at_work), sorted(over))
+
+
+def team_days() -> list[tuple[Any, TeamDay]]:
+    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    spans = (("day", 0), ("week", 7), ("fortnight", 14))
+    return [(name, team_of(today - timedelta(days=back))) for name, back in spans]
+
+
+def own_days(person: Person, days: int = 14) -> list[tuple[Any, float]]:
+    """Weighed minutes of looking a day, for the person alone."""
+    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = Exposure.objects.filter(person=person, issued_at__gte=today - timedelta(days=days - 1))
+    sums: dict[Any, float] = {(today - timedelta(days=back)).date(): 0.0 for back in range(days)}
+    for row in rows.exclude(level=Level.TILE.value):
+        sums[row.issued_at.date()] += weigh(row.seconds, row.level, row.severity, in_colour=row.in_colour) / 60
+    return sorted(sums.items())
+
+
+def settings_of(given: dict[str, Any]) -> dict[str, str]:
+    """Name and value of each setting that the office's form gave."""
+
+    def said(value: Any) -> str:
+        return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+    return {FLOOR_PREFIX + name: said(given[name]) for name in Floors.__slots__} | {
+        CLUSTER_RADIUS: str(given["cluster_radius"]),
+        SAMPLE_SHARE: str(given["sample_per_mille"]),
+        LABEL_SCHEMES: ",".join(given["label_schemes"]),
+        FACTS_SCHEME: given["facts_scheme"],
+    }
+
+
+def moods_of(person: Person) -> QuerySet[CheckIn]:
+    return CheckIn.objects.filter(person=person).order_by("-at")
+
+
+def pending_of(person: Person) -> QuerySet[Assessment]:
+    """What this person handed in and may still undo."""
+    mine = Assessment.objects.filter(by=person, standing=Standing.PENDING.value, effective_at__gt=timezone.now())
+    return mine.order_by("-made_at")

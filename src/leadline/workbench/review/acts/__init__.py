@@ -1,0 +1,1 @@
+"""The writes of review, one module a noun; `actions` is the door."""

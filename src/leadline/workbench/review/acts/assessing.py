@@ -1,0 +1,226 @@
+"""Assessments: handed in, undone within ten seconds, in force after that, revised by somebody else with a reason.
+
+What a person states is what they had before them. For near-duplicates of it the same answers are an inference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from leadline.errors import InputError, NotAllowed, WrongState
+from leadline.law.assessments import Given
+from leadline.law.labels import Label as LawLabel
+from leadline.law.mappings import Answers
+from leadline.workbench import sealing
+from leadline.workbench.accounts.models import Person
+from leadline.workbench.evidence.models import Asset
+from leadline.workbench.journal.actions import SYSTEM, record
+from leadline.workbench.review import access
+from leadline.workbench.review.acts.reveals import end_all
+from leadline.workbench.review.floors import UNDO
+from leadline.workbench.review.models import (
+    Assessment,
+    Coverage,
+    Draft,
+    Label,
+    Origin,
+    Purpose,
+    Review,
+    Standing,
+    State,
+)
+
+REVISION_REASONS = ("mistake", "new-information", "appeal", "scheme-changed", "second-opinion")
+_AT_ONCE = 200
+
+
+@transaction.atomic
+def hand_in(
+    person: Person, review_id: Any, asset: Asset, answers: Given, labels: Sequence[str] = (), note: str = ""
+) -> Assessment:
+    """Store the answers whole. They count for the file `asset` as this person's statement, for the others by inference.
+
+    labels  "scheme|version|code", as picked by the person
+    Raises InputError naming the question that lacks an answer, or the label that is no code of its scheme.
+    """
+    review = Review.objects.select_for_update().filter(pk=review_id).first()
+    if review is None or not review.is_claimed_by(person, timezone.now()):
+        raise WrongState("your claim has ended", mend="claim it again: your draft is kept")
+    made = _store(person, review, asset, answers, labels, note)
+    review.state, review.decided_at = State.DECIDED.value, made.made_at
+    review.claimed_by, review.lease_until = None, None
+    review.save()
+    end_all(person)
+    _tell("assessment.made", made, person)
+    return made
+
+
+@transaction.atomic
+def undo(person: Person, assessment_id: Any) -> Assessment:
+    """Within ten seconds, by whoever handed it in: as if it had not been, with the answers back in their draft."""
+    found = Assessment.objects.select_for_update().filter(pk=assessment_id, by=person)
+    made = found.filter(standing=Standing.PENDING.value, effective_at__gt=timezone.now()).first()
+    if made is None:
+        raise WrongState("it can no longer be undone", mend="ask a colleague to revise it")
+    made.standing = Standing.UNDONE.value
+    made.save(update_fields=["standing"])
+    review = Review.objects.select_for_update().get(pk=made.review_id)
+    review.state, review.decided_at = State.WAITING.value, None
+    review.assigned_to = person  # nobody else gets it in between
+    review.save(update_fields=["state", "decided_at", "assigned_to"])
+    draft, _ = Draft.objects.get_or_create(review=review, person=person)
+    draft.answers, draft.labels = made.answers, [_plain(label) for label in made.labels.filter(is_derived=False)]
+    draft.note_sealed = sealing.seal(note, f"draft-note:{draft.pk}") if (note := access.note_of(made)) else None
+    draft.save()
+    _tell("assessment.undone", made, person)
+    return made
+
+
+def settle() -> int:
+    """What can no longer be undone is in force; how many. A worker's duty."""
+    due = Assessment.objects.filter(standing=Standing.PENDING.value, effective_at__lte=timezone.now())
+    return sum(_settle(pk) for pk in due.values_list("pk", flat=True)[:_AT_ONCE])
+
+
+@transaction.atomic
+def _settle(assessment_id: Any) -> int:
+    made = Assessment.objects.select_for_update().get(pk=assessment_id)
+    if made.standing != Standing.PENDING:
+        return 0
+    is_second = made.review.purpose == Purpose.SECOND_OPINION
+    before = Assessment.objects.filter(cluster=made.cluster, standing=Standing.IN_FORCE.value)
+    if is_second and made.revises is None and before.exists():
+        # A second opinion stands beside the first. Whether they agree is for the page of disagreements.
+        made.standing = Standing.SUPERSEDED.value
+    else:
+        before.update(standing=Standing.SUPERSEDED.value)
+        made.standing = Standing.IN_FORCE.value
+    made.save(update_fields=["standing"])
+    Draft.objects.filter(review=made.review).delete()
+    act = "assessment.in-force" if made.standing == Standing.IN_FORCE else "assessment.beside"
+    cluster = {"cluster": str(made.cluster_id)}
+    record(act, actor=SYSTEM, object_kind="assessment", object_id=str(made.pk), details=cluster)
+    return 1
+
+
+@transaction.atomic
+def revise(
+    person: Person, assessment_id: Any, reason: str, answers: Given, labels: Sequence[str] = (), note: str = ""
+) -> Assessment:
+    """Other answers, by somebody else than the author, with a reason."""
+    if reason not in REVISION_REASONS:
+        raise InputError("no such reason", where="reason", mend=", ".join(REVISION_REASONS))
+    old = Assessment.objects.select_for_update().get(pk=assessment_id)
+    if old.standing != Standing.IN_FORCE:
+        raise WrongState("it does not count any more", mend="revise the one that does")
+    if old.by_id == person.pk:
+        raise NotAllowed("somebody else revises it", mend="ask a colleague")
+    asset = old.coverage.filter(origin=Origin.ASSESSED.value).select_related("asset").first()
+    made = _store(person, old.review, asset.asset if asset else old.cluster.centre, answers, labels, note)
+    made.revises, made.reason = old, reason
+    made.save(update_fields=["revises", "reason"])
+    record(
+        "assessment.revised", actor=str(person.pk), object_kind="assessment", object_id=str(made.pk), reason=reason,
+        details={"before": str(old.pk), "cluster": str(old.cluster_id)},
+    )  # fmt: skip
+    return made
+
+
+def _store(
+    person: Person, review: Review, asset: Asset, answers: Given, labels: Sequence[str], note: str
+) -> Assessment:
+    library = access.library()
+    scheme = library.assessments.newest(access.facts_scheme())
+    given = {question: list(codes) for question, codes in answers.items() if codes}
+    scheme.check(given)
+    if missing := scheme.missing(given):
+        raise InputError("a question has no answer", where=missing[0].id, mend="answer it, or skip the review")
+    chosen = [_read_label(library, text) for text in labels]
+    now = timezone.now()
+    made = Assessment(
+        review=review, cluster=review.cluster, by=person, made_at=now, effective_at=now + UNDO,
+        scheme=scheme.id, scheme_version=scheme.version, answers=given,
+    )  # fmt: skip
+    made.note_sealed = sealing.seal(note, f"assessment-note:{made.pk}") if note.strip() else None
+    made.save(force_insert=True)
+    for one in dict.fromkeys(chosen):
+        Label.objects.create(assessment=made, scheme=one.scheme, version=one.version, code=one.code)
+    _derive(made, chosen, Answers(scheme.id, scheme.version, given), library)
+    cover(made, asset)
+    return made
+
+
+def _read_label(library: Any, text: str) -> LawLabel:
+    parts = text.split("|")
+    if len(parts) != 3:
+        raise InputError("no label", where="labels", mend="scheme|version|code")
+    found: LawLabel = library.labels.choose(*parts)
+    return found
+
+
+def _plain(label: Label) -> str:
+    return f"{label.scheme}|{label.version}|{label.code}"
+
+
+def _derive(made: Assessment, chosen: Sequence[LawLabel], answers: Answers, library: Any) -> None:
+    for one in library.mappings.derive(chosen, [answers]):
+        Label.objects.create(
+            assessment=made, scheme=one.label.scheme, version=one.label.version, code=one.label.code, is_derived=True,
+            mapping=one.mapping, mapping_version=one.mapping_version, source=one.source[:300],
+            confidence=str(one.confidence), lossy=one.lossy,
+        )  # fmt: skip
+
+
+def cover(made: Assessment, asset: Asset) -> None:
+    """The file before the person is assessed; every other of the cluster is covered by inference, with its distance."""
+    rows = [
+        Coverage(
+            assessment=made, asset_id=member.asset_id, distance=member.distance,
+            origin=Origin.ASSESSED.value if member.asset_id == asset.pk else Origin.PROPAGATED.value,
+        )
+        for member in made.cluster.members.all()
+    ]  # fmt: skip
+    Coverage.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def derive_again() -> int:
+    """After a scheme or mapping changed: derived labels that differ now end, and the new ones stand beside; how many.
+
+    What a person chose never changes. History is kept: an ended label stays readable.
+    """
+    library, changed = access.library(), 0
+    for made in Assessment.objects.filter(standing=Standing.IN_FORCE.value).prefetch_related("labels").iterator(500):
+        changed += _derive_again(made, library)
+    return changed
+
+
+@transaction.atomic
+def _derive_again(made: Assessment, library: Any) -> int:
+    live = [label for label in made.labels.all() if label.ended_at is None]
+    chosen = [LawLabel(one.scheme, one.version, one.code) for one in live if not one.is_derived]
+    answers = Answers(made.scheme, made.scheme_version, made.answers)
+    now = {
+        (d.label.scheme, d.label.version, d.label.code, d.mapping, d.mapping_version)
+        for d in library.mappings.derive(chosen, [answers])
+    }
+    before = {(o.scheme, o.version, o.code, o.mapping, o.mapping_version) for o in live if o.is_derived}
+    if now == before:
+        return 0
+    made.labels.filter(is_derived=True, ended_at__isnull=True).update(ended_at=timezone.now())
+    _derive(made, chosen, answers, library)
+    record(
+        "labels.derived-again", actor=SYSTEM, object_kind="assessment", object_id=str(made.pk),
+        details={"ended": len(before - now), "new": len(now - before)},
+    )  # fmt: skip
+    return 1
+
+
+def _tell(act: str, made: Assessment, person: Person) -> None:
+    record(
+        act, actor=str(person.pk), object_kind="assessment", object_id=str(made.pk),
+        details={"review": str(made.review_id), "scheme": made.scheme, "version": made.scheme_version},
+    )  # fmt: skip

@@ -1,0 +1,153 @@
+"""What is sent of a picture, to whom, for how long. The row of the ledger stands before the first pixel leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from leadline.errors import InputError, NotAllowed, WrongState
+from leadline.media.client import Rendition
+from leadline.media.reduction import Reduction
+from leadline.workbench.accounts.models import Person
+from leadline.workbench.evidence.models import Asset, AssetState
+from leadline.workbench.journal.actions import record
+from leadline.workbench.review import pictures
+from leadline.workbench.review.access import floors_of, work_of
+from leadline.workbench.review.floors import LEASE
+from leadline.workbench.review.models import Exposure, Level, Never, Review, Shift
+
+MAX_AREAS = 400  # of one grant: eight seconds of moving
+_NOT_PICTURES = ("video/", "audio/")
+
+
+def has_picture(asset: Asset) -> bool:
+    """Whether there is anything to show: video and sound come with a later issue and are facts until then."""
+    is_kept = asset.state == AssetState.KEPT and not asset.mime.startswith(_NOT_PICTURES)
+    return is_kept and asset.width > 0 and not asset.fault
+
+
+def show_tile(person: Person, review: Review, asset: Asset, session: str) -> Rendition:
+    """The small, grey, blurred one, on the card of whoever has claimed the review."""
+    shift = _may_look(person, review, asset)
+    floors = floors_of(person)
+    reduction = Reduction.tile(blur_share=floors.blur_share, edge_px=floors.tile_edge_px)
+    now = timezone.now()
+    _note(person, review, asset, shift, Level.TILE, session, until=now, at=now, in_colour=False)
+    return _render(asset, reduction)
+
+
+@transaction.atomic
+def grant(
+    person: Person, review: Review, asset: Asset, level: Level, session: str, *, in_colour: bool = False
+) -> Exposure:
+    """Leave to see the lens or the whole, for some seconds. It counts from now to its end, or in full."""
+    shift, floors = _may_look(person, review, asset), floors_of(person)
+    if level is Level.TILE:
+        raise InputError("a tile needs no grant", where="level")
+    if level is Level.WHOLE and not floors.allow_whole:
+        raise NotAllowed("whole pictures are not shown here", mend="use the lens")
+    if in_colour and not floors.allow_colour:
+        raise NotAllowed("colour is not shown here", mend="use grey")
+    end_all(person)
+    now = timezone.now()
+    until = now + timedelta(seconds=floors.reveal_seconds)
+    made = _note(person, review, asset, shift, level, session, until=until, at=now, in_colour=in_colour)
+    Review.objects.filter(pk=review.pk).update(lease_until=now + LEASE)
+    record(
+        "asset.revealed",
+        actor=str(person.pk),
+        object_kind="asset",
+        object_id=str(asset.pk),
+        reason=review.purpose,
+        details={"level": level.value, "colour": in_colour, "seconds": floors.reveal_seconds, "exposure": str(made.pk)},
+    )
+    return made
+
+
+def show(person: Person, exposure_id: Any, session: str, centre: tuple[float, float] = (0.5, 0.5)) -> Rendition:
+    """Pixels under a live grant of this person in this session: of the lens around `centre` alone, or the whole.
+
+    Raises WrongState once the grant has ended. The area is on record before the pixels are made.
+    """
+    with transaction.atomic():
+        live = Exposure.objects.select_for_update().filter(pk=exposure_id, person=person, ended_at__isnull=True)
+        made = live.filter(until__gt=timezone.now()).select_related("asset").first()
+        if made is None or not hmac.compare_digest(made.session_hash, _hash(session)) or made.level == Level.TILE:
+            raise WrongState("this look has ended", mend="hold the key again")
+        asset = made.asset
+        if made.level == Level.WHOLE:
+            reduction, area = Reduction.whole(colour=made.in_colour), [0.0, 0.0, 1.0, 1.0]
+        else:
+            reduction = Reduction.lens(centre, colour=made.in_colour)
+            rectangle = reduction.rectangle(asset.width, asset.height)
+            area = [round(v, 4) for v in (rectangle.left, rectangle.top, rectangle.width, rectangle.height)]
+        if len(made.areas) >= MAX_AREAS:
+            raise WrongState("this look has ended", mend="hold the key again")
+        if area not in made.areas:
+            made.areas = [*made.areas, area]
+            made.save(update_fields=["areas"])
+    return _render(asset, reduction)
+
+
+def end(person: Person, exposure_id: Any) -> bool:
+    """The key was let go. False where it had ended by itself."""
+    now = timezone.now()
+    live = Exposure.objects.filter(pk=exposure_id, person=person, ended_at__isnull=True, until__gt=now)
+    return bool(live.update(ended_at=now))
+
+
+def end_all(person: Person) -> int:
+    """Every live grant of a person: Escape, a break, the end of a shift, an answer."""
+    now = timezone.now()
+    return Exposure.objects.filter(person=person, ended_at__isnull=True, until__gt=now).update(ended_at=now)
+
+
+@transaction.atomic
+def never_again(person: Person, asset: Asset, *, for_office: bool = False) -> Never:
+    made, is_new = Never.objects.get_or_create(
+        asset=asset, person=None if for_office else person, defaults={"made_by": person}
+    )
+    if is_new and for_office:
+        record("asset.never-shown", actor=str(person.pk), object_kind="asset", object_id=str(asset.pk))
+    return made
+
+
+def _may_look(person: Person, review: Review, asset: Asset) -> Shift:
+    now = timezone.now()
+    if not review.is_claimed_by(person, now):
+        raise WrongState("this is not yours to look at", mend="claim it first")
+    if not has_picture(asset):
+        raise WrongState("there is nothing to show", mend="decide by the facts")
+    if Never.objects.filter(Q(person=None) | Q(person=person), asset=asset).exists():
+        raise NotAllowed("this is never shown again")
+    work = work_of(person, now)
+    if work.shift is None:
+        raise WrongState("no shift has begun", mend="start your shift")
+    if not work.may_look:
+        mend = "the break lasts ten minutes" if work.break_until else "decide by the facts, or end the day"
+        raise NotAllowed("nothing is shown now", mend=mend)
+    return work.shift
+
+
+def _note(
+    person: Person, review: Review, asset: Asset, shift: Shift, level: Level, session: str, *,
+    at: Any, until: Any, in_colour: bool,
+) -> Exposure:  # fmt: skip
+    return Exposure.objects.create(
+        person=person, asset=asset, review=review, shift=shift, level=level.value, in_colour=in_colour,
+        purpose=review.purpose, severity=review.severity, issued_at=at, until=until, session_hash=_hash(session),
+    )  # fmt: skip
+
+
+def _hash(session: str) -> str:
+    return hashlib.sha256(session.encode()).hexdigest()
+
+
+def _render(asset: Asset, reduction: Reduction) -> Rendition:
+    return pictures.render(asset.sha256, asset.size_bytes, reduction)

@@ -1,0 +1,109 @@
+"""Shifts and breaks, and what a person sets for themself. The table of wishes and moods is theirs alone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from leadline.errors import InputError, WrongState
+from leadline.workbench.accounts.models import Person
+from leadline.workbench.journal.actions import record
+from leadline.workbench.review.access import office_floors, work_of
+from leadline.workbench.review.acts.reveals import end_all
+from leadline.workbench.review.floors import BREAK, CATEGORIES, SHIFT_MINUTES, Floors
+from leadline.workbench.review.models import CheckIn, Review, Shift, State, Wish
+
+_LONGEST_MINUTES = 600
+
+
+@transaction.atomic
+def begin_shift(person: Person, planned_minutes: int = SHIFT_MINUTES) -> Shift:
+    """The caller's view has just asked who they are. One that was never ended ends here."""
+    if not 15 <= planned_minutes <= _LONGEST_MINUTES:
+        raise InputError("no length of a shift", where="planned_minutes", mend=f"15 to {_LONGEST_MINUTES} minutes")
+    now = timezone.now()
+    left = Shift.objects.select_for_update().filter(person=person, ended_at__isnull=True).first()
+    if left is not None:
+        if now - left.began_at < timedelta(minutes=_LONGEST_MINUTES):
+            raise WrongState("your shift has begun already")
+        _end(left, person)
+    try:
+        shift = Shift.objects.create(person=person, began_at=now, planned_minutes=planned_minutes, working_since=now)
+    except IntegrityError:
+        raise WrongState("your shift has begun already") from None
+    record("shift.began", actor=str(person.pk), object_kind="person", object_id=str(person.pk))
+    return shift
+
+
+@transaction.atomic
+def end_shift(person: Person) -> Shift:
+    """Claims go back to the queue with their drafts kept; grants end."""
+    shift = _open(person)
+    _end(shift, person)
+    return shift
+
+
+def _end(shift: Shift, person: Person) -> None:
+    end_all(person)
+    Review.objects.filter(claimed_by=person, state=State.CLAIMED.value).update(
+        state=State.WAITING.value, claimed_by=None, lease_until=None
+    )
+    shift.ended_at = timezone.now()
+    shift.save(update_fields=["ended_at"])
+    record("shift.ended", actor=str(person.pk), object_kind="person", object_id=str(person.pk))
+
+
+@transaction.atomic
+def begin_break(person: Person) -> Shift:
+    """Ten minutes without a picture. Whoever wants longer comes back later."""
+    shift = _open(person)
+    if shift.break_began_at is None or timezone.now() >= shift.break_began_at + BREAK:
+        end_all(person)
+        shift.break_began_at = timezone.now()
+        shift.save(update_fields=["break_began_at"])
+    return shift
+
+
+@transaction.atomic
+def end_break(person: Person) -> Shift:
+    shift = _open(person)
+    if shift.break_began_at is None:
+        raise WrongState("there is no break")
+    if timezone.now() < shift.break_began_at + BREAK:
+        raise WrongState("the break is not over", mend="it lasts ten minutes")
+    shift.working_since, shift.break_began_at = timezone.now(), None
+    shift.save(update_fields=["working_since", "break_began_at"])
+    return shift
+
+
+def _open(person: Person) -> Shift:
+    shift = Shift.objects.select_for_update().filter(person=person, ended_at__isnull=True).first()
+    if shift is None:
+        raise WrongState("no shift has begun", mend="start your shift")
+    return shift
+
+
+def set_wish(person: Person, **given: Any) -> Wish:
+    """Only ever more careful than the office's floor: InputError names the field that is not."""
+    floor = office_floors()
+    own = Floors(**{name: given[name] for name in given if name in Floors.__slots__})
+    for name in set(own.__slots__) & set(given):
+        if getattr(floor.stricter(own), name) != getattr(own, name):
+            mend = f"{getattr(floor, name)} or stricter"
+            raise InputError("less careful than the office's floor", where=name, mend=mend)
+    if wrong := set(given.get("opted_out", ())) - set(CATEGORIES):
+        raise InputError("no such category", where="opted_out", mend=", ".join(sorted(wrong)))
+    wish, _ = Wish.objects.update_or_create(person=person, defaults=given)
+    return wish
+
+
+def check_in(person: Person, mood: int) -> None:
+    if not 1 <= mood <= 5:
+        raise InputError("a mood is 1 to 5", where="mood")
+    CheckIn.objects.create(person=person, mood=mood)
+
+
+__all__ = ["begin_break", "begin_shift", "check_in", "end_break", "end_shift", "set_wish", "work_of"]

@@ -1,0 +1,188 @@
+"""Files that arrived -> clusters and reviews. What is known stays out of the queue; near-duplicates are one review.
+
+The nearest centre within the radius takes a file in; without one it is the centre of a cluster of its own. A decided
+cluster that grows needs no second look: the new file is covered by inference.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, OuterRef, Subquery
+from django.utils import timezone
+
+from leadline.domain import DEFAULT_QUALITY_FLOOR, PDQ_BYTES, Kind, PdqFamily
+from leadline.workbench import sealing
+from leadline.workbench.evidence.models import Asset, AssetMatch, AssetState, AssetView
+from leadline.workbench.journal.actions import SYSTEM, record
+from leadline.workbench.reports.models import Item
+from leadline.workbench.review import access
+from leadline.workbench.review.centres import Centres, Near
+from leadline.workbench.review.floors import category_of, severity_of
+from leadline.workbench.review.models import (
+    Assessment,
+    Cluster,
+    Coverage,
+    Member,
+    Origin,
+    Purpose,
+    Review,
+    Standing,
+    State,
+)
+
+AT_ONCE = 500
+
+
+@dataclass
+class _Known:
+    """Centres in memory, and the row of the last one: another worker may have had this duty meanwhile."""
+
+    centres: Centres
+    last_member: int = 0
+
+    def add(self, member_id: int, cluster: Any, pdq: bytes) -> None:
+        self.centres.add(cluster, pdq)
+        self.last_member = max(self.last_member, member_id)
+
+
+_known: dict[tuple[str, int], _Known] = {}  # one office in life; tests have many
+
+
+def forget() -> None:
+    """As after a new start: centres are read from their table again."""
+    _known.clear()
+
+
+def sort_assets(limit: int = AT_ONCE) -> int:
+    """Every file without a cluster that is not erased gets one; how many were sorted in. A worker's duty."""
+    done, known = 0, _catch_up()
+    waiting = Asset.objects.filter(membership__isnull=True).exclude(state=AssetState.ERASED.value)
+    for asset in waiting.order_by("received_at", "id")[:limit]:
+        _sort(asset, known)
+        done += 1
+    return done
+
+
+@transaction.atomic
+def _sort(asset: Asset, known: _Known) -> None:
+    turned = _hashes(asset)
+    near = known.centres.nearest(turned) if turned else None
+    if near is None:
+        radius = access.cluster_radius()
+        cluster = Cluster.objects.create(centre=asset, radius_bits=radius)
+        member = Member.objects.create(cluster=cluster, asset=asset, distance=0)
+        if turned:
+            transaction.on_commit(lambda: known.add(member.pk, cluster.pk, turned[0]))
+    else:
+        cluster = _join(asset, near)
+    _queue(cluster, asset)
+
+
+def _join(asset: Asset, near: Near) -> Cluster:
+    cluster = Cluster.objects.select_for_update().get(pk=near.cluster)
+    Member.objects.create(cluster=cluster, asset=asset, distance=near.distance, transform=near.transform)
+    cluster.size += 1
+    cluster.save(update_fields=["size"])
+    decided = Assessment.objects.filter(cluster=cluster, standing=Standing.IN_FORCE.value).first()
+    if decided is not None:
+        Coverage.objects.get_or_create(
+            assessment=decided, asset=asset, defaults={"origin": Origin.PROPAGATED.value, "distance": near.distance}
+        )
+        record(
+            "asset.covered", actor=SYSTEM, object_kind="asset", object_id=str(asset.pk),
+            details={"assessment": str(decided.pk), "distance": near.distance, "inferred": True},
+        )  # fmt: skip
+    return cluster
+
+
+def _catch_up() -> _Known:
+    """The centres that this process knows, and those that came since it last looked."""
+    key = (str(settings.LEADLINE_HOME), access.cluster_radius())
+    known = _known.setdefault(key, _Known(Centres(key[1])))
+    rows = Member.objects.filter(id__gt=known.last_member, asset=F("cluster__centre"))
+    views = AssetView.objects.filter(asset=OuterRef("asset"), family=PdqFamily.B.value)
+    best = views.filter(quality__gte=DEFAULT_QUALITY_FLOOR)
+    first = Subquery(best.order_by("id").values("pdq")[:1])
+    for member_id, cluster, pdq in rows.order_by("id").values_list("id", "cluster", first).iterator(20_000):
+        if pdq:
+            known.add(member_id, cluster, bytes(pdq)[:PDQ_BYTES])
+        known.last_member = max(known.last_member, member_id)
+    return known
+
+
+def _hashes(asset: Asset) -> list[bytes]:
+    """Eight transforms of the first view that bears comparing; none of a file without a picture."""
+    view = asset.views.filter(family=PdqFamily.B.value, quality__gte=DEFAULT_QUALITY_FLOOR).order_by("id").first()
+    return list(view.hashes.pdq) if view else []
+
+
+def _queue(cluster: Cluster, asset: Asset) -> None:
+    """One open review a cluster, as urgent as the most urgent report of any of its files."""
+    if asset.is_set_aside:
+        if not _is_sampled(asset):
+            return
+        purpose = Purpose.SAMPLE
+    elif Assessment.objects.filter(cluster=cluster, standing=Standing.IN_FORCE.value).exists():
+        return
+    else:
+        purpose = Purpose.DECISION
+    kinds = kinds_of(asset)
+    urgency, why = urgency_of([asset])
+    severity = severity_of(asset.verdict, kinds)
+    review, is_new = Review.objects.get_or_create(
+        cluster=cluster,
+        purpose=purpose.value,
+        state__in=[state.value for state in access.OPEN],
+        defaults={
+            "state": "waiting", "urgency": urgency, "rank": 3 - urgency, "why": why, "severity": severity,
+            "category": category_of(asset.mime, kinds, is_sample=purpose is Purpose.SAMPLE),
+            "received_at": asset.received_at,
+        },
+    )  # fmt: skip
+    if not is_new and (urgency > review.urgency or severity > review.severity):
+        review.urgency, review.severity = max(urgency, review.urgency), max(severity, review.severity)
+        review.rank, review.why = 3 - review.urgency, why if urgency >= review.urgency else review.why
+        review.save(update_fields=["urgency", "severity", "rank", "why"])
+
+
+def kinds_of(asset: Asset) -> set[str]:
+    live = AssetMatch.objects.filter(asset=asset, withdrawn_at__isnull=True, suppressed_by="")
+    return set(live.values_list("kind", flat=True)) - {Kind.FALSE_POSITIVE.value}
+
+
+def urgency_of(assets: Iterable[Asset]) -> tuple[int, list[Any]]:
+    """Of the most urgent report that points at one of them, with its reasons."""
+    items = Item.objects.filter(asset__in=list(assets), report__is_open=True).select_related("report")
+    first = items.order_by("-report__urgency", "report__received_at").first()
+    return (first.report.urgency, first.report.urgency_why) if first else (0, [])
+
+
+def _is_sampled(asset: Asset) -> bool:
+    """By an HMAC under the office's secret: not to be foreseen, and the same whoever asks."""
+    digest = hashlib.blake2b(asset.sha256.encode(), key=sealing.derive("review-sample"), digest_size=4).digest()
+    return int.from_bytes(digest, "big") % 1000 < access.sample_per_mille()
+
+
+@transaction.atomic
+def refresh_review(review_id: Any) -> int:
+    """1 where a waiting review is set aside, or is more urgent than it was."""
+    review = Review.objects.select_for_update().filter(pk=review_id, state=State.WAITING.value).first()
+    if review is None:
+        return 0
+    assets = [member.asset for member in review.cluster.members.select_related("asset")]
+    if review.purpose != Purpose.SAMPLE and all(asset.is_set_aside for asset in assets):
+        review.state, review.decided_at = State.SET_ASIDE.value, timezone.now()
+        review.save(update_fields=["state", "decided_at"])
+        return 1
+    urgency, why = urgency_of(assets)
+    if urgency <= review.urgency:
+        return 0
+    review.urgency, review.rank, review.why = urgency, 3 - urgency, why
+    review.save(update_fields=["urgency", "rank", "why"])
+    return 1

@@ -1,0 +1,216 @@
+/* The card of a review: what a held key may show, and every key. Holds no picture beyond the look that brought it. */
+"use strict";
+
+(() => {
+  const card = document.getElementById("card");
+  const canvas = document.getElementById("picture");
+  const form = document.getElementById("answers");
+  const token = (document.querySelector("[name=csrfmiddlewaretoken]") || {}).value;
+  const LENS_EVERY_MS = 120;
+
+  const post = (url, fields) =>
+    fetch(url, { method: "POST", headers: { "X-CSRFToken": token }, body: new URLSearchParams(fields), keepalive: true });
+
+  // --- the picture ---------------------------------------------------------------------------------------------------
+  let look = null; // the live grant: {id, level, timer}
+  let wanted = null; // what is held down, also while the grant is on its way
+  let at = { x: 0.5, y: 0.5 };
+  let colour = false;
+  let lensDue = 0;
+  let size = { w: 320, h: 320 };
+
+  const name = (which) => canvas && canvas.setAttribute("aria-label", canvas.dataset[`${which}Name`]);
+  const clear = () => {
+    if (!canvas) return;
+    canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+    name("hidden");
+  };
+  const refuse = async (answer) => {
+    const box = document.getElementById("refusal");
+    let text = "";
+    try { text = (await answer.json()).error; } catch { text = String(answer.status); }
+    if (box) box.textContent = text;
+  };
+
+  const draw = async (answer, which, alone) => {
+    const part = answer.headers.get("X-Part").split(" ").map(Number);
+    const picture = await createImageBitmap(await answer.blob());
+    const context = canvas.getContext("2d");
+    if (alone) {
+      const wide = Math.min(640, Math.max(320, picture.width));
+      size = { w: wide, h: Math.round((wide * picture.height) / picture.width) };
+      canvas.width = size.w;
+      canvas.height = size.h;
+    }
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    context.drawImage(picture, part[0] * canvas.width, part[1] * canvas.height, part[2] * canvas.width, part[3] * canvas.height);
+    picture.close();
+    name(which);
+  };
+
+  const showTile = async () => {
+    if (!canvas) return;
+    const answer = await fetch(card.dataset.tile, { cache: "no-store" });
+    if (!answer.ok) return refuse(answer);
+    if (!look) await draw(answer, "tile", true);
+  };
+
+  const pixels = async () => {
+    const mine = look;
+    if (!mine || Date.now() < lensDue) return;
+    lensDue = Date.now() + LENS_EVERY_MS;
+    const url = card.dataset.look.replace("00000000-0000-0000-0000-000000000000", mine.id);
+    const answer = await fetch(`${url}?x=${at.x.toFixed(3)}&y=${at.y.toFixed(3)}`, { cache: "no-store" });
+    if (look !== mine) return;
+    if (!answer.ok) return hide();
+    await draw(answer, mine.level, false);
+    if (look !== mine) clear();
+  };
+
+  const reveal = async (level) => {
+    if (!canvas || wanted) return;
+    wanted = level;
+    const fields = { asset: card.dataset.asset, level };
+    if (colour) fields.colour = "1";
+    const answer = await post(card.dataset.reveal, fields);
+    if (!answer.ok) {
+      wanted = null;
+      return refuse(answer);
+    }
+    const told = await answer.json();
+    if (wanted !== level) { // let go while it was on its way
+      endLook(told.look);
+      return;
+    }
+    look = { id: told.look, level: told.level, timer: setTimeout(hide, told.seconds * 1000) };
+    lensDue = 0;
+    pixels();
+  };
+
+  const endLook = (id) => post(card.dataset.look.replace("00000000-0000-0000-0000-000000000000", id) + "end/", {});
+  const hide = () => {
+    wanted = null;
+    const mine = look;
+    look = null;
+    clear();
+    if (mine) {
+      clearTimeout(mine.timer);
+      endLook(mine.id);
+    }
+  };
+  const blank = () => {
+    hide();
+    if (card) post(card.dataset.blank, {});
+  };
+
+  if (canvas) {
+    canvas.addEventListener("pointermove", (event) => {
+      if (!look || look.level !== "lens") return;
+      const box = canvas.getBoundingClientRect();
+      at = { x: Math.min(1, Math.max(0, (event.clientX - box.left) / box.width)), y: Math.min(1, Math.max(0, (event.clientY - box.top) / box.height)) };
+      pixels();
+    });
+    document.getElementById("show-tile").addEventListener("click", showTile);
+    for (const [id, level] of [["hold-lens", "lens"], ["hold-whole", "whole"]]) {
+      const button = document.getElementById(id);
+      if (!button) continue;
+      button.addEventListener("pointerdown", () => reveal(level));
+      for (const end of ["pointerup", "pointerleave", "pointercancel", "blur"]) button.addEventListener(end, hide);
+    }
+  }
+  window.addEventListener("blur", hide);
+  window.addEventListener("pagehide", hide);
+  document.addEventListener("visibilitychange", () => { if (document.hidden) hide(); });
+
+  // --- answers -------------------------------------------------------------------------------------------------------
+  const questions = form ? [...form.querySelectorAll(".field")].filter((field) => field.querySelector("input[type=radio], input[type=checkbox]")) : [];
+  let current = 0;
+  const mark = (number) => {
+    if (!questions.length) return;
+    questions.forEach((field) => field.classList.remove("current"));
+    current = Math.min(questions.length - 1, Math.max(0, number));
+    questions[current].classList.add("current");
+    questions[current].scrollIntoView({ block: "nearest" });
+    const box = questions[current].querySelector("input:checked") || questions[current].querySelector("input");
+    box.focus({ preventScroll: true });
+  };
+  const pick = (number) => {
+    const boxes = questions[current] ? [...questions[current].querySelectorAll("input")] : [];
+    if (!boxes[number]) return;
+    const isRadio = boxes[number].type === "radio";
+    boxes[number].checked = isRadio ? true : !boxes[number].checked;
+    boxes[number].dispatchEvent(new Event("change", { bubbles: true }));
+    if (isRadio) mark(current + 1);
+  };
+
+  let saving = null;
+  if (form) {
+    form.addEventListener("change", () => {
+      hide(); // an answer hides the picture
+      clearTimeout(saving);
+      saving = setTimeout(async () => {
+        const answer = await post(card.dataset.draft, new FormData(form));
+        document.getElementById("saved").textContent = answer.ok ? "✓" : "";
+      }, 400);
+    });
+    form.addEventListener("submit", hide);
+  }
+  document.querySelectorAll("form[data-until]").forEach((undo) => {
+    setTimeout(() => undo.parentElement.remove(), Math.max(0, new Date(undo.dataset.until) - Date.now()));
+  });
+
+  // --- keys ----------------------------------------------------------------------------------------------------------
+  const isText = (node) => node.matches("textarea, select, input:not([type=radio]):not([type=checkbox])");
+  const open = (id) => {
+    const box = document.getElementById(id);
+    if (!box) return;
+    box.open = !box.open;
+    const first = box.open && box.querySelector("input:not([type=hidden]), select, a");
+    if (first) first.focus();
+  };
+  const plain = {
+    j: () => mark(current + 1),
+    k: () => mark(current - 1),
+    t: showTile,
+    f: () => { if (card && card.dataset.colour === "yes") colour = !colour; },
+    c: () => open("cluster"),
+    h: () => open("hold"),
+    r: () => open("route"),
+    n: () => { const note = form && form.querySelector("textarea"); if (note) note.focus(); },
+    "?": () => { const keys = document.getElementById("keys"); if (keys) keys.showModal(); },
+  };
+  const arrows = { ArrowLeft: [-0.05, 0], ArrowRight: [0.05, 0], ArrowUp: [0, -0.05], ArrowDown: [0, 0.05] };
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") return blank();
+    if (event.ctrlKey && event.key === "Enter" && form) {
+      event.preventDefault();
+      form.requestSubmit(form.querySelector(event.shiftKey ? "button[name=next]" : "button:not([name])"));
+      return;
+    }
+    if (event.ctrlKey || event.altKey || event.metaKey || isText(event.target)) return;
+    if (event.code === "Space" && canvas && !event.target.matches("button, summary, a")) {
+      event.preventDefault();
+      if (!event.repeat) reveal(event.shiftKey && card.dataset.whole === "yes" ? "whole" : "lens");
+      return;
+    }
+    if (look && arrows[event.key]) {
+      event.preventDefault();
+      at = { x: Math.min(1, Math.max(0, at.x + arrows[event.key][0])), y: Math.min(1, Math.max(0, at.y + arrows[event.key][1])) };
+      pixels();
+      return;
+    }
+    if (/^[1-9]$/.test(event.key) && questions.length) return pick(Number(event.key) - 1);
+    const button = document.querySelector(`button[data-key="${CSS.escape(event.key)}"]`);
+    if (button) {
+      event.preventDefault();
+      button.click();
+    } else if (plain[event.key]) {
+      event.preventDefault();
+      plain[event.key]();
+    }
+  });
+  document.addEventListener("keyup", (event) => { if (event.code === "Space" && (look || wanted)) hide(); });
+
+  if (form) mark(0);
+})();

@@ -1,0 +1,311 @@
+"""Claims with leases, assessments that can be undone, revised and re-derived, and what they count for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from leadline.errors import InputError, NotAllowed, WrongState
+from leadline.workbench.accounts.models import Person
+from leadline.workbench.actors import Actor
+from leadline.workbench.evidence.models import Asset
+from leadline.workbench.journal.models import Line
+from leadline.workbench.permissions import Role
+from leadline.workbench.review import access, actions
+from leadline.workbench.review.models import Assessment, Coverage, Draft, Exposure, Label, Review
+
+from .conftest import ANSWERS
+
+pytestmark = pytest.mark.django_db
+
+
+def in_force(made: Assessment) -> Assessment:
+    Assessment.objects.filter(pk=made.pk).update(
+        made_at=made.made_at - timedelta(seconds=20), effective_at=made.effective_at - timedelta(seconds=20)
+    )
+    actions.settle()
+    made.refresh_from_db()
+    return made
+
+
+def test_two_people_never_get_the_same_review(arrive: Any, analyst: Person, make_person: Callable[..., Person]) -> None:
+    for seed in (1, 2):
+        arrive(seed)
+    other = make_person("other", Role.ANALYST)
+    got = []
+    for person in (analyst, other):
+        actions.begin_shift(person)
+        got.append(actions.claim_next(Actor.of_person(person)))
+    assert got[0] != got[1]
+    assert actions.claim_next(Actor.of_person(analyst)) == got[0]  # one's own again
+
+
+def test_the_most_urgent_comes_first_then_the_oldest(arrive: Any, analyst: Person) -> None:
+    assets = [arrive(seed) for seed in (1, 2, 3)]
+    Review.objects.filter(cluster__centre=assets[2]).update(urgency=2, rank=1)
+    order = [review.cluster.centre for review in access.queue(Actor.of_person(analyst))[:3]]
+    assert order == [assets[2], assets[0], assets[1]]
+
+
+def test_a_lease_that_ends_frees_the_review_and_loses_no_answer(
+    claimed: Review, analyst: Person, make_person: Callable[..., Person]
+) -> None:
+    actions.save_draft(analyst, claimed, {"age-band": ["adult"]}, [], "half a note")
+    Review.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    other = make_person("other", Role.ANALYST)
+    actions.begin_shift(other)
+    assert actions.claim_next(Actor.of_person(other)) == claimed
+    with pytest.raises(WrongState):
+        actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS)
+    card = access.card_of(Actor.of_person(analyst), Review.objects.get())
+    assert card.draft is not None
+    assert (card.draft.answers, card.note) == ({"age-band": ["adult"]}, "half a note")
+    assert b"half a note" not in bytes(Draft.objects.get().note_sealed)
+
+
+def test_one_decision_counts_for_the_cluster_and_is_a_statement_on_one_file_only(
+    arrive: Any, analyst: Person
+) -> None:
+    centre = arrive(1)
+    for quality in range(40, 95, 5):
+        arrive(1, quality=quality)
+    actions.begin_shift(analyst)
+    review = actions.claim_next(Actor.of_person(analyst))
+    assert review is not None
+    made = actions.hand_in(analyst, review.pk, centre, ANSWERS)
+    origins = list(Coverage.objects.filter(assessment=made).values_list("origin", flat=True))
+    assert (origins.count("assessed"), origins.count("propagated")) == (1, 11)
+    assert access.seen_of(centre) == "not-viewed"  # nobody looked, and nothing says that somebody did
+    assert not Exposure.objects.exists()
+    assert actions.claim_next(Actor.of_person(analyst)) is None
+
+
+def test_answers_are_checked_against_the_scheme(claimed: Review, analyst: Person) -> None:
+    for answers, field in (
+        ({**ANSWERS, "age-band": ["very"]}, "age-band"),
+        ({**ANSWERS, "made-up": ["yes"]}, "made-up"),
+        ({name: codes for name, codes in ANSWERS.items() if name != "live"}, "live"),
+    ):
+        with pytest.raises(InputError) as told:
+            actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, answers)
+        assert told.value.where == field
+    assert not Assessment.objects.exists()
+
+
+def test_an_assessment_is_undone_within_ten_seconds_and_its_answers_come_back(
+    claimed: Review, analyst: Person
+) -> None:
+    made = actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS, note="made up")
+    assert actions.settle() == 0  # nothing acts before the time has passed
+    actions.undo(analyst, made.pk)
+    review = actions.claim_next(Actor.of_person(analyst))
+    assert review == claimed
+    card = access.card_of(Actor.of_person(analyst), review)
+    assert card.draft is not None
+    assert (card.draft.answers, card.note) == (ANSWERS, "made up")
+    assert Assessment.objects.get().standing == "undone"
+
+
+def test_after_ten_seconds_it_is_in_force_and_no_longer_undone(claimed: Review, analyst: Person) -> None:
+    made = in_force(actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS))
+    assert made.standing == "in-force"
+    with pytest.raises(WrongState):
+        actions.undo(analyst, made.pk)
+
+
+def test_somebody_else_revises_it_with_a_reason(claimed: Review, analyst: Person, senior: Person) -> None:
+    made = in_force(actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS))
+    other = {**ANSWERS, "depiction": ["generated"]}
+    with pytest.raises(NotAllowed):
+        actions.revise(analyst, made.pk, "mistake", other)
+    with pytest.raises(InputError):
+        actions.revise(senior, made.pk, "because", other)
+    new = in_force(actions.revise(senior, made.pk, "mistake", other))
+    made.refresh_from_db()
+    assert (made.standing, new.standing, new.revises) == ("superseded", "in-force", made)
+    assert made.answers == ANSWERS  # history is kept
+    assert Line.objects.filter(act="assessment.revised", reason="mistake").exists()
+
+
+def test_an_official_code_is_stored_as_chosen_and_another_is_derived_where_a_source_says_so(
+    claimed: Review, analyst: Person
+) -> None:
+    made = actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS, [code_of("sap")])
+    chosen, derived = Label.objects.get(is_derived=False), Label.objects.get(is_derived=True)
+    assert chosen.scheme == "sap"
+    assert derived.scheme == "uk"
+    assert derived.source
+    assert derived.mapping
+    assert made.labels.count() == 2
+
+
+def code_of(scheme: str) -> str:
+    found = next(one for one in access.library().labels.choosable() if one.id == scheme)
+    return f"{found.id}|{found.version}|{found.codes[0].code}"
+
+
+@pytest.mark.parametrize("label", ["copine|3|level-1", "made|up", "ncmec|2014|Z9"])
+def test_a_code_that_is_none_or_import_only_is_refused(claimed: Review, analyst: Person, label: str) -> None:
+    with pytest.raises(InputError):
+        actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS, [label])
+    assert not Assessment.objects.exists()
+
+
+def test_another_version_of_a_mapping_derives_anew_and_keeps_what_was(
+    claimed: Review, analyst: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_force(actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS, [code_of("sap")]))
+    assert actions.derive_again() == 0
+    from dataclasses import replace
+
+    library = access.library()
+    none = replace(library, mappings=replace(library.mappings, known={}))
+    monkeypatch.setattr(access, "library", lambda: none)
+    assert actions.derive_again() == 1
+    assert Label.objects.get(is_derived=True).ended_at is not None
+    assert Label.objects.get(is_derived=False).ended_at is None
+
+
+def test_a_second_opinion_is_blind_and_somebody_elses(
+    claimed: Review, analyst: Person, make_person: Callable[..., Person]
+) -> None:
+    actions.second_opinion(analyst, claimed.pk)
+    first = in_force(actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS))
+    assert actions.claim_next(Actor.of_person(analyst)) is None
+    other = make_person("other", Role.ANALYST)
+    actions.begin_shift(other)
+    second = actions.claim_next(Actor.of_person(other))
+    assert second is not None
+    assert access.card_of(Actor.of_person(other), second).earlier == []
+    beside = in_force(actions.hand_in(other, second.pk, second.cluster.centre, {**ANSWERS, "live": ["yes"]}))
+    first.refresh_from_db()
+    assert (first.standing, beside.standing) == ("in-force", "superseded")
+
+
+def test_held_escalated_and_assigned_reviews_go_where_they_should(
+    claimed: Review, analyst: Person, senior: Person, make_person: Callable[..., Person]
+) -> None:
+    actor, lead, other = Actor.of_person(analyst), Actor.of_person(senior), make_person("other", Role.ANALYST)
+    actions.hold(analyst, claimed.pk, timezone.now() + timedelta(hours=1), "waits-for-law")
+    assert not access.queue(actor).exists()
+    Review.objects.update(held_until=timezone.now() - timedelta(seconds=1))
+    actions.claim_next(actor)
+    actions.escalate(analyst, claimed.pk)
+    assert not access.queue(actor).exists()
+    assert access.queue(lead).exists()
+    actions.assign(lead, claimed.pk, other)
+    assert not access.queue(actor).exists()
+    assert access.queue(Actor.of_person(other)).exists()
+
+
+def test_a_review_is_not_given_to_somebody_who_may_not_see_it(
+    claimed: Review, senior: Person, make_person: Callable[..., Person]
+) -> None:
+    Asset.objects.update(sensitivity=2)
+    with pytest.raises(NotAllowed):
+        actions.assign(Actor.of_person(senior), claimed.pk, make_person("other", Role.ANALYST))
+
+
+def test_one_hidden_file_hides_the_whole_cluster(arrive: Any, analyst: Person) -> None:
+    arrive(1)
+    hidden = arrive(1, quality=80)
+    Asset.objects.filter(pk=hidden.pk).update(tlp="red")
+    assert not access.visible_reviews(Actor.of_person(analyst)).exists()
+
+
+def test_categories_one_opted_out_of_are_not_handed_out(arrive: Any, analyst: Person) -> None:
+    arrive(1)
+    actions.set_wish(analyst, opted_out=["unknown"])
+    actions.begin_shift(analyst)
+    assert actions.claim_next(Actor.of_person(analyst)) is None
+
+
+def test_a_lead_sees_no_persons_wishes_moods_or_looks(
+    claimed: Review, analyst: Person, senior: Person, client_of: Callable[[Person], Client]
+) -> None:
+    actions.set_wish(analyst, opted_out=["video"], daily_minutes=17)
+    actions.check_in(analyst, 2)
+    client = client_of(senior)
+    for page in ("/review/team/", "/review/me/", "/review/", "/people/"):
+        told = client.get(page).content.decode()
+        assert 'value="17"' not in told
+        assert ": 2<" not in told
+    own = client_of(analyst).get("/review/me/").content.decode()
+    assert 'value="17"' in own
+    assert ": 2<" in own
+
+
+def test_exposure_saved_counts_what_was_decided_without_a_look(claimed: Review, arrive: Any, analyst: Person) -> None:
+    actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS)
+    arrive(2)
+    review = actions.claim_next(Actor.of_person(analyst))
+    assert review is not None
+    actions.show_tile(analyst, review, review.cluster.centre, "s")
+    actions.grant(analyst, review, review.cluster.centre, access.Level.LENS, "s")
+    actions.hand_in(analyst, review.pk, review.cluster.centre, ANSWERS)
+    day = access.team_of(timezone.now() - timedelta(days=1))
+    assert (day.decided, day.without_reveal) == (2, 1)
+
+
+# --- pages -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_card_asks_first_and_names_what_is_known(
+    claimed: Review, analyst: Person, client_of: Callable[[Person], Client]
+) -> None:
+    page = client_of(analyst).get(f"/review/{claimed.pk}/").content.decode()
+    assert page.index('id="answers"') < page.index('id="picture"')
+    assert "Apparent age" in page
+    assert "<img" not in page
+
+
+def test_handing_in_leads_to_the_next_and_offers_to_undo(
+    claimed: Review, arrive: Any, analyst: Person, client_of: Callable[[Person], Client]
+) -> None:
+    arrive(2)
+    client = client_of(analyst)
+    given = {f"q-{name}": codes for name, codes in ANSWERS.items()} | {"next": "1"}
+    answer = client.post(f"/review/{claimed.pk}/hand-in/", given)
+    assert answer["Location"] != f"/review/{claimed.pk}/"
+    page = client.get(answer["Location"]).content.decode()
+    assert "/undo/" in page
+
+
+def test_an_answer_that_lacks_is_named_beside_its_question(
+    claimed: Review, analyst: Person, client_of: Callable[[Person], Client]
+) -> None:
+    answer = client_of(analyst).post(f"/review/{claimed.pk}/hand-in/", {"q-age-band": "adult"})
+    assert answer.status_code == 200
+    assert "has no answer" in answer.content.decode()
+
+
+@pytest.mark.parametrize("page", ["/review/", "/review/me/", "/review/team/", "/review/assessments/"])
+def test_lists_hold_no_picture(
+    claimed: Review, senior: Person, client_of: Callable[[Person], Client], page: str
+) -> None:
+    answer = client_of(senior).get(page)
+    assert answer.status_code == 200
+    assert b"<img" not in answer.content
+    assert b"<canvas" not in answer.content
+
+
+def test_the_office_loads_questions_of_its_own(
+    claimed: Review, analyst: Person, senior: Person, settings: Any
+) -> None:
+    from leadline.workbench.accounts.actions import set_office_setting
+
+    folder = Path(settings.LEADLINE_HOME) / "law" / "assessments"
+    folder.mkdir(parents=True)
+    (folder / "own.yaml").write_text(
+        "format: assessment-1\nid: own\nversion: 1\nname: Own\nsource: the office\n"
+        "questions:\n- id: one\n  text_key: own.one\n  text: One\n  codes:\n  - {code: a, name: A}\n  - {code: b, name: B}\n"
+    )
+    set_office_setting(senior, access.FACTS_SCHEME, "own", "a test")
+    made = actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, {"one": ["a"]})
+    assert (made.scheme, made.scheme_version) == ("own", 1)

@@ -1,0 +1,151 @@
+"""What arrives becomes clusters and reviews: near-duplicates once, known files never."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from leadline.domain import Kind
+from leadline.workbench.accounts.models import Person
+from leadline.workbench.actors import Actor
+from leadline.workbench.evidence.models import Asset
+from leadline.workbench.review import access, actions, tasks
+from leadline.workbench.review.acts import sorting
+from leadline.workbench.review.centres import Centres
+from leadline.workbench.review.models import Assessment, Cluster, Coverage, Member, Review
+
+from .conftest import ANSWERS
+
+pytestmark = pytest.mark.django_db
+Arrive = Callable[..., Asset]
+
+
+def test_near_duplicates_are_one_review(arrive: Arrive) -> None:
+    first = arrive(1)
+    others = [arrive(1, quality=quality) for quality in (95, 80, 60)]
+    assert Cluster.objects.get().centre == first
+    assert {member.asset for member in Member.objects.all()} == {first, *others}
+    assert Review.objects.get().cluster.size == 4
+
+
+def test_different_pictures_are_different_reviews(arrive: Arrive) -> None:
+    for seed in (1, 2, 3):
+        arrive(seed)
+    assert Review.objects.count() == Cluster.objects.count() == 3
+
+
+def test_a_turned_copy_joins_and_says_how_it_is_turned(arrive: Arrive, keeping: Any) -> None:
+    from io import BytesIO
+
+    from PIL import Image
+
+    from leadline.media.scenes import draw_scene, mirror
+    from leadline.workbench.evidence.actions import take_in
+
+    arrive(1)
+    out = BytesIO()
+    Image.fromarray(mirror(draw_scene(1, 400, 300))).save(out, "PNG")
+    turned = take_in(out.getvalue(), actor="system", source="test", name="turned.png")
+    actions.sort_assets()
+    assert turned.membership.cluster.size == 2
+    assert turned.membership.transform != ""
+
+
+def test_another_worker_knows_the_centres_that_came_meanwhile(arrive: Arrive) -> None:
+    arrive(1)
+    sorting.forget()
+    arrive(1, quality=70)
+    assert Cluster.objects.get().size == 2
+
+
+def test_every_member_lies_within_the_radius_of_its_centre_and_never_of_a_chain() -> None:
+    """A gradual morph: each step is near the one before, the last is far from the first."""
+    rng = np.random.default_rng(5)
+    hashes = [np.zeros(256, np.uint8)]
+    for flipped in np.split(rng.permutation(256)[:240], 24):  # ten other bits a step
+        after = hashes[-1].copy()
+        after[flipped] ^= 1
+        hashes.append(after)
+    packed = [np.packbits(bits).tobytes() for bits in hashes]
+    centres, placed = Centres(31), []
+    for number, one in enumerate(packed):
+        near = centres.nearest([one])
+        if near is None:
+            centres.add(number, one)
+        placed.append((number, number if near is None else near.cluster))
+    assert len(centres) > 5
+    for number, centre in placed:
+        assert int((hashes[number] != hashes[centre]).sum()) <= 31
+
+
+def test_the_nearest_of_many_centres_is_found_also_while_they_grow() -> None:
+    rng = np.random.default_rng(7)
+    rows = rng.integers(0, 256, (5000, 32), np.uint8)
+    centres = Centres(31)
+    for number, row in enumerate(rows):
+        centres.add(number, row.tobytes())
+        if number % 611 == 0 and number:
+            asked = rows[number // 2].copy()
+            asked[0] ^= 3
+            found = centres.nearest([asked.tobytes()])
+            assert found is not None
+            assert (found.cluster, found.distance) == (number // 2, 2)
+
+
+def test_a_known_file_never_reaches_the_queue(arrive: Arrive, make_bank: Any, exact: Any, analyst: Person) -> None:
+    make_bank("known", exact(3), kind=Kind.ILLEGAL)
+    asset = arrive(3)
+    assert asset.is_set_aside
+    assert not access.queue(Actor.of_person(analyst)).exists()
+
+
+def test_what_becomes_known_while_it_waits_is_set_aside(arrive: Arrive, analyst: Person) -> None:
+    asset = arrive(1)
+    Asset.objects.filter(pk=asset.pk).update(is_set_aside=True)
+    assert tasks.refresh() == 1
+    assert Review.objects.get().state == "set-aside"
+    actions.begin_shift(analyst)
+    assert actions.claim_next(Actor.of_person(analyst)) is None
+
+
+def test_samples_of_what_is_known_go_to_volunteers_only(
+    arrive: Arrive, make_bank: Any, exact: Any, analyst: Person, senior: Person, settings: Any
+) -> None:
+    from leadline.workbench.accounts.actions import set_office_setting
+
+    set_office_setting(senior, access.SAMPLE_SHARE, "1000", "a test")
+    make_bank("known", exact(3), kind=Kind.ILLEGAL)
+    arrive(3)
+    actor = Actor.of_person(analyst)
+    assert Review.objects.get().purpose == "sample"
+    assert not access.queue(actor).exists()
+    actions.set_wish(analyst, is_volunteer=True)
+    assert access.queue(actor).count() == 1
+
+
+def test_a_file_that_joins_a_decided_cluster_is_covered_by_inference(
+    arrive: Arrive, claimed: Review, analyst: Person
+) -> None:
+    made = actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS)
+    Assessment.objects.filter(pk=made.pk).update(effective_at=made.made_at)
+    assert actions.settle() == 1
+    late = arrive(1, quality=75)
+    covered = Coverage.objects.get(asset=late)
+    assert (covered.assessment, covered.origin) == (made, "propagated")
+    assert not Review.objects.exclude(state="decided").exists()
+
+
+def test_a_review_is_as_urgent_as_the_most_urgent_report_of_its_files(arrive: Arrive, keeping: Any) -> None:
+    from leadline.domain import Channel, IncomingReport, Urgency
+    from leadline.workbench.reports.actions import TakenFile, receive
+
+    asset = arrive(1)
+    incoming = IncomingReport(Channel.API, (), urgency=frozenset({Urgency.CHILD_AT_RISK_NOW}), text="made up")
+    receive(incoming, channel=Channel.API, actor="system", files=[TakenFile("drawn.png", asset)])
+    tasks.refresh()
+    review = Review.objects.get()
+    assert (review.urgency, review.rank) == (3, 0)
+    assert review.why[0][0] == "tick.child-at-risk-now"
