@@ -16,15 +16,62 @@ django.setup()  # this file may be loaded before pytest-django gets to it
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.core.cache import cache
 from django.core.management.commands import flush
 from django.db import connection
-from django.test import Client
+from django.test import Client, override_settings
 
 from leadline.workbench.accounts.models import Person, RoleGrant
 from leadline.workbench.permissions import ROLE_PERMISSIONS, Permission, Role
 
-PASSWORD = "correct horse battery staple"  # of every person here; Argon2 makes it slow, so few tests use it
+PASSWORD = "correct horse battery staple"  # of every person here
+HERE = Path(__file__).parent
+# Where the database's behaviour matters: the chain and its triggers, locks, constraints, the queue, search, cursors,
+# faults, and each app's own reads and writes. These are run on PostgreSQL too (test_postgresql.py); pages, forms,
+# translations, parsers and pure logic are not, nor is what goes through them to the same actions.
+ON_BOTH_DATABASES = (
+    "accounts/test_people.py",
+    "accounts/test_two_people.py",
+    "api/test_cursors.py",
+    "banks/test_banks.py",
+    "evidence/test_building.py",
+    "evidence/test_changing_lists.py",
+    "evidence/test_exhibits.py",
+    "evidence/test_faults.py",
+    "evidence/test_keeping.py",
+    "evidence/test_red.py",
+    "evidence/test_taking_in.py",
+    "hooks/test_deliveries.py",
+    "journal",
+    "reports/test_faults.py",
+    "reports/test_receive.py",
+    "reports/test_states.py",
+    "reports/test_time_passes.py",
+    "review/test_deciding.py",
+    "review/test_sorting.py",
+    "stats/test_health.py",
+    "test_worker.py",
+)
+
+
+class QuickArgon2(Argon2PasswordHasher):
+    """The product's way of hashing at a thousandth of its cost: nobody guesses at these passwords."""
+
+    time_cost, memory_cost, parallelism = 1, 8, 1
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _passwords_are_cheap() -> Iterator[None]:
+    with override_settings(PASSWORD_HASHERS=[f"{__name__}.QuickArgon2"]):
+        yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    both = tuple((HERE / name).parts for name in ON_BOTH_DATABASES)
+    for item in items:
+        if any(item.path.parts[: len(parts)] == parts for parts in both):
+            item.add_marker(pytest.mark.database)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Everything that touches the database holds on PostgreSQL as it does on SQLite: the same tests, run against it."""
+"""What depends on the database holds on PostgreSQL as it does on SQLite: the tests marked `database`, run against it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 from tests.servers import postgresql, skip_without
+from tests.workbench.conftest import ON_BOTH_DATABASES
 
 HERE = Path(__file__).parent
 
 
 @pytest.mark.skipif("DATABASE_URL" in os.environ, reason="this is the run against PostgreSQL")
-def test_the_workbench_passes_its_tests_on_postgresql(tmp_path: Path) -> None:
+def test_what_depends_on_the_database_holds_on_postgresql(tmp_path: Path) -> None:
     skip_without("postgresql")
     with postgresql(tmp_path) as url:
         run = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", str(HERE)],
+            [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "database", str(HERE)],
             env={**os.environ, "DATABASE_URL": url},
             cwd=HERE.parents[1],
             capture_output=True,
@@ -26,3 +28,19 @@ def test_the_workbench_passes_its_tests_on_postgresql(tmp_path: Path) -> None:
             check=False,
         )
     assert run.returncode == 0, run.stdout[-4000:]
+
+
+def test_every_app_that_keeps_rows_has_tests_of_its_own_on_both_databases() -> None:
+    assert not [name for name in ON_BOTH_DATABASES if not (HERE / name).exists()]
+    keeping = {
+        app.name.rpartition(".")[2]
+        for app in apps.get_app_configs()
+        if app.name.startswith("leadline.") and any(app.get_models())
+    }
+    assert keeping <= {name.partition("/")[0] for name in ON_BOTH_DATABASES}
+
+
+def test_passwords_are_hashed_at_full_cost_outside_the_tests() -> None:
+    from leadline.workbench import settings
+
+    assert settings.PASSWORD_HASHERS == ["django.contrib.auth.hashers.Argon2PasswordHasher"]
