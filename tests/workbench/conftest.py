@@ -133,6 +133,7 @@ def office(db: None, settings: Any, tmp_path: Path) -> Office:
     for name in ("keys", "banks", "vault", "erasures", "backups", "anchors", "mail"):
         (home / name).mkdir(mode=0o700)
     settings.LEADLINE_HOME = home
+    settings.LEADLINE_SECRET_IS_NEW = False
     settings.LEADLINE_KEY_FILE = home / "keys" / "instance.key"
     settings.LEADLINE_SIGNING_KEY_FILE = home / "keys" / "signing.key"
     settings.LEADLINE_VAULT, settings.LEADLINE_BANKS = home / "vault", home / "banks"

@@ -33,9 +33,11 @@ def backup_command(
 
     from leadline.workbench.backup import make_backup
     from leadline.workbench.evidence.actions import note_backup
+    from leadline.workbench.running import at_work
 
-    made = make_backup(Path(to) if to else settings.LEADLINE_BACKUPS, _quiet if json else say)
-    note_backup(made.name)
+    with at_work():
+        made = make_backup(Path(to) if to else settings.LEADLINE_BACKUPS, _quiet if json else say)
+        note_backup(made.name)
     if json:
         emit({"backup": str(made)})
     else:
@@ -64,8 +66,10 @@ def restore_command(
     """
     set_up_office()
     from leadline.workbench.backup import restore_backup
+    from leadline.workbench.running import at_work
 
-    restored = restore_backup(Path(backup), replace=replace, say=_quiet if json else say)
+    with at_work(alone=True):
+        restored = restore_backup(Path(backup), replace=replace, say=_quiet if json else say)
     record = {"backup": restored.backup, "line": restored.line, "head": restored.head, "erased_again": restored.erased}
     if json:
         emit(record)

@@ -9,10 +9,13 @@ from leadline.errors import ConfigError
 
 
 def set_up_office() -> None:
-    """ConfigError where the workbench is not installed, or its settings are wrong."""
+    """ConfigError where the workbench is not installed, its settings are wrong, or its session key was lost."""
     if importlib.util.find_spec("django") is None:
         raise ConfigError("the workbench is not installed", mend="pip install 'leadline[workbench]'")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadline.workbench.settings")
     import django
 
     django.setup()
+    from leadline.workbench.office import check_secret
+
+    check_secret()

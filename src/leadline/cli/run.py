@@ -14,6 +14,7 @@ import typer
 from leadline.cli.config import load_settings
 from leadline.cli.output import EXIT_NOTHING, EXIT_USAGE, complain, one_line
 from leadline.errors import InputError, Interrupted, LeadlineError
+from leadline.media.lock import hide_from_neighbours
 
 EXIT_READER_GONE = 141  # what a shell shows for a program whose reader went away (128 + SIGPIPE)
 # Not imported by name: typer brings its own copy of click or uses the installed one, by version.
@@ -28,6 +29,7 @@ def run(arguments: Sequence[str] | None) -> int:
     """Exit code of the command that `arguments` (default: of the process) name."""
     from leadline.cli.app import app  # here, so that a fault in a command's module is told in the same shape
 
+    hide_from_neighbours()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         result = app(args=given, prog_name="leadline", standalone_mode=False)

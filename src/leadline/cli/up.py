@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -39,7 +39,13 @@ def up_command(
     from django.conf import settings
 
     from leadline.workbench import office
+    from leadline.workbench.running import at_work
 
+    with at_work():
+        return _work(office, demo=demo, check=check, settings=settings)
+
+
+def _work(office: Any, *, demo: bool, check: bool, settings: Any) -> int:
     office.prepare_office(say)
     if demo:
         from leadline.workbench.demo import fill_office

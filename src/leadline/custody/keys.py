@@ -120,6 +120,16 @@ class SigningKey(_KeyFile):
 
 def read_key(path: Path) -> bytes:
     """The 32 bytes of a key file. KeyUnavailable says what is wrong with it, never what is in it."""
+    untrusted = read_private(path, 4 * KEY_BYTES)
+    secret = bytes.fromhex(untrusted.decode("ascii")) if _HEX.fullmatch(untrusted) else untrusted
+    if len(secret) != KEY_BYTES or len(set(secret)) == 1:
+        mend = f"it holds {KEY_BYTES} random bytes or {2 * KEY_BYTES} hex digits: put the key back from its copy"
+        raise KeyUnavailable("the file holds no key", where=str(path), mend=mend)
+    return secret
+
+
+def read_private(path: Path, at_most: int) -> bytes:
+    """The bytes of a file that nobody else can read, and whose folder nobody else can write to. Else KeyUnavailable."""
     try:
         # Without following a link, and without waiting where it is a pipe.
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -128,14 +138,10 @@ def read_key(path: Path) -> bytes:
         raise KeyUnavailable(f"the key cannot be opened: {error.strerror}", where=str(path), mend=mend) from None
     try:
         _check_file(os.fstat(fd), path)
-        untrusted = os.read(fd, 4 * KEY_BYTES)
+        _check_folder(path.parent)
+        return os.read(fd, at_most)
     finally:
         os.close(fd)
-    secret = bytes.fromhex(untrusted.decode("ascii")) if _HEX.fullmatch(untrusted) else untrusted
-    if len(secret) != KEY_BYTES or len(set(secret)) == 1:
-        mend = f"it holds {KEY_BYTES} random bytes or {2 * KEY_BYTES} hex digits: put the key back from its copy"
-        raise KeyUnavailable("the file holds no key", where=str(path), mend=mend)
-    return secret
 
 
 def _check_file(facts: os.stat_result, path: Path) -> None:
@@ -146,6 +152,13 @@ def _check_file(facts: os.stat_result, path: Path) -> None:
     if stat.S_IMODE(facts.st_mode) & 0o077:
         mend = "chmod 600 it; whoever may have read it could have copied it, so consider a new key"
         raise KeyUnavailable("others can read the key", where=str(path), mend=mend)
+
+
+def _check_folder(folder: Path) -> None:
+    """Whoever can write there can put another key in its place. Of a folder like /tmp the sticky bit forbids that."""
+    mode = folder.stat().st_mode
+    if mode & 0o022 and not mode & stat.S_ISVTX:
+        raise KeyUnavailable("others can write to the key's folder", where=str(folder), mend="chmod 700 it")
 
 
 def write_key(path: Path, secret: bytes) -> None:

@@ -18,7 +18,7 @@ ENTRY_POINT_GROUP = "leadline.key_slots"
 MAX_WRAPPED_BYTES = 1024
 
 
-def open_slot(named: str, argument: str) -> KeySlot:
+def open_slot(named: str, argument: str) -> GuardedSlot:
     """The installed slot `named`, made for `argument`, tried and guarded.
 
     ConfigError where there is none of the name, KeyUnavailable where it fails or does not keep its contract.
@@ -35,7 +35,7 @@ def open_slot(named: str, argument: str) -> KeySlot:
     return check_slot(slot, named)
 
 
-def check_slot(untrusted_slot: Any, where: str) -> KeySlot:
+def check_slot(untrusted_slot: Any, where: str) -> GuardedSlot:
     """The slot behind a guard, once it is seen to give back what it wrapped, and only in its context."""
     if not isinstance(untrusted_slot, KeySlot):
         raise KeyUnavailable("not a key slot", where=where, mend="it lacks members of KeySlot")

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from leadline.errors import ConfigError
+from leadline.media.lock import hide_from_neighbours
 
 _LOOPBACK = ("127.", "localhost", "[::1]")
 _STOP_TIMEOUT_S = 20
@@ -25,14 +26,62 @@ def prepare_office(say: Callable[[str], None]) -> None:
     from django.conf import settings
     from django.core.management import call_command
 
+    from leadline.workbench.running import refuse_half_restored
+
     check_addresses(settings)
     settings.LEADLINE_HOME.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if settings.LEADLINE_HOME.stat().st_mode & 0o077:
-        raise ConfigError("others can read this folder", where=str(settings.LEADLINE_HOME), mend="chmod 700 it")
+    _check_home()
+    refuse_half_restored()
+    check_secret()
     is_new = not _has_tables()
     prepare_keys(settings, is_new=is_new)
     say("preparing the database")
     call_command("migrate", verbosity=0, interactive=False)
+
+
+def begin_work() -> None:
+    """What a server or worker does first, whoever starts it. It makes nothing; ConfigError or WrongState says why not.
+
+    Its memory, which holds media and keys, can be dumped by nobody; until it ends no restore and no `forget-key` begin.
+    """
+    from leadline.workbench.running import stay_at_work
+
+    hide_from_neighbours()
+    stay_at_work()
+    check_office()
+
+
+def check_office() -> None:
+    """All that `leadline up` asks of an office which is there already."""
+    from django.conf import settings
+
+    from leadline.workbench.running import refuse_half_restored
+
+    check_addresses(settings)
+    _check_home()
+    refuse_half_restored()
+    check_secret()
+    prepare_keys(settings, is_new=False)
+    if not _has_tables():
+        raise ConfigError("there is no office here yet", where="database", mend="start `leadline up` once")
+
+
+def check_secret() -> None:
+    """ConfigError where `settings` had to make a new django.key although people have signed in here before."""
+    from django.conf import settings
+
+    if settings.LEADLINE_SECRET_IS_NEW and _has_tables():
+        path = settings.LEADLINE_HOME / "keys" / "django.key"
+        path.unlink(missing_ok=True)  # else the next start would take it for the one that was lost
+        mend = "put it back; if it is lost, write 64 random characters there, mode 600: everybody signs in anew"
+        raise ConfigError("the key that signs sessions is missing", where=str(path), mend=mend)
+
+
+def _check_home() -> None:
+    from django.conf import settings
+
+    if settings.LEADLINE_HOME.stat().st_mode & 0o077:
+        raise ConfigError("others can read this folder", where=str(settings.LEADLINE_HOME), mend="chmod 700 it")
 
 
 def check_addresses(settings: object) -> None:
@@ -51,13 +100,19 @@ def _has_tables() -> bool:
 
 
 def prepare_keys(settings: object, *, is_new: bool) -> None:
-    """On the very first start keys are made. Later a missing key is a loud fault: a new one would open nothing."""
-    from leadline.custody.keys import InstanceKey, SigningKey
+    """On the very first start keys are made. Later a missing key is a loud fault: a new one would open nothing.
 
+    A key management service makes its own: it is tried instead.
+    """
+    from leadline.custody.keys import InstanceKey, SigningKey
+    from leadline.workbench import sealing
+
+    if settings.LEADLINE_KEY_SLOT:  # type: ignore[attr-defined]
+        sealing.key_slot()
     for path, kind in (
         (settings.LEADLINE_KEY_FILE, InstanceKey),  # type: ignore[attr-defined]
         (settings.LEADLINE_SIGNING_KEY_FILE, SigningKey),  # type: ignore[attr-defined]
-    ):
+    )[bool(settings.LEADLINE_KEY_SLOT) :]:  # type: ignore[attr-defined]
         if is_new and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             kind.create(path)

@@ -31,20 +31,29 @@ def mark_path() -> Path:
 @contextmanager
 def at_work(*, alone: bool = False) -> Iterator[None]:
     """Until the block ends. WrongState where somebody is at work that this cannot go on beside."""
-    descriptor = _open()
+    descriptor = _take(alone=alone)
     try:
-        try:
-            fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _taken(alone=alone) from None
         yield
     finally:
         os.close(descriptor)  # processes that were forked meanwhile hold a copy, and with it the lock
 
 
-def _open() -> int:
+def stay_at_work() -> None:
+    """The same until this process ends."""
+    _take(alone=False)  # never closed: with the last process that has it the lock goes
+
+
+def _take(*, alone: bool) -> int:
     lock_path().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return os.open(lock_path(), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(lock_path(), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if not isinstance(error, BlockingIOError):
+            raise
+        raise _taken(alone=alone) from None
+    return descriptor
 
 
 def _taken(*, alone: bool) -> WrongState:

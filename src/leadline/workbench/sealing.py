@@ -10,9 +10,10 @@ import glob
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pyrage
 from cryptography.exceptions import InvalidTag
@@ -21,8 +22,8 @@ from django.apps import apps
 from django.conf import settings
 from django.db import models
 
-from leadline.custody.keys import KEY_BYTES, InstanceKey, KeySlot, SigningKey, WatchedKeySlot, forget_older_keys, rewrap
-from leadline.custody.slots import open_slot
+from leadline.custody.keys import KEY_BYTES, InstanceKey, SigningKey, WatchedKeySlot, forget_older_keys, rewrap
+from leadline.custody.slots import GuardedSlot, open_slot
 from leadline.custody.upkeep import count_older, remove_unnamed
 from leadline.custody.vault import Vault
 from leadline.custody.vault import open_vault as open_vault_at
@@ -37,18 +38,21 @@ _ASK_SERVICE_EVERY_S = 10.0
 class SealedField(models.BinaryField):  # type: ignore[type-arg]
     """A column of what `seal` gave. By this class a change of the key finds every such column."""
 
-    def deconstruct(self) -> tuple[str, str, list[object], dict[str, object]]:
+    def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
         name, _, arguments, options = super().deconstruct()
         return name, "django.db.models.BinaryField", arguments, options  # to the database it is nothing else
 
 
-def key_slot() -> KeySlot:
+Slot = WatchedKeySlot | GuardedSlot
+
+
+def key_slot() -> Slot:
     """A file, or the service that LEADLINE_KEY_SLOT names. KeyUnavailable where it is absent or others can read it."""
     return _slot_of(settings.LEADLINE_KEY_SLOT, settings.LEADLINE_KEY_FILE)
 
 
 @lru_cache(maxsize=4)
-def _slot_of(service: str, path: Path) -> KeySlot:
+def _slot_of(service: str, path: Path) -> Slot:
     if not service:
         return WatchedKeySlot(path)
     name, _, argument = service.partition(":")
@@ -92,7 +96,7 @@ def open_vault() -> Vault:
 
 
 @lru_cache(maxsize=4)
-def _vault_at(place: Path | str, slot: KeySlot, erasures: Path) -> Vault:
+def _vault_at(place: Path | str, slot: Slot, erasures: Path) -> Vault:
     erasures.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     return open_vault_at(place, slot, erasures)
 
@@ -214,13 +218,13 @@ def _split(data: bytes) -> tuple[bytes, bytes]:
 
 
 @lru_cache(maxsize=4)
-def _own_data_key(slot: KeySlot, key_id: str) -> tuple[bytes, bytes]:
+def _own_data_key(slot: Slot, key_id: str) -> tuple[bytes, bytes]:
     data_key = secrets.token_bytes(KEY_BYTES)
     return slot.wrap(data_key, _FIELDS), data_key
 
 
 @lru_cache(maxsize=256)
-def _unwrapped(slot: KeySlot, wrapped: bytes) -> bytes:
+def _unwrapped(slot: Slot, wrapped: bytes) -> bytes:
     return slot.unwrap(wrapped, _FIELDS)
 
 
@@ -233,13 +237,21 @@ def derive(purpose: str) -> bytes:
 
 
 @lru_cache(maxsize=32)
-def _secret_for(slot: KeySlot, purpose: str) -> bytes:
+def _secret_for(slot: Slot, purpose: str) -> bytes:
     kept = apps.get_model("evidence", "WrappedSecret").objects
     context = _SECRETS + purpose.encode()
     row, _ = kept.get_or_create(
         purpose=purpose, defaults={"wrapped": slot.wrap(secrets.token_bytes(KEY_BYTES), context)}
     )
     return slot.unwrap(bytes(row.wrapped), context)
+
+
+def set_secret(purpose: str, secret: bytes) -> None:
+    """One that was made elsewhere, before this one was asked for; one that is there already stays."""
+    kept = apps.get_model("evidence", "WrappedSecret").objects
+    kept.get_or_create(
+        purpose=purpose, defaults={"wrapped": key_slot().wrap(secret, _SECRETS + purpose.encode())}
+    )
 
 
 def rewrap_secret(purpose: str, wrapped: bytes) -> bytes:

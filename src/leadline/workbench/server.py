@@ -60,7 +60,15 @@ def main(which: str) -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = _SETTINGS[which]
     import django
 
-    django.setup()
+    from leadline.errors import LeadlineError
+    from leadline.workbench.office import begin_work
+
+    try:
+        django.setup()
+        begin_work()
+    except LeadlineError as error:
+        sys.stderr.write(f"leadline: {error}\n")
+        sys.exit(error.exit_code)
     Server(options_for(which)).run()
 
 

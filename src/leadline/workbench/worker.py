@@ -268,32 +268,23 @@ def start_threads(worker_id: str, stopping: threading.Event, duties: Duties) -> 
 
 def check_office() -> None:
     """A worker that is started alone refuses what `leadline up` refuses; it makes nothing."""
-    from django.conf import settings
-    from django.db import connection
+    from leadline.workbench.office import begin_work
 
-    from leadline.errors import ConfigError
-    from leadline.workbench import office
-
-    office.check_addresses(settings)
-    if settings.LEADLINE_HOME.stat().st_mode & 0o077:
-        raise ConfigError("others can read this folder", where=str(settings.LEADLINE_HOME), mend="chmod 700 it")
-    office.prepare_keys(settings, is_new=False)
-    if "django_migrations" not in connection.introspection.table_names():
-        raise ConfigError("there is no office here yet", where="database", mend="start `leadline up` once")
+    begin_work()
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadline.workbench.settings")
-    django.setup()
-    from django_tasks_db.management.commands.db_worker import Worker
-
     from leadline.errors import LeadlineError
 
     try:
+        django.setup()
         check_office()
     except LeadlineError as error:
         sys.stderr.write(f"leadline: {error}\n")
         sys.exit(error.exit_code)
+    from django_tasks_db.management.commands.db_worker import Worker
+
     keep_no_tracebacks()
     # With some chance in it: in a container host and process number are the same again after every start.
     worker_id = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"

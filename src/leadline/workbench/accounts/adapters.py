@@ -11,8 +11,6 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialAccount
 from cryptography.fernet import Fernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -20,6 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
+from leadline.workbench import sealing
 from leadline.workbench.accounts import access, throttle
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.public.limits import visitor_address
@@ -62,7 +61,8 @@ class AccountAdapter(DefaultAccountAdapter):
 
 
 class MfaAdapter(DefaultMFAAdapter):
-    """Secrets of authenticators are sealed at rest, so that a copy of the database alone signs nobody in."""
+    """Secrets of authenticators are sealed under the instance key: a copy of the database signs nobody in, and after a
+    restore everybody's second factor is still theirs."""
 
     def encrypt(self, text: str) -> str:
         return _fernet().encrypt(text.encode()).decode()
@@ -82,8 +82,7 @@ class MfaAdapter(DefaultMFAAdapter):
 
 
 def _fernet() -> Fernet:
-    derived = HKDF(SHA256(), 32, salt=None, info=b"leadline authenticators").derive(settings.SECRET_KEY.encode())
-    return Fernet(base64.urlsafe_b64encode(derived))
+    return Fernet(base64.urlsafe_b64encode(sealing.derive("authenticators")))
 
 
 class OidcAdapter(DefaultSocialAccountAdapter):

@@ -8,10 +8,10 @@ import hmac
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from leadline.workbench import sealing
 from leadline.workbench.hooks.models import OPEN_KINDS, Delivery, Endpoint
 
 PREFIX = "whsec_"
@@ -38,9 +38,9 @@ def is_event(text: str) -> bool:
 
 
 def secret_of(endpoint: Endpoint, generation: int | None = None) -> str:
-    """Derived from the key that signs our sessions, which lives in a file of its own: no row holds a secret."""
+    """Derived from a secret that is kept wrapped under the instance key, so that it outlives a restore."""
     name = f"{endpoint.pk}:{endpoint.generation if generation is None else generation}"
-    digest = hmac.digest(settings.SECRET_KEY.encode(), _SALT + name.encode(), hashlib.sha256)
+    digest = hmac.digest(sealing.derive("webhooks"), _SALT + name.encode(), hashlib.sha256)
     return PREFIX + base64.b64encode(digest).decode()
 
 
