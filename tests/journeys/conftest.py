@@ -2,54 +2,101 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import json
 import os
 import re
 import signal
+import ssl
+import struct
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.journeys.inside import PASSWORD
 from tests.servers import free_port, skip_without
 
-SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
-START_TIMEOUT_S = 60
+ROOT = Path(__file__).parents[2]
+SCREENSHOTS = ROOT / "build" / "screenshots"
+START_TIMEOUT_S = 90
+STAFF = {
+    "analyst": ["analyst"],
+    "senior": ["senior"],
+    "second": ["senior"],
+    "investigator": ["investigator"],
+    "auditor": ["auditor"],
+    "administrator": ["administrator"],
+    "leaver": ["senior"],
+    "partner": ["analyst"],
+    "everything": ["senior", "auditor", "administrator", "curator"],
+}
+
+
+def code_for(secret: str) -> str:
+    """What an authenticator app shows (RFC 6238, 30 seconds, 6 digits)."""
+    key = base64.b32decode(secret + "=" * (-len(secret) % 8))
+    digest = hmac.digest(key, struct.pack(">Q", int(time.time()) // 30), hashlib.sha1)
+    (number,) = struct.unpack_from(">I", digest, digest[-1] & 15)
+    return f"{(number & 0x7FFFFFFF) % 1_000_000:06d}"
 
 
 @dataclass
 class RunningOffice:
-    """`leadline up` in a process of its own."""
+    """`leadline up` in a process of its own. `people` and `filled`: who works there and what lies there already."""
 
     home: Path
     address: str
     public_address: str
+    environment: dict[str, str]
     process: subprocess.Popen[str]
     lines: list[str] = field(default_factory=list)
+    people: dict[str, dict[str, str]] = field(default_factory=dict)
+    filled: dict[str, str] = field(default_factory=dict)
 
     @property
     def setup_link(self) -> str:
-        found = re.search(r"http://\S+/join/\S+", "\n".join(self.lines))
+        found = re.search(r"https?://\S+/join/\S+", "\n".join(self.lines))
         assert found is not None, "\n".join(self.lines)
         return found.group()
 
+    def ask(self, function: str, **arguments: Any) -> Any:
+        """A function of `inside`, in a process with this office's environment."""
+        command = [sys.executable, "-m", "tests.journeys.inside", function, json.dumps(arguments)]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=180)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
 
-@pytest.fixture
-def running_office(tmp_path: Path) -> Iterator[RunningOffice]:
-    home, ports = tmp_path / "home", (free_port(), free_port())
+    def command(self, *arguments: str | Path, code: int = 0) -> str:
+        """`leadline ARGUMENTS` as its operator would type it there; everything it said."""
+        command = [sys.executable, "-m", "leadline", *map(str, arguments)]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=180)
+        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
+
+@contextmanager
+def serve_office(home: Path, given: Mapping[str, str] | None = None) -> Iterator[RunningOffice]:
+    """`given`: settings beside those that every journey needs."""
+    ports, given = (free_port(), free_port()), given or {}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LEADLINE_")}
+    environment.pop("DATABASE_URL", None)
     environment |= {
         "LEADLINE_HOME": str(home),
         "LEADLINE_ADDRESS": f"127.0.0.1:{ports[0]}",
         "LEADLINE_PUBLIC_ADDRESS": f"127.0.0.1:{ports[1]}",
         "PYTHONUNBUFFERED": "1",
+        **given,
     }
-    environment.pop("DATABASE_URL", None)
     process = subprocess.Popen(
         [sys.executable, "-m", "leadline", "up"],
         env=environment,
@@ -58,7 +105,9 @@ def running_office(tmp_path: Path) -> Iterator[RunningOffice]:
         text=True,
         start_new_session=True,
     )
-    running = RunningOffice(home, f"http://localhost:{ports[0]}", f"http://localhost:{ports[1]}", process)
+    scheme = "https" if "LEADLINE_TLS_KEY" in given else "http"
+    addresses = [f"{scheme}://localhost:{port}" for port in ports]
+    running = RunningOffice(home, *addresses, environment, process)
     reader = threading.Thread(target=_read, args=(running,), daemon=True)
     reader.start()
     try:
@@ -66,9 +115,27 @@ def running_office(tmp_path: Path) -> Iterator[RunningOffice]:
         yield running
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 0, "\n".join(running.lines)
+        code = process.wait(timeout=60)
         reader.join()
         process.stdout.close()
+    assert code == 0, "\n".join(running.lines)
+
+
+@pytest.fixture
+def running_office(tmp_path: Path) -> Iterator[RunningOffice]:
+    """From nothing; nobody works there yet."""
+    with serve_office(tmp_path / "home") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def staffed_office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningOffice]:
+    """With STAFF, and one object of each kind. Each journey signs in people of its own: a code is good once."""
+    with serve_office(tmp_path_factory.mktemp("office") / "home", {"LEADLINE_WEBHOOK_PRIVATE": "127.0.0.0/8"}) as running:
+        running.people = running.ask("make_people", roles=STAFF)
+        ids = {role: running.people[role]["id"] for role in ("senior", "investigator", "administrator")}
+        running.filled = running.ask("fill_office", people=ids, hook_url=f"http://127.0.0.1:{free_port()}/in")
+        yield running
 
 
 def _read(running: RunningOffice) -> None:
@@ -78,14 +145,22 @@ def _read(running: RunningOffice) -> None:
 
 def _wait_for(running: RunningOffice) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline:
-        assert running.process.poll() is None, "\n".join(running.lines)
-        try:
-            with urllib.request.urlopen(f"{running.address}/account/login/", timeout=5):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError("it did not come up:\n" + "\n".join(running.lines))
+    for address in (f"{running.address}/account/login/", f"{running.public_address}/en/"):
+        while True:
+            assert running.process.poll() is None, "\n".join(running.lines)
+            assert time.monotonic() < deadline, "it did not come up:\n" + "\n".join(running.lines)
+            try:
+                with urllib.request.urlopen(address, timeout=5, context=unverified()):
+                    break
+            except OSError:
+                time.sleep(0.2)
+
+
+def unverified() -> ssl.SSLContext:
+    """For the certificate that a test made itself."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 @pytest.fixture(scope="session")
@@ -109,24 +184,56 @@ class Visitor:
 
     def look(self, name: str) -> None:
         """Keep a screenshot; no serious fault of accessibility, nothing refused by the browser."""
-        from axe_playwright_python.sync_playwright import Axe
-
         self.number += 1
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=SCREENSHOTS / f"{self.journey}-{self.number:02d}-{name}.png", full_page=True)
-        found = Axe().run(self.page).response["violations"]
-        worst = [fault for fault in found if fault["impact"] in ("serious", "critical")]
-        serious = [(fault["id"], [node["target"] for node in fault["nodes"]]) for fault in worst]
-        assert serious == [], name
+        assert faults_of(self.page) == [], name
+
+    def sign_in(self, office: RunningOffice, name: str) -> None:
+        """By password and authenticator app, to the first page."""
+        person = office.people[name]
+        self.page.goto(f"{office.address}/account/login/")
+        self.page.locator("input[name=login]").fill(person["email"])
+        self.page.locator("input[name=password]").fill(PASSWORD)
+        self.page.get_by_role("button", name="Sign in", exact=True).click()
+        self.page.locator("input[name=code]").fill(code_for(person["secret"]))
+        self.page.get_by_role("button", name="Sign in", exact=False).first.click()
+        self.page.wait_for_url(f"{office.address}/")
+
+
+def faults_of(page: Any) -> list[Any]:
+    """Serious and critical faults that axe finds in a page: rule, and where."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    worst = [fault for fault in found if fault["impact"] in ("serious", "critical")]
+    return [(fault["id"], [node["target"] for node in fault["nodes"]]) for fault in worst]
+
+
+MakeVisitor = Callable[..., Visitor]
 
 
 @pytest.fixture
-def visitor(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Visitor]:
-    context = chromium.new_context(locale="en-GB")
-    page = context.new_page()
-    faults: list[str] = []
-    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    yield Visitor(page, request.node.name.removeprefix("test_"))
-    context.close()
+def make_visitor(chromium: Any, request: pytest.FixtureRequest) -> Iterator[MakeVisitor]:
+    """One browser of its own for each; `options` as Playwright's new_context takes them."""
+    contexts, faults = [], []
+
+    def make(who: str = "", **options: Any) -> Visitor:
+        context = chromium.new_context(locale="en-GB", **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        journey = request.node.name.removeprefix("test_")
+        return Visitor(page, f"{journey}-{who}" if who else journey)
+
+    yield make
+    for context in contexts:
+        context.close()
     assert [fault for fault in faults if "404" not in fault] == []
+
+
+@pytest.fixture
+def visitor(make_visitor: MakeVisitor) -> Visitor:
+    return make_visitor()

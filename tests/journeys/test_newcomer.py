@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import re
-import struct
-import time
 from typing import Any
 
-
-def code_for(secret: str) -> str:
-    """What an authenticator app shows (RFC 6238, 30 seconds, 6 digits)."""
-    key = base64.b32decode(secret + "=" * (-len(secret) % 8))
-    digest = hmac.digest(key, struct.pack(">Q", int(time.time()) // 30), hashlib.sha1)
-    (number,) = struct.unpack_from(">I", digest, digest[-1] & 15)
-    return f"{(number & 0x7FFFFFFF) % 1_000_000:06d}"
+from tests.journeys.conftest import code_for
 
 
 def set_up(visitor: Any, office: Any, *, alone: bool = False) -> None:

@@ -1,0 +1,73 @@
+"""What the journeys of review do inside a running office's house: pictures that arrive, drawn by the project itself.
+
+`python -m tests.journeys.inside_review FUNCTION ARGUMENTS-AS-JSON` prints JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from io import BytesIO
+from typing import Any
+
+
+def picture(seed: int, quality: int = 0) -> bytes:
+    """A drawn scene as PNG; with a quality as JPEG, a near-duplicate of the same."""
+    from PIL import Image
+
+    from leadline.media.scenes import draw_scene
+
+    out = BytesIO()
+    drawn = Image.fromarray(draw_scene(seed, 400, 300))
+    drawn.save(out, "JPEG", quality=quality) if quality else drawn.save(out, "PNG")
+    return out.getvalue()
+
+
+def arrive(person: str, singles: int, copies: int) -> list[str]:
+    """`singles` different pictures, and one more with `copies` in all; kept and sorted. The ids of the reviews."""
+    from leadline.workbench import matching
+    from leadline.workbench.accounts.actions import set_office_setting
+    from leadline.workbench.accounts.models import Person
+    from leadline.workbench.evidence.access import MEDIA_MODE
+    from leadline.workbench.evidence.actions import take_in
+    from leadline.workbench.review.models import Review
+    from leadline.workbench.review.tasks import sort_all
+
+    set_office_setting(Person.objects.get(pk=person), MEDIA_MODE, "keep", "a journey")
+    drawn = [picture(seed) for seed in range(1, singles + 1)]
+    drawn += [picture(singles + 1, quality) for quality in [0, *range(40, 40 + 4 * (copies - 1), 4)]]
+    for number, data in enumerate(drawn):
+        take_in(data, actor="system", source="journey", name=f"{number}.png")
+    sort_all()
+    matching.close_engine()
+    return [str(pk) for pk in Review.objects.values_list("pk", flat=True)]
+
+
+def ledger() -> list[dict[str, Any]]:
+    from leadline.workbench.review.models import Exposure
+
+    rows = Exposure.objects.order_by("issued_at")
+    return [{"level": row.level, "seconds": row.seconds, "areas": row.areas, "asset": str(row.asset_id)} for row in rows]
+
+
+def decisions() -> list[dict[str, Any]]:
+    from leadline.workbench.review.models import Assessment
+
+    rows = Assessment.objects.select_related("by").order_by("made_at")
+    return [
+        {"by": row.by.name, "standing": row.standing, "answers": row.answers, "files": row.coverage.count(), "id": str(row.pk)}
+        for row in rows
+    ]
+
+
+def main(function: str, arguments: str) -> Any:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadline.workbench.settings")
+    import django
+
+    django.setup()
+    return globals()[function](**json.loads(arguments))
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(*sys.argv[1:])))

@@ -1,0 +1,200 @@
+"""Review in a real browser: from the keyboard alone, with as little seen as can be, and every look on record."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+from tests.journeys.conftest import ROOT, RunningOffice, serve_office
+from tests.journeys.inside_review import picture
+
+SINGLES, COPIES = 29, 12
+
+
+def ask(office: RunningOffice, function: str, **arguments: Any) -> Any:
+    command = [sys.executable, "-m", "tests.journeys.inside_review", function, json.dumps(arguments)]
+    done = subprocess.run(command, cwd=ROOT, env=office.environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def reviewing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningOffice]:
+    """An office with pictures in its queue: 29 different ones, and one of which there are twelve."""
+    with serve_office(tmp_path_factory.mktemp("review") / "home") as running:
+        roles = {"ana": ["analyst"], "ben": ["analyst"], "sue": ["senior"], "out": []}
+        running.people = running.ask("make_people", roles=roles)
+        running.filled["reviews"] = ask(running, "arrive", person=running.people["sue"]["id"], singles=SINGLES, copies=COPIES)
+        yield running
+
+
+def start_shift(visitor: Any, office: RunningOffice, name: str) -> Any:
+    visitor.sign_in(office, name)
+    page = visitor.page
+    page.goto(f"{office.address}/review/shift/")
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.wait_for_url(f"{office.address}/review/")
+    return page
+
+
+def is_blank(page: Any) -> bool:
+    """Nothing is on the canvas."""
+    return bool(
+        page.evaluate(
+            "() => { const c = document.getElementById('picture');"
+            " return c.getContext('2d').getImageData(0, 0, c.width, c.height).data.every((v, i) => i % 4 !== 3 || v === 0) }"
+        )
+    )
+
+
+def wait_for_picture(page: Any) -> None:
+    page.wait_for_function(
+        "() => { const c = document.getElementById('picture');"
+        " return c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v, i) => i % 4 === 3 && v !== 0) }"
+    )
+
+
+def test_the_browser_gets_no_more_than_was_asked_for(reviewing: RunningOffice, make_visitor: Any) -> None:
+    """The withholding test: every picture that came is decoded and compared."""
+    page = start_shift(visitor := make_visitor("ben"), reviewing, "ben")
+    got: list[tuple[str, bytes, str]] = []
+
+    def keep(answer: Any) -> None:
+        if answer.headers.get("content-type", "").startswith("image/png"):
+            got.append((answer.url, answer.body(), answer.headers.get("x-part", "")))
+
+    page.on("response", keep)
+    page.get_by_role("button", name="Next", exact=True).click()
+    page.wait_for_url("**/review/*-*/")
+    visitor.look("card-hidden")
+    assert got == []  # question first: nothing comes by itself
+    page.keyboard.press("t")
+    wait_for_picture(page)
+    visitor.look("tile")
+    assert len(got) == 1
+    seed = seed_of(page)
+    drawn = Image.open(BytesIO(picture(seed))).convert("L")
+    tile = Image.open(BytesIO(got[0][1]))
+    assert (tile.mode, tile.size) == ("L", (160, 120))
+    expected = drawn.resize((160, 120), Image.Resampling.BOX).filter(ImageFilter.GaussianBlur(8))
+    inner = (slice(20, 100), slice(20, 140))  # libraries differ in what lies beyond the edge
+    assert np.abs(np.asarray(tile, int) - np.asarray(expected, int))[inner].mean() < 3
+    page.keyboard.down("Space")
+    page.wait_for_function("() => document.getElementById('picture').getAttribute('aria-label').startsWith('Lens')")
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(200)
+    page.keyboard.up("Space")
+    page.wait_for_function("() => document.getElementById('picture').getAttribute('aria-label') === 'Hidden'")
+    assert is_blank(page)
+    lenses = got[1:]
+    assert len(lenses) >= 2
+    original = np.asarray(drawn, int)
+    for _, data, part in lenses:
+        left, top, wide, high = (float(number) for number in part.split())
+        assert wide * high <= 0.25
+        lens = np.asarray(Image.open(BytesIO(data)), int)
+        assert lens.ndim == 2
+        box = original[round(top * 300) : round((top + high) * 300), round(left * 400) : round((left + wide) * 400)]
+        assert lens.shape == box.shape
+        assert np.abs(lens - box).max() <= 2  # those pixels, and no others: nothing was scaled
+    rows = ask(reviewing, "ledger")
+    assert [row["level"] for row in rows] == ["tile", "lens"]
+    assert len(rows[1]["areas"]) == len({part for _, _, part in lenses})
+    assert 0 < rows[1]["seconds"] <= 8
+
+
+def seed_of(page: Any) -> int:
+    """Which of the drawn pictures is on the card."""
+    import hashlib
+
+    shown = page.locator("section[aria-labelledby=facts-title] code").first.inner_text()
+    return next(seed for seed in range(1, SINGLES + 2) if hashlib.sha256(picture(seed)).hexdigest() == shown)
+
+
+def test_an_answer_a_lost_focus_and_the_clock_hide_the_picture(reviewing: RunningOffice, make_visitor: Any) -> None:
+    visitor = make_visitor("sue")
+    page = start_shift(visitor, reviewing, "sue")
+    page.get_by_role("button", name="Next", exact=True).click()
+    page.wait_for_url("**/review/*-*/")
+    page.keyboard.down("Shift")
+    page.keyboard.down("Space")
+    page.wait_for_function("() => document.getElementById('picture').getAttribute('aria-label').startsWith('The whole')")
+    assert not is_blank(page)
+    page.keyboard.press("7")  # an answer
+    assert is_blank(page)
+    page.keyboard.up("Space")
+    page.keyboard.up("Shift")
+    page.keyboard.down("Space")
+    page.wait_for_function("() => document.getElementById('picture').getAttribute('aria-label').startsWith('Lens')")
+    page.evaluate("() => window.dispatchEvent(new Event('blur'))")  # another tab, another window
+    assert is_blank(page)
+    page.keyboard.up("Space")
+    page.keyboard.down("Space")
+    page.wait_for_function("() => document.getElementById('picture').getAttribute('aria-label').startsWith('Lens')")
+    page.wait_for_function("() => document.getElementById('picture').getAttribute('aria-label') === 'Hidden'", timeout=12_000)
+    assert is_blank(page)
+    page.keyboard.up("Space")
+    longest = max(row["seconds"] for row in ask(reviewing, "ledger"))
+    assert 7.5 < longest <= 8
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Give back").click()
+
+
+def test_an_analyst_clears_the_queue_from_the_keyboard(reviewing: RunningOffice, make_visitor: Any) -> None:
+    """Thirty reviews of forty-one files, no mouse: the cluster of twelve is decided once."""
+    visitor = make_visitor("ana")
+    page = start_shift(visitor, reviewing, "ana")
+    page.keyboard.press("Enter")
+    waiting = 30 - 1  # ben holds one
+    for number in range(waiting):
+        page.wait_for_url("**/review/*-*/")
+        if number == 0:
+            page.keyboard.press("?")
+            visitor.look("keys")
+            page.keyboard.press("Escape")
+        for key in "72222":
+            page.keyboard.press(key)
+        with page.expect_navigation():
+            page.keyboard.press("Control+Shift+Enter")
+        if number == 1:
+            visitor.look("undo-offered")
+            with page.expect_navigation():
+                page.keyboard.press("z")
+            assert page.locator("input[type=radio]:checked").count() == 5  # the answers came back
+            with page.expect_navigation():
+                page.keyboard.press("Control+Shift+Enter")
+    page.wait_for_url(f"{reviewing.address}/review/")
+    assert page.get_by_text("Nothing waits for you.").first.is_visible()
+    made = [row for row in ask(reviewing, "decisions") if row["by"] == "ana" and row["standing"] != "undone"]
+    assert sorted(row["files"] for row in made) == [1] * (waiting - 1) + [COPIES]
+    assert not [row for row in ask(reviewing, "ledger") if row["asset"] in {row["id"] for row in made}]
+
+
+def test_somebody_else_revises_a_wrong_decision(reviewing: RunningOffice, make_visitor: Any) -> None:
+    visitor = make_visitor("ben")
+    page = visitor.page
+    visitor.sign_in(reviewing, "ben")
+    first = next(row for row in ask(reviewing, "decisions") if row["by"] == "ana" and row["standing"] != "undone")
+    page.goto(f"{reviewing.address}/review/assessments/{first['id']}/")
+    page.get_by_role("group", name="Real, drawn or generated").get_by_label("Generated").check()
+    page.get_by_label("Reason").select_option("mistake")
+    visitor.look("revise")
+    page.get_by_role("button", name="Revise").click()
+    page.get_by_text("revises this one").wait_for()
+    visitor.look("revised")
+    assert ask(reviewing, "decisions")[-1]["answers"]["depiction"] == ["generated"]
+
+
+def test_an_outsider_finds_nothing_there(reviewing: RunningOffice, make_visitor: Any) -> None:
+    page = (visitor := make_visitor("out")).page
+    visitor.sign_in(reviewing, "out")
+    for address in ("/review/", f"/review/{reviewing.filled['reviews'][0]}/", "/review/team/"):
+        assert page.goto(f"{reviewing.address}{address}").status == 404
