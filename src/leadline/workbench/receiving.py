@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 from django.conf import settings
@@ -18,6 +19,8 @@ class Received:
     def __init__(self, *, keep: bool) -> None:
         self.reading = matching.start_reading()
         self._draft = sealing.open_vault().begin() if keep else None
+        if self._draft is not None:  # whoever forgets it: its file and descriptor go with the object
+            weakref.finalize(self, self._draft.discard)
 
     @property
     def is_sealing(self) -> bool:
@@ -73,14 +76,14 @@ class SealingUpload(FileUploadHandler):
         super().new_file(*args, **kwargs)
         if self._mode == "refuse":
             raise SkipFile
-        self._drop()
+        self.drop()
         self._received = Received(keep=self._mode == "keep")
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         assert self._received is not None
         self._received.feed(raw_data)
         if self._received.reading.size_bytes > settings.LEADLINE_MAX_UPLOAD_BYTES:
-            self._drop()
+            self.drop()
             raise StopUpload(connection_reset=True)
 
     def file_complete(self, file_size: int) -> ReceivedUpload:
@@ -96,9 +99,10 @@ class SealingUpload(FileUploadHandler):
         )
 
     def upload_interrupted(self) -> None:
-        self._drop()
+        self.drop()
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
+        """What was arriving is gone. Call it when the request ends: of a sender that went away Django tells nobody."""
         if self._received is not None:
             self._received.discard()
             self._received = None

@@ -70,8 +70,12 @@ def _asset_context(request: HttpRequest, asset: Any) -> dict[str, Any]:
 @csrf_exempt  # the inner view is protected; the body must not be read before its handler is set
 @requires(Permission.EVIDENCE_WRITE, files=True)
 def upload(request: HttpRequest) -> HttpResponse:
-    request.upload_handlers = [SealingUpload(request, mode=access.media_mode())]
-    return _upload(request)
+    arriving = SealingUpload(request, mode=access.media_mode())
+    request.upload_handlers = [arriving]
+    try:
+        return _upload(request)
+    finally:
+        arriving.drop()
 
 
 @csrf_protect
