@@ -23,6 +23,7 @@ from leadline.media import scenes
 from leadline.media.client import Rendition, Sandbox
 from leadline.media.png import write_png
 from leadline.media.reduction import Reduction, Shape
+from leadline.media.wire import Op, Request
 
 pillow_heif.register_heif_opener()
 
@@ -182,6 +183,19 @@ def test_no_caller_goes_below_the_floor() -> None:
 def test_a_reduction_that_shows_more_than_it_may_cannot_be_made(weaker: Any) -> None:
     with pytest.raises(ValueError):
         weaker()
+
+
+@pytest.mark.parametrize(
+    "reduction",
+    [
+        Reduction.tile(edge_px=99, view="on-black"),
+        Reduction.lens((0.1, 1.0), colour=True, edge_px=1599, view="frame-on-white 123456789"),
+        Reduction.whole(view="frame 7"),
+    ],
+)
+def test_a_request_for_a_rendition_crosses_the_wall_whole(reduction: Reduction) -> None:
+    request = Request(Op.RENDER, size_bytes=77, reduction=reduction)
+    assert Request.unpack(request.pack()) == request
 
 
 # --- lenses ----------------------------------------------------------------------------------------------------------
