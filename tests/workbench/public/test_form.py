@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from itertools import pairwise
@@ -80,8 +81,8 @@ def test_a_tick_that_the_form_does_not_have_is_refused(visitor: Client) -> None:
 def test_contact_is_sealed_where_it_is_given(visitor: Client) -> None:
     send_report(visitor, urls=ADDRESS, name="Made Up", email="made.up@example.org", phone="+32 000")
     report = Report.objects.get()
-    opened = contents.open_json(report.contact_sealed, contents.contact_context(report.id))
-    assert opened["email"] == "made.up@example.org"
+    key, context = access.contact_key(report), contents.contact_context(report.id)
+    assert json.loads(contents.open_private(report.contact_sealed, key, context))["email"] == "made.up@example.org"
     assert b"made.up" not in bytes(report.contact_sealed)
 
 
@@ -215,6 +216,57 @@ def test_the_outcome_is_told_in_words_of_the_reporters_language(visitor: Client,
     assert "abgeschlossen" in page
     assert senior.name not in page
     assert str(senior.pk) not in page
+
+
+# --- what a reporter does not learn -----------------------------------------------------------------------------------
+
+
+def told(visitor: Client, passphrase: str) -> str:
+    """The sentences of the page: everything but what is made by chance, and the report's own number."""
+    page = read_answer(visitor, passphrase).content.decode()
+    text = re.sub(r"R-\d{4}-\d{6}", "", re.sub(r"<[^>]*>", " ", page))
+    return " ".join(text.split())
+
+
+def step(senior: Person, report: Report, *to: State) -> None:
+    for one in to:
+        report.refresh_from_db()
+        reason = {State.TRIAGE: Reason.TAKEN, State.CLOSED: Reason.ASSESSED}[one]
+        outcome = Outcome.PASSED_ON if one is State.CLOSED else None
+        actions.change_state(senior, report.pk, one, reason, seen=State(report.state), outcome=outcome)
+
+
+@pytest.mark.parametrize("before", [(), (State.TRIAGE,), (State.TRIAGE, State.CLOSED)])
+def test_who_reports_a_known_address_reads_what_who_reports_an_unknown_one_reads(
+    visitor: Client, senior: Person, before: tuple[State, ...]
+) -> None:
+    """Somebody may report an address to learn whether it is known, and what became of it."""
+    send_report(visitor, urls=ADDRESS)
+    known = Report.objects.get()
+    step(senior, known, *before)
+    probe = passphrase_in(send_report(visitor, urls=ADDRESS))
+    fresh = passphrase_in(send_report(visitor, urls="https://unknown.example.org/"))
+    new = Report.objects.get(items__key=Report.objects.order_by("-number").first().items.get().key)
+    assert "has not begun yet" in told(visitor, probe)
+    assert told(visitor, probe) == told(visitor, fresh)
+    for one in (State.TRIAGE, State.CLOSED):
+        known.refresh_from_db()
+        if known.state == State.TRIAGE and one is State.TRIAGE:
+            actions.change_state(senior, known.pk, State.NEW, Reason.GIVEN_BACK, seen=State.TRIAGE)
+        step(senior, known, one)
+        step(senior, new, one)
+        assert told(visitor, probe) == told(visitor, fresh)
+    assert "We have finished working" in told(visitor, probe)
+    assert "police" not in told(visitor, probe)
+
+
+def test_who_reported_first_does_not_learn_that_somebody_reported_it_again(visitor: Client, senior: Person) -> None:
+    first = passphrase_in(send_report(visitor, urls=ADDRESS))
+    step(senior, Report.objects.get(), State.TRIAGE, State.CLOSED)
+    before = told(visitor, first)
+    send_report(visitor, urls=ADDRESS)
+    assert Report.objects.order_by("number").first().state == State.REOPENED
+    assert told(visitor, first) == before
 
 
 def test_every_state_and_outcome_of_a_report_has_its_sentence() -> None:

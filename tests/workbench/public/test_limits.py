@@ -98,3 +98,12 @@ def test_a_clock_set_back_opens_no_gate_for_ever() -> None:
 )
 def test_which_address_counts(peer: str, forwarded: str, proxy: str, counted: str) -> None:
     assert visitor_address(peer, forwarded, proxy) == counted
+
+
+def test_a_flood_over_tor_leaves_the_clear_web_open_and_the_other_way_round() -> None:
+    for flood, other in (("", "203.0.113.9"), ("203.0.113.{}", "")):
+        counter = Counter(Clock())
+        for n in range(20):
+            counter.take(LIMIT, flood.format(n))
+        assert not counter.take(LIMIT, flood.format(99))
+        assert counter.take(LIMIT, other)

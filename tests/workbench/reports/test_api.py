@@ -11,9 +11,10 @@ from django.db import OperationalError
 from django.test import Client
 from tests.workbench.reports.conftest import make_report
 
-from leadline.workbench.accounts.actions import make_key
+from leadline.workbench.accounts.actions import make_key, set_office_setting
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.permissions import Permission, Role, Sensitivity
+from leadline.workbench.reports import access
 from leadline.workbench.reports.acts import arrival
 from leadline.workbench.reports.models import Report
 
@@ -39,6 +40,30 @@ def get(secret: str, path: str) -> Any:
     return client.get(f"/api/v1/{path}", headers={"Authorization": f"Bearer {secret}"})
 
 
+def search(secret: str, text: str, **more: Any) -> Any:
+    client = Client(raise_request_exception=False)
+    return client.post(
+        "/api/v1/reports/search", json.dumps({"text": text, **more}), content_type="application/json",
+        headers={"Authorization": f"Bearer {secret}"},
+    )  # fmt: skip
+
+
+def test_a_filter_that_is_switched_off_is_refused_and_never_answers_with_the_whole_list(
+    secret: str, administrator: Person
+) -> None:
+    make_report()
+    set_office_setting(administrator, access.SEARCH_FIELDS, "number", "made-up law")
+    for path in ("reports?state=closed", "reports?channel=mail"):
+        answer = get(secret, path)
+        assert (answer.status_code, answer.json()["code"]) == (422, "search-off")
+    assert len(get(secret, "reports?state=open").json()["reports"]) == 1
+
+
+def test_what_is_looked_for_stands_in_no_address(secret: str) -> None:
+    """A proxy that logs it would tell the reported link."""
+    assert get(secret, "reports?text=https://example.org/other").status_code == 422
+
+
 def test_a_partner_posts_a_report_and_reads_it(secret: str) -> None:
     answer = post(secret, BODY)
     assert answer.status_code == 201, answer.content
@@ -50,7 +75,8 @@ def test_a_partner_posts_a_report_and_reads_it(secret: str) -> None:
     assert (item["value"], item["times"]) == ("hxxps[:]//example[.]org/a", 1)
     assert get(secret, f"items/{item['id']}").json() == item
     assert [one["number"] for one in get(secret, "reports").json()["reports"]] == [report.number]
-    assert [one["number"] for one in get(secret, "reports?text=example.org/a").json()["reports"]] == [report.number]
+    assert [one["number"] for one in search(secret, "example.org/a").json()["reports"]] == [report.number]
+    assert search(secret, "example.org/b").json()["reports"] == []
 
 
 def test_the_same_key_and_body_is_the_same_answer_and_another_body_is_a_conflict(secret: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -13,10 +15,12 @@ from tests.workbench.reports.conftest import draw_png, sha256
 
 from leadline.domain import Channel
 from leadline.errors import InputError, ReportFormatError
-from leadline.workbench.accounts.models import Person
+from leadline.workbench import demo
+from leadline.workbench.accounts.models import ObjectGrant, Person
 from leadline.workbench.actors import Actor
 from leadline.workbench.evidence.models import Asset
-from leadline.workbench.permissions import Sensitivity
+from leadline.workbench.journal.models import Line
+from leadline.workbench.permissions import Role, Sensitivity
 from leadline.workbench.reports import access
 from leadline.workbench.reports.intake import Sender, receive_file
 from leadline.workbench.reports.models import Report
@@ -135,9 +139,83 @@ def test_of_several_records_those_before_a_bad_one_are_received_and_it_is_named(
     assert Report.objects.count() == 1
 
 
-@pytest.mark.parametrize("channel", [Channel.CHAT, Channel.CAPTURE, Channel.SCAN, Channel.NCMEC, Channel.ICCAM])
+@pytest.mark.parametrize("channel", [Channel.CHAT, Channel.CAPTURE, Channel.SCAN, Channel.ICCAM])
 @pytest.mark.parametrize("data", [b"x", b"\x89PNG\r\n\x1a\n" + bytes(99), zipped({"a.txt": b"nothing"})])
 def test_what_is_something_else_is_refused(office: Any, channel: Channel, data: bytes) -> None:
     with pytest.raises(InputError):
         receive(channel, data)
     assert not Report.objects.exists()
+
+
+def test_a_text_that_is_no_report_of_ncmec_is_refused(office: Any) -> None:
+    for data in (b"x", b"no xml at all", b"<html></html>", b"\0\0"):
+        with pytest.raises(ReportFormatError):
+            receive(Channel.NCMEC, data)
+    assert not Report.objects.exists()
+
+
+# --- what came, as it came --------------------------------------------------------------------------------------------
+
+
+PDF = b"%PDF-1.7\n1 0 obj<<>>endobj\n%%EOF\n"
+
+
+@pytest.mark.parametrize("channel", [Channel.NCMEC, Channel.ICCAM, Channel.SCAN])
+def test_the_hash_of_the_original_stands_with_every_report_of_it_and_in_the_chain(
+    office: Any, channel: Channel
+) -> None:
+    original = {Channel.NCMEC: whole(*PARTS), Channel.ICCAM: demo._iccam(), Channel.SCAN: demo._findings()}[channel]
+    for receipt in receive_file(channel, original, "file", SENDER, None):
+        assert receipt.report.checks["original_sha256"] == sha256(original)
+        line = Line.objects.get(act="report.received", object_id=str(receipt.report.pk))
+        assert json.loads(line.details)["original_sha256"] == sha256(original)
+    assert not Asset.objects.filter(sha256=sha256(original)).exists()
+
+
+@pytest.mark.parametrize("channel", [Channel.NCMEC, Channel.ICCAM])
+def test_where_files_are_kept_the_original_is_sealed(keeping: None, channel: Channel) -> None:
+    original = whole(*PARTS) if channel is Channel.NCMEC else demo._iccam()
+    (receipt,) = receive_file(channel, original, "file", SENDER, None)
+    kept = [item.asset for item in receipt.items if item.asset and item.asset.state == "kept"]
+    assert [asset.sha256 for asset in kept] == [sha256(original)]
+
+
+def test_another_export_of_ncmec_is_a_report_of_that_file_under_the_media_mode(office: Any) -> None:
+    (receipt,) = receive_file(Channel.NCMEC, PDF, "report.pdf", SENDER, None)
+    (item,) = receipt.items
+    assert item.asset is not None
+    assert (item.kind, item.flags, item.asset.sha256) == ("file", ["discarded"], sha256(PDF))
+    archive = zipped({"report.pdf": PDF, "a.png": PICTURE})
+    (receipt,) = receive_file(Channel.NCMEC, archive, "report.zip", SENDER, None)
+    assert {item.asset.sha256 for item in receipt.items if item.asset} == {sha256(archive), sha256(PICTURE)}
+
+
+def test_where_media_are_refused_of_another_export_only_name_and_hash_stay(refusing: None) -> None:
+    (receipt,) = receive_file(Channel.NCMEC, PDF, "report.pdf", SENDER, None)
+    assert [(item.asset_id, item.flags) for item in receipt.items] == [(None, ["media-refused"])]
+    assert receipt.report.checks["original_sha256"] == sha256(PDF)
+
+
+# --- who brought it in ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", [Role.INVESTIGATOR, Role.ANALYST])
+def test_who_imports_a_conversation_may_open_it_and_a_colleague_of_the_same_role_may_not(
+    make_person: Any, client_of: Any, role: Role
+) -> None:
+    importer, colleague = make_person("importer", role), make_person("colleague", role)
+    form = {"channel": "chat", "tlp": "red", "legal_order": "made-up order 7", "source": ""}
+    page = client_of(importer).post("/reports/import/", {**form, "file": BytesIO(CHAT)})
+    assert page.status_code == 200
+    report = Report.objects.get()
+    assert client_of(importer).get(f"/reports/{report.pk}/").status_code == 200
+    assert client_of(colleague).get(f"/reports/{report.pk}/").status_code == 404
+    grant = ObjectGrant.objects.get()
+    assert (grant.person, grant.object_id) == (importer, str(report.pk))
+    told = Line.objects.get(act="object.granted")
+    assert (told.reason, told.object_id) == ("imported", str(report.pk))
+
+
+def test_who_may_see_what_they_import_gets_no_grant(senior: Person) -> None:
+    receive(Channel.CHAT, CHAT, replace(SENDER, importer=senior))
+    assert not ObjectGrant.objects.exists()

@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from django.test import Client
@@ -13,8 +14,9 @@ from tests.workbench.reports.conftest import make_mail, make_report
 
 from leadline.domain import Tlp, Urgency
 from leadline.workbench.accounts.actions import grant_object, set_office_setting
-from leadline.workbench.accounts.models import Person
+from leadline.workbench.accounts.models import ObjectGrant, Person
 from leadline.workbench.actors import Actor
+from leadline.workbench.journal.models import Line
 from leadline.workbench.permissions import Role, Sensitivity
 from leadline.workbench.reports import access, actions, tasks
 from leadline.workbench.reports.models import Alert, Delivery, Report
@@ -83,7 +85,10 @@ def test_lists_are_narrowed_by_state_urgency_channel_and_whose(browser: Client, 
     browser.post(f"/reports/{mine.pk}/state/", form)
 
     def found(query: str) -> set[str]:
-        return set(re.findall(r">(R-\d{4}-\d{6})<", text_of(browser.get(f"/reports/?{query}"))))
+        by_address = set(re.findall(r">(R-\d{4}-\d{6})<", text_of(browser.get(f"/reports/?{query}"))))
+        posted = set(re.findall(r">(R-\d{4}-\d{6})<", text_of(browser.post("/reports/", dict(parse_qsl(query))))))
+        assert by_address == posted or "text=" in query
+        return posted
 
     assert found("mine=on") == found("state=triage") == {mine.number}
     assert found("state=new") == found("text=ref-7") == found(f"text={other.number.lower()}") == {other.number}
@@ -115,6 +120,95 @@ def test_pages_of_a_list_hold_every_report_once(browser: Client) -> None:
     assert browser.get("/reports/?cursor=made-up").status_code == 200
 
 
+def test_what_is_looked_for_is_posted_from_page_to_page_and_stands_in_no_address(browser: Client) -> None:
+    for number in range(60):
+        make_report(f"https://example.org/{number}", source_reference="ref-7")
+    page = text_of(browser.post("/reports/", {"state": "all", "text": "ref-7"}))
+    assert 'action="' not in page[page.index('class="pages"') :]
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page[page.index('class="pages"') :]))
+    assert (hidden["text"], hidden["state"]) == ("ref-7", "all")
+    rest = text_of(browser.post("/reports/", hidden))
+    assert len(re.findall(r">(R-\d{4}-\d{6})<", rest)) == 10
+    assert 'class="pages"' not in rest
+    assert len(re.findall(r">(R-\d{4}-\d{6})<", text_of(browser.get("/reports/?text=nothing-of-that-kind")))) == 50
+
+
+def test_a_filter_that_is_switched_off_shows_nothing_and_says_so(browser: Client, administrator: Person) -> None:
+    make_report()
+    set_office_setting(administrator, access.SEARCH_FIELDS, "number", "made-up law")
+    page = text_of(browser.post("/reports/", {"state": "closed"}))
+    assert "does not search by that" in page
+    assert not re.findall(r">(R-\d{4}-\d{6})<", page)
+
+
+# --- what senders may say ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["items", "keys", "values", "get", "pop", "0", "__class__", ""])
+def test_facts_that_are_named_like_parts_of_the_page_are_shown_like_any_other(browser: Client, name: str) -> None:
+    report = make_report(facts={name: [["a", "b"]], "hidden": "seen-after-all"})
+    page = text_of(browser.get(f"/reports/{report.pk}/"))
+    assert "seen-after-all" in page
+    assert "[[&#x27;a&#x27;, &#x27;b&#x27;]]" in page
+
+
+# --- holds and handling -----------------------------------------------------------------------------------------------
+
+
+def test_a_hold_needs_a_fresh_proof_and_a_reason_and_is_told(client_of: Any, analyst: Person, senior: Person) -> None:
+    report = make_report()
+    stale, fresh = client_of(analyst, signed_in_s_ago=7200), client_of(analyst)
+    assert "/account/again/" in stale.post(f"/reports/{report.pk}/hold/", {"reason": "court-order"}).url
+    fresh.post(f"/reports/{report.pk}/hold/", {})
+    assert not Report.objects.get().on_hold
+    fresh.post(f"/reports/{report.pk}/hold/", {"reason": "court-order"})
+    assert Report.objects.get().on_hold
+    assert fresh.post(f"/reports/{report.pk}/hold/end/", {"reason": "ended"}).status_code == 404
+    assert "/account/again/" in client_of(senior, signed_in_s_ago=7200).post(f"/reports/{report.pk}/hold/end/").url
+    client_of(senior).post(f"/reports/{report.pk}/hold/end/", {"reason": "ended"})
+    assert not Report.objects.get().on_hold
+    told = Line.objects.filter(act__startswith="report.hold").order_by("line").values_list("act", "reason", "actor")
+    assert list(told) == [
+        ("report.hold", "court-order", str(analyst.pk)), ("report.hold-ended", "ended", str(senior.pk)),
+    ]  # fmt: skip
+
+
+def test_to_show_a_report_to_more_people_takes_two_and_to_fewer_takes_one(
+    client_of: Any, analyst: Person, senior: Person, make_person: Any
+) -> None:
+    report, other = make_report(), make_person("other", Role.SENIOR)
+    form = {"sensitivity": "0", "tlp": "clear", "reason": "own-assessment"}
+    path = f"/reports/{report.pk}/handling/"
+    assert client_of(analyst).post(path, form).status_code == 404
+    assert "/account/again/" in client_of(senior, signed_in_s_ago=7200).post(path, form).url
+    client_of(senior).post(path, {**form, "reason": ""})
+    assert not Line.objects.filter(act__startswith="report.handling").exists()
+    client_of(senior).post(path, form)
+    client_of(senior).post(path + "decide/", {"confirm": "1"})  # the same person
+    assert Report.objects.values_list("sensitivity", "tlp").get() == (1, "amber+strict")
+    assert "asks for sensitivity 0" in text_of(client_of(other).get(f"/reports/{report.pk}/"))
+    client_of(other).post(path + "decide/", {"confirm": "1"})
+    assert Report.objects.values_list("sensitivity", "tlp").get() == (0, "clear")
+    client_of(senior).post(path, {"sensitivity": "2", "tlp": "red", "reason": "source-asked"})
+    assert Report.objects.values_list("sensitivity", "tlp").get() == (2, "red")
+    told = Line.objects.filter(object_id=str(report.pk), act__in=("report.handling-asked", "report.sensitivity"))
+    assert [(line.act, line.reason, line.actor) for line in told.order_by("line")] == [
+        ("report.handling-asked", "own-assessment", str(senior.pk)),
+        ("report.sensitivity", "own-assessment", str(other.pk)),
+        ("report.sensitivity", "source-asked", str(senior.pk)),
+    ]
+
+
+def test_a_senior_lets_one_colleague_see_one_report(client_of: Any, analyst: Person, senior: Person) -> None:
+    report, browser = make_report(sensitivity=Sensitivity.RESTRICTED), client_of(analyst)
+    path = f"/reports/{report.pk}/grant/"
+    assert browser.get(f"/reports/{report.pk}/").status_code == 404
+    assert browser.post(path, {"person": str(analyst.pk), "days": "7"}).status_code == 404
+    client_of(senior).post(path, {"person": str(analyst.pk), "days": "7"})
+    assert browser.get(f"/reports/{report.pk}/").status_code == 200
+    assert ObjectGrant.objects.get().given_by == senior
+
+
 # --- who sees what ---------------------------------------------------------------------------------------------------
 
 
@@ -126,7 +220,7 @@ def test_absent_and_forbidden_look_the_same(browser: Client, analyst: Person, se
         answer = browser.get(f"/reports/{report.pk}/")
         assert (answer.status_code, without_token(answer)) == (404, without_token(absent))
         assert browser.post(f"/reports/{report.pk}/state/", {}).status_code == 404
-        assert f">{report.number}<" not in text_of(browser.get(f"/reports/?state=all&text={report.number}"))
+        assert f">{report.number}<" not in text_of(browser.post("/reports/", {"state": "all", "text": report.number}))
         assert client_of(senior).get(f"/reports/{report.pk}/").status_code == 200
     grant_object(senior, analyst, "report", str(secret.pk), timedelta(days=1))
     assert browser.get(f"/reports/{secret.pk}/").status_code == 200
@@ -147,7 +241,7 @@ def test_who_is_not_near_reports_sees_none(role: Role, make_person: Any, client_
 
 def test_only_who_clears_the_most_sensitive_sets_it(browser: Client, senior: Person, client_of: Any) -> None:
     report = make_report()
-    form = {"sensitivity": "2", "tlp": "red"}
+    form = {"sensitivity": "2", "tlp": "red", "reason": "source-asked"}
     assert browser.post(f"/reports/{report.pk}/handling/", form).status_code == 404
     client_of(senior).post(f"/reports/{report.pk}/handling/", form)
     report.refresh_from_db()

@@ -289,7 +289,7 @@ def test_what_is_reported_again_while_somebody_works_on_it_waits_and_both_are_do
                 holds.set()
                 time.sleep(1.5)  # long enough for the other one to take whatever it takes before it waits
                 if act == "hold":
-                    actions.set_hold(clerk, known.pk, True)
+                    actions.set_hold(clerk, known.pk, True, reason="court-order")
                 else:
                     actions.erase_report(known.pk)
         except Exception as error:

@@ -220,10 +220,10 @@ def test_contacts_go_first_and_the_report_later(clock: Any, analyst: Person, adm
 def test_an_open_report_and_one_on_hold_are_never_erased(clock: Any, analyst: Person) -> None:
     make_report("https://example.org/open", reporter=Reporter(name="Ann"))
     held = closed_report(analyst)
-    actions.set_hold(analyst, held.pk, True)
+    actions.set_hold(analyst, held.pk, True, reason="court-order")
     clock.now = NOW + timedelta(days=4000)
     assert tasks.erase_expired() == 0
-    actions.set_hold(analyst, held.pk, False)
+    actions.set_hold(analyst, held.pk, False, reason="ended")
     assert tasks.erase_expired() > 0
 
 

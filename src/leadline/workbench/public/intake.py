@@ -1,6 +1,7 @@
 """The one seam between the public pages and `reports`: what was typed becomes a report, a passphrase its outcome.
 
-Keeps no address, no time of day that a visitor would be known by, and no copy of what was typed.
+Keeps no address and no copy of what was typed. When a report came is kept, as of every report, and nothing beside it
+that ties the moment to a visitor.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 A visitor is an HMAC of the address under a key made by chance each day and never written down: at midnight UTC, or at
 a restart, the key and all counts are gone, and what was there cannot be led back to an address.
-Visitors who come through this machine itself (an onion service) share one address; for them only the limit for all
-holds, and Tor's own proof of work stands before it (docs/onion.md).
+Visitors who come through this machine itself (an onion service) share one address; for them only a limit for all of
+them holds, and Tor's own proof of work stands before it (docs/onion.md). It is a budget of its own: who floods the one
+way in closes it, and the other one stays open.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 _DAY_S = 86_400
+_WITH_ADDRESS, _WITHOUT = b"with", b"without"  # no HMAC is so short
 
 
 @dataclass(frozen=True)
 class Limit:
-    """So many within so many seconds, for one visitor and for all."""
+    """So many within so many seconds, for one visitor, and for all who come the same way."""
 
     name: str
     of_one: int
@@ -76,7 +78,7 @@ class Counter:
 
     def _count(self, limit: Limit, window: int, address: str) -> bool:
         """A visitor beyond the own limit does not eat up what is there for all."""
-        everyone = (limit.name, window, b"")
+        everyone = (limit.name, window, _WITH_ADDRESS if address else _WITHOUT)
         own = (limit.name, window, hmac.new(self._key, address.encode(), hashlib.sha256).digest())
         if (address and self._counts.get(own, 0) >= limit.of_one) or self._counts.get(everyone, 0) >= limit.of_all:
             return False
@@ -91,5 +93,5 @@ class Counter:
             self._counts.clear()
 
     def _drop_older(self, limit: Limit, window: int) -> None:
-        if (limit.name, window, b"") not in self._counts:
+        if not any((limit.name, window, way) in self._counts for way in (_WITH_ADDRESS, _WITHOUT)):
             self._counts = {key: n for key, n in self._counts.items() if key[0] != limit.name}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,15 +15,28 @@ from leadline.domain import Channel, ItemKind, Tlp
 from leadline.errors import InputError, UrlFormatError
 from leadline.selectors.defang import defang
 from leadline.selectors.url import canonical_url
-from leadline.workbench.accounts.access import office_setting
+from leadline.workbench import sealing
+from leadline.workbench.accounts.access import office_setting, permissions_of
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
 from leadline.workbench.cursors import Slice, slice_rows
 from leadline.workbench.journal.access import visible_lines
+from leadline.workbench.journal.actions import SYSTEM
 from leadline.workbench.journal.models import Line
-from leadline.workbench.permissions import Sensitivity
+from leadline.workbench.permissions import Permission
 from leadline.workbench.reports import contents, keys
-from leadline.workbench.reports.models import Alert, Delivery, Item, Message, OnCall, Report, StateChange
+from leadline.workbench.reports.models import (
+    Alert,
+    ContactKey,
+    Delivery,
+    Followed,
+    HandlingProposal,
+    Item,
+    Message,
+    OnCall,
+    Report,
+    StateChange,
+)
 from leadline.workbench.reports.states import TRANSITIONS, Outcome, Reason, State
 
 REPORT_DAYS, CONTACT_DAYS, SEARCH_FIELDS = "report-retention-days", "contact-retention-days", "search-fields"
@@ -78,17 +92,24 @@ def _narrowed(reports: QuerySet[Report], actor: Actor, asked: Asked) -> QuerySet
     fields = search_fields()
     if asked.state == "open":
         reports = reports.filter(is_open=True)
-    elif asked.state in set(State) and "state" in fields:
-        reports = reports.filter(state=asked.state)
+    elif asked.state in set(State):
+        reports = _switched_on("state", fields, reports).filter(state=asked.state)
     if asked.urgency is not None:
         reports = reports.filter(urgency=asked.urgency)
-    if asked.channel in set(Channel) and "channel" in fields:
-        reports = reports.filter(channel=asked.channel)
+    if asked.channel in set(Channel):
+        reports = _switched_on("channel", fields, reports).filter(channel=asked.channel)
     if asked.mine:
         reports = reports.filter(assigned_to=actor.person.pk)
     if asked.overdue:
         reports = reports.filter(due_at__lte=timezone.now())
     return reports.filter(_found(asked.text, fields)) if asked.text.strip() else reports
+
+
+def _switched_on(name: str, fields: Sequence[str], reports: QuerySet[Report]) -> QuerySet[Report]:
+    """The whole list in place of a part of it would be an answer to another question."""
+    if name not in fields:
+        raise InputError("this office does not search by that", where=name, mend="ask without it", code="search-off")
+    return reports
 
 
 def _found(untrusted_text: str, fields: Sequence[str]) -> Q:
@@ -145,6 +166,22 @@ class ReportView:
     attached_number: str
     others: tuple[Report, ...]
     moves: tuple[tuple[str, tuple[str, ...]], ...]
+    proposal: HandlingProposal | None
+
+    # Names come from senders. A template that is told `facts.items` looks up a key of that name before the method, so
+    # that a fact called "items" would hide all others, or break the page for good: it gets pairs.
+
+    @property
+    def fact_rows(self) -> tuple[tuple[str, Any], ...]:
+        return tuple(self.facts.items())
+
+    @property
+    def contact_rows(self) -> tuple[tuple[str, str], ...]:
+        return tuple(self.contact.items())
+
+    @property
+    def check_rows(self) -> tuple[tuple[str, Any], ...]:
+        return tuple(self.report.checks.items())
 
 
 ITEMS_SHOWN = 500
@@ -153,29 +190,40 @@ ITEMS_SHOWN = 500
 def open_report(actor: Actor, report: Report) -> ReportView:
     """All of a report that `find_report` gave to the same actor. Reports it met again only where they may see those."""
     items = list(report.items.select_related("first", "asset").order_by("position")[:ITEMS_SHOWN])
-    messages = report.messages.all()
+    key = contact_key(report)
+    said = list(report.messages.all())
+    talk = [(m, contents.open_private(m.text_sealed, key, contents.message_context(m.id))) for m in said]
     return ReportView(
         report=report,
         text=contents.open_text(report.text_sealed, contents.text_context(report.id)),
-        contact=_contact(report),
+        contact=_contact(report, key),
         facts=_json(report.facts_sealed, contents.facts_context(report.id)) or {},
         items=tuple(show_item(item) for item in items),
         changes=tuple(report.changes.all()),
-        messages=tuple((m, contents.open_text(m.text_sealed, contents.message_context(m.id))) for m in messages),
+        messages=tuple(talk),
         lines=tuple(visible_lines(object_id=str(report.id))[:100]),
         alert=Alert.objects.filter(report=report).select_related("acknowledged_by").first(),
         attached_number=_number_of(actor, report.attached_to_id),
         others=_others(actor, report, items),
         moves=moves_of(report),
+        proposal=report.handling_proposals.filter(decided_at__isnull=True).select_related("asked_by").first(),
     )
 
 
 _json = contents.open_json
 
 
-def _contact(report: Report) -> dict[str, str]:
-    opened = _json(report.contact_sealed, contents.contact_context(report.id)) or {}
-    return {name: value for name, value in opened.items() if value}
+def contact_key(report: Report) -> bytes | None:
+    """None where it is destroyed, or the list of erasures says that it was: a restored backup may hold it still."""
+    kept = ContactKey.objects.filter(pk=report.pk).first()
+    if kept is None or sealing.is_erased(contents.erasure_name(report.pk)):
+        return None
+    return contents.open_contact_key(kept.key_sealed, report.pk)
+
+
+def _contact(report: Report, key: bytes | None) -> dict[str, str]:
+    text = contents.open_private(report.contact_sealed, key, contents.contact_context(report.id))
+    return {name: value for name, value in json.loads(text or "{}").items() if value}
 
 
 def _number_of(actor: Actor, report_id: Any) -> str:
@@ -253,7 +301,7 @@ class ReporterView:
     """What a reporter may read of their report: codes, and the conversation. Nothing of who works on it.
 
     status    received | in-progress | question | closed
-    outcome   a states.Outcome code where it is closed, else ""
+    outcome   a states.Outcome code where it is closed and may be told, else ""
     messages  (moment, from_reporter, text), oldest first
     """
 
@@ -263,20 +311,70 @@ class ReporterView:
     messages: tuple[tuple[datetime, bool, str], ...]
 
 
+# Whoever is told that the police has it may be the one it is about: anybody can report anything. Who ought to know is
+# told by a message.
+_NEVER_TOLD = frozenset({Outcome.PASSED_ON.value})
+
+
 def reporter_view(report: Report) -> ReporterView:
-    """Of the report that `actions.find_by_passphrase` found. A duplicate has the outcome of the one that goes on."""
-    goes_on = report
+    """Of the report that `actions.find_by_passphrase` found.
+
+    The form must not tell whether somebody else reported the same, nor what became of that. So only steps of people
+    count, and only those after this report came: one that attaches to a known report, be it in work or closed and
+    opened again by this very repeat, looks as a new one does until a person takes it up.
+    """
+    key = contact_key(report)
+    opened = [(m.at, m.from_reporter, contents.open_private(m.text_sealed, key, contents.message_context(m.id)))
+              for m in report.messages.all()]  # fmt: skip
+    goes_on, was_touched = report, _last_step(report, report.received_at) is not None
     for _ in range(10):
         if goes_on.attached_to is None:
             break
         goes_on = goes_on.attached_to
-    opened = [(m.at, m.from_reporter, contents.open_text(m.text_sealed, contents.message_context(m.id)))
-              for m in report.messages.all()]  # fmt: skip
-    is_asked = bool(opened) and not opened[-1][1]
-    status = "question" if is_asked and goes_on.is_open else "closed" if not goes_on.is_open else "in-progress"
-    if goes_on.state == State.NEW and not opened:
+    last = _last_step(goes_on, report.received_at)
+    if last is not None and last.to_state == State.CLOSED:
+        outcome = "" if last.outcome in _NEVER_TOLD else last.outcome
+        return ReporterView("closed", outcome, report.received_at, tuple(opened))
+    if opened and not opened[-1][1]:
+        status = "question"
+    elif opened or (last is not None and last.to_state != State.NEW) or (last is None and was_touched):
+        status = "in-progress"
+    else:
         status = "received"
-    return ReporterView(status, goes_on.outcome, report.received_at, tuple(opened))
+    return ReporterView(status, "", report.received_at, tuple(opened))
+
+
+def _last_step(report: Report, since: datetime) -> StateChange | None:
+    return report.changes.filter(at__gte=since).exclude(actor=SYSTEM).order_by("-id").first()
+
+
+# --- what others did -------------------------------------------------------------------------------------------------
+
+
+def followed(name: str) -> int:
+    """Up to which line of the journal a duty has come."""
+    row = Followed.objects.filter(name=name).first()
+    return row.line if row else 0
+
+
+def said_since(line: int, acts: Sequence[str], limit: int) -> tuple[list[str], int]:
+    """Ids of objects that these acts were about since that line, and the line up to which that is all."""
+    head = Line.objects.order_by("-line").values_list("line", flat=True).first() or 0
+    rows = Line.objects.filter(line__gt=line, line__lte=head, act__in=acts).order_by("line")
+    found = list(rows.values_list("object_id", "line")[:limit])
+    return [object_id for object_id, _ in found], found[-1][1] if len(found) == limit else head
+
+
+def reports_of_assets(asset_ids: Iterable[str]) -> list[Any]:
+    """All reports that point at one of these files, by the file or by its hash."""
+    named = [str(one) for one in asset_ids]
+    of_files = Item.objects.filter(asset_id__in=named)
+    keys = list(of_files.exclude(key="").values_list("key", flat=True).distinct())
+    found = set(of_files.values_list("report_id", flat=True))
+    for begin in range(0, len(keys), 500):
+        same = Item.objects.filter(key__in=keys[begin : begin + 500])
+        found |= set(same.values_list("report_id", flat=True))
+    return sorted(found)
 
 
 # --- the office's side -----------------------------------------------------------------------------------------------
@@ -302,6 +400,11 @@ def colleagues() -> QuerySet[Person]:
     return Person.objects.filter(is_active=True).order_by("name")
 
 
+def report_readers() -> list[Person]:
+    """Colleagues whose roles let them read reports at all."""
+    return [person for person in colleagues() if Permission.REPORTS_READ in permissions_of(person)]
+
+
 def find_colleague(person_id: Any) -> Person | None:
     return colleagues().filter(pk=person_id).first()
 
@@ -324,11 +427,6 @@ def delivery_lines(delivery: Delivery, cursor: str = "") -> Slice:
         return slice_rows(lines, ("number",), cursor, LINES_A_PAGE, scope)
     except InputError:
         return slice_rows(lines, ("number",), "", LINES_A_PAGE, scope)
-
-
-def can_clear(actor: Actor) -> bool:
-    """Whether they may change how sensitive a report is."""
-    return actor.clearance >= Sensitivity.RESTRICTED
 
 
 OUTCOMES = tuple(outcome.value for outcome in Outcome)

@@ -15,10 +15,11 @@ from leadline.workbench.reports.acts.arrival import (
     forget_answers,
     receive,
 )
-from leadline.workbench.reports.acts.handling import set_hold, set_sensitivity
+from leadline.workbench.reports.acts.handling import decide_handling, let_see, set_handling, set_hold
 from leadline.workbench.reports.acts.moves import change_state
-from leadline.workbench.reports.acts.retention import erase_contact, erase_report
+from leadline.workbench.reports.acts.retention import erase_contact, erase_report, replay_contact_erasures
 from leadline.workbench.reports.acts.talk import MAX_MESSAGE_CHARS, find_by_passphrase, post_message
+from leadline.workbench.reports.acts.urgent import explain_again, note_followed
 
 __all__ = [
     "LEGAL_ORDER",
@@ -30,14 +31,19 @@ __all__ = [
     "acknowledge",
     "change_state",
     "claim_alert",
+    "decide_handling",
     "erase_contact",
     "erase_report",
+    "explain_again",
     "find_by_passphrase",
     "forget_answers",
+    "let_see",
     "note_alert_failure",
+    "note_followed",
     "post_message",
     "receive",
+    "replay_contact_erasures",
+    "set_handling",
     "set_hold",
     "set_on_call",
-    "set_sensitivity",
 ]

@@ -78,7 +78,7 @@ class ReportOut(Schema):
     state: str
     outcome: str
     urgency: int
-    urgency_why: list[tuple[str, int]]
+    urgency_why: list[Annotated[list[str | int], Field(min_length=2, max_length=2)]]  # code, points
     sensitivity: int
     tlp: str
     item_count: int
@@ -113,7 +113,13 @@ class ReportQuery(CursorQuery):
     state: Literal["open", "all"] | State = "all"
     urgency: int | None = Field(None, ge=0, le=3)
     channel: Channel | None = None
-    text: str = Field("", max_length=16_384, description="our number, your reference, or one exact item")
+
+
+class ReportSearch(Schema):
+    text: str = Field(min_length=1, max_length=16_384, description="our number, your reference, or one exact item")
+    state: Literal["open", "all"] | State = "all"
+    cursor: str = Field("", max_length=1000)
+    limit: int = Field(50, ge=1, le=200)
 
 
 @router.post("reports", response={201: ReceiptOut, 200: ReceiptOut}, summary="Hand in a report")
@@ -167,8 +173,16 @@ def _receipt(receipt: actions.Receipt) -> dict[str, Any]:
 @router.get("reports", response=ReportPage, summary="Reports, most urgent first")
 @needs(Permission.REPORTS_READ)
 def list_reports(request: HttpRequest, query: Query[ReportQuery]) -> Any:
-    asked = access.Asked(query.state, query.urgency, query.channel or "", False, query.text)
+    asked = access.Asked(query.state, query.urgency, query.channel or "")
     page = access.list_reports(caller(request), asked, query.cursor, query.limit)
+    return {"reports": page.rows, "next": page.next}
+
+
+@router.post("reports/search", response=ReportPage, summary="Reports of one number, reference or exact item")
+@needs(Permission.REPORTS_READ)
+def search_reports(request: HttpRequest, body: ReportSearch) -> Any:
+    """Posted, for what is looked for may be a reported link, and addresses of requests stand in logs."""
+    page = access.list_reports(caller(request), access.Asked(body.state, text=body.text), body.cursor, body.limit)
     return {"reports": page.rows, "next": page.next}
 
 

@@ -37,13 +37,17 @@ def read_capture(untrusted: bytes) -> Opened:
     """WARC, WACZ, MHTML, HAR: the pages as items, pictures and videos as files. ReportFormatError for anything else."""
     reading = read_container(untrusted)
     pages = [part for part in reading.parts if _is_page(part)]
-    files = tuple(part for part in reading.parts if part.role == "file" and sniff(part.data[:4096]) in _MEDIA)
+    files = tuple(part for part in reading.parts if part.role == "file" and is_media(part.data))
     if not any(part.facts.get("url") for part in reading.parts):
         raise ReportFormatError("no web capture", mend="give a WARC, WACZ, MHTML or HAR file", code="no-capture")
     urls = list(dict.fromkeys(part.facts["url"] for part in pages if part.facts.get("url")))[:_MAX_PAGES]
     items = tuple(IncomingItem(ItemKind.URL, url) for url in urls)
     facts = _facts(reading) | {"pages": len(urls), "media_files": len(files)}
     return Opened(IncomingReport(channel=Channel.CAPTURE, items=items, facts=facts), files)
+
+
+def is_media(untrusted: bytes) -> bool:
+    return sniff(untrusted[:4096]) in _MEDIA
 
 
 def _is_page(part: Part) -> bool:
@@ -62,7 +66,7 @@ def read_chat(untrusted: bytes) -> Opened:
         raise ReportFormatError("no exported conversation", mend="export it again, as JSON or text", code="no-chat")
     messages = [message for part in talks for message in read_messages([part.data])]
     text = "\n".join(map(_line, messages))
-    files = tuple(part for part in reading.parts if part.role == "file" and sniff(part.data[:4096]) in _MEDIA)
+    files = tuple(part for part in reading.parts if part.role == "file" and is_media(part.data))
     times = sorted(message.at for message in messages if message.at)
     facts = _facts(reading) | {
         "messages": len(messages),
@@ -120,7 +124,7 @@ def _file_item(finding: Finding) -> IncomingItem:
         "name": clean_text(finding.path),
         "size": finding.size,
         "verdict": finding.verdict,
-        **{name: value for name in ("md5", "sha1", "mime", "pdq") if (value := getattr(finding, name))},
+        **{name: value for name in ("md5", "sha1", "mime", "pdq", "kind") if (value := getattr(finding, name))},
     }
     if finding.matches:
         facts["matches"] = [f"{match.bank}:{match.entry}" for match in finding.matches[:20]]

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from leadline.errors import InputError, UntrustedMediaError
-from leadline.media.client import Member, Sandbox
+from leadline.media.client import Sandbox
 from leadline.media.keyring import DKIM_CHECK, pack_keys
 from leadline.media.limits import Limits
+from leadline.media.members import Member
 from leadline.media.sniff import ARCHIVE_TYPES, CHAT_TYPES, CONTAINER_TYPES, REPORT_TYPES, sniff
 
 MAX_TOTAL_BYTES = 1 << 29  # of all parts together, in memory

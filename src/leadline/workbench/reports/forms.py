@@ -11,7 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from leadline.domain import Channel, Tlp, Urgency
 from leadline.selectors.split import MAX_PASTE_CHARS
-from leadline.workbench.permissions import Sensitivity
+from leadline.workbench.evidence.forms import HandlingForm as HandlingForm
+from leadline.workbench.evidence.forms import HoldForm as HoldForm
 from leadline.workbench.reports.actions import MAX_MESSAGE_CHARS
 from leadline.workbench.reports.deliveries import MAX_DELIVERY_BYTES
 from leadline.workbench.reports.states import Outcome, Reason, State
@@ -141,11 +142,18 @@ class MessageForm(forms.Form):
     text = forms.CharField(label=_("Message"), widget=forms.Textarea(attrs={"rows": 4}), max_length=MAX_MESSAGE_CHARS)
 
 
-class HandlingForm(forms.Form):
-    sensitivity = forms.TypedChoiceField(
-        label=_("Sensitivity"), coerce=int, choices=[(int(s), s.name.lower()) for s in Sensitivity]
-    )
-    tlp = forms.ChoiceField(label=_("TLP"), choices=_TLPS)
+class GrantForm(forms.Form):
+    """Let one colleague open this report."""
+
+    person = forms.ChoiceField(label=_("Person"))
+    days = forms.IntegerField(label=_("For days from now"), min_value=1, max_value=366, initial=30)
+
+    def lasts(self) -> timedelta:
+        return timedelta(days=self.cleaned_data["days"])
+
+    def __init__(self, *args: Any, people: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["person"].choices = [(str(one.pk), one.name) for one in people]  # type: ignore[attr-defined]
 
 
 class OnCallForm(forms.Form):

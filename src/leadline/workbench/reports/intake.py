@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -13,13 +14,15 @@ from leadline.domain import Channel, IncomingReport, Tlp
 from leadline.errors import LeadlineError, NotAllowed, ReportFormatError
 from leadline.exchange import iccam, ncmec_report
 from leadline.exchange.incoming import clean_text
+from leadline.media.sniff import ARCHIVE_TYPES, AV_TYPES, PICTURE_TYPES
+from leadline.workbench.accounts.models import Person
 from leadline.workbench.evidence.access import media_mode
 from leadline.workbench.evidence.actions import take_in
 from leadline.workbench.evidence.models import MediaMode
 from leadline.workbench.permissions import Sensitivity
 from leadline.workbench.reports import actions, captures
 from leadline.workbench.reports.actions import LEGAL_ORDER, Receipt, TakenFile
-from leadline.workbench.reports.containers import Part
+from leadline.workbench.reports.containers import Part, read_container, type_of
 from leadline.workbench.reports.mail import Resolver, read_mail
 
 _REFUSED = "media-refused"
@@ -39,15 +42,14 @@ class Sender:
     sensitivity: Sensitivity | None = None
     tlp: Tlp = Tlp.AMBER_STRICT
     idempotency_key: str = ""
+    importer: Person | None = None
 
 
 def receive_mail(untrusted: bytes, sender: Sender, resolver: Resolver | None, name: str = "mail.eml") -> Receipt:
     """One mail as one report. Its files go through the media mode; the mail itself is kept only where media are."""
     mail = read_mail(untrusted, resolver, settings.LEADLINE_MAIL_AUTHSERV_ID)
-    files = take_parts(mail.files, sender, "mail")
-    if media_mode() is MediaMode.KEEP:
-        files.append(take_file(name, untrusted, sender, "mail"))
-    return _receive(mail.incoming, Channel.MAIL, sender, files, dict(mail.checks))
+    files = take_parts(mail.files, sender, "mail") + _take_original(name, untrusted, sender, "mail")
+    return _receive(mail.incoming, Channel.MAIL, sender, files, _sha256(untrusted), dict(mail.checks))
 
 
 def receive_file(
@@ -59,10 +61,14 @@ def receive_file(
     """
     if channel is Channel.MAIL:
         return [receive_mail(untrusted, sender, resolver, name)]
-    if channel is Channel.ICCAM:
-        return _receive_all(iccam.read(BytesIO(untrusted), where=name), channel, sender)
-    if channel is Channel.NCMEC:
-        return _receive_all(ncmec_report.read(BytesIO(untrusted), where=name), channel, sender)
+    original = _sha256(untrusted)
+    if channel is Channel.NCMEC and _is_export(untrusted):
+        return [_receive_export(untrusted, name, sender, original)]
+    if channel in (Channel.ICCAM, Channel.NCMEC):
+        read = iccam.read if channel is Channel.ICCAM else ncmec_report.read
+        results = list(read(BytesIO(untrusted), where=name))
+        files = _take_original(name, untrusted, sender, channel.value)
+        return _receive_all(results, channel, sender, files, original)
     opened = _OPENERS[channel](untrusted)
     if channel is Channel.CHAT and not sender.legal_order.strip():
         mend = "name the order under which it was recorded"
@@ -70,7 +76,32 @@ def receive_file(
     files = take_parts(opened.files, sender, channel.value)
     if channel is not Channel.SCAN:
         files.append(take_file(name, untrusted, sender, channel.value))
-    return [_receive(opened.incoming, channel, sender, files, {})]
+    return [_receive(opened.incoming, channel, sender, files, original)]
+
+
+def _is_export(untrusted: bytes) -> bool:
+    """A document or an archive; text and what nobody knows goes to the reader of XML, which says what is wrong."""
+    return untrusted.startswith(b"%PDF-") or type_of(untrusted) in ARCHIVE_TYPES | PICTURE_TYPES | AV_TYPES
+
+
+def _receive_export(untrusted: bytes, name: str, sender: Sender, original: str) -> Receipt:
+    """NCMEC's other exports, say a PDF or an archive: the report is the file, and what media its archive holds."""
+    mime = "application/pdf" if untrusted.startswith(b"%PDF-") else type_of(untrusted)
+    files = [take_file(name, untrusted, sender, Channel.NCMEC.value)]
+    if mime in ARCHIVE_TYPES:
+        inside = [part for part in read_container(untrusted, mime=mime).parts if part.role == "file"]
+        files += take_parts([part for part in inside if captures.is_media(part.data)], sender, Channel.NCMEC.value)
+    incoming = IncomingReport(channel=Channel.NCMEC, facts={"export": mime, "size_bytes": len(untrusted)})
+    return _receive(incoming, Channel.NCMEC, sender, files, original)
+
+
+def _take_original(name: str, untrusted: bytes, sender: Sender, source: str) -> list[TakenFile]:
+    """Sealed where the office keeps files. Elsewhere its hash, which stands with the report, is all that stays."""
+    return [take_file(name, untrusted, sender, source)] if media_mode() is MediaMode.KEEP else []
+
+
+def _sha256(untrusted: bytes) -> str:
+    return hashlib.sha256(untrusted).hexdigest()
 
 
 _OPENERS: dict[Channel, Callable[[bytes], captures.Opened]] = {
@@ -81,18 +112,25 @@ _OPENERS: dict[Channel, Callable[[bytes], captures.Opened]] = {
 FILE_CHANNELS = (Channel.MAIL, Channel.ICCAM, Channel.NCMEC, *_OPENERS)
 
 
-def _receive_all(results: Any, channel: Channel, sender: Sender) -> list[Receipt]:
+def _receive_all(
+    results: Any, channel: Channel, sender: Sender, files: Sequence[TakenFile], original: str
+) -> list[Receipt]:
     receipts = []
     for number, result in enumerate(results):
         if isinstance(result, LeadlineError):
             raise result
         key = f"{sender.idempotency_key}:{number}" if sender.idempotency_key else ""
-        receipts.append(_receive(result, channel, replace(sender, idempotency_key=key), [], {}))
+        receipts.append(_receive(result, channel, replace(sender, idempotency_key=key), files, original))
     return receipts
 
 
 def _receive(
-    incoming: IncomingReport, channel: Channel, sender: Sender, files: Sequence[TakenFile], checks: dict[str, Any]
+    incoming: IncomingReport,
+    channel: Channel,
+    sender: Sender,
+    files: Sequence[TakenFile],
+    original: str,
+    checks: dict[str, Any] | None = None,
 ) -> Receipt:
     if sender.legal_order.strip():
         incoming = replace(incoming, facts={**incoming.facts, LEGAL_ORDER: clean_text(sender.legal_order.strip())})
@@ -106,6 +144,8 @@ def _receive(
         checks=checks,
         sensitivity=sender.sensitivity,
         tlp=sender.tlp,
+        importer=sender.importer,
+        original_sha256=original,
     )
 
 

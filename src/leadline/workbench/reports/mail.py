@@ -111,9 +111,7 @@ def found_items(untrusted_text: str) -> tuple[IncomingItem, ...]:
 # --- where it came from ----------------------------------------------------------------------------------------------
 
 
-def check_origin(
-    untrusted: bytes, headers: Part, resolver: Resolver | None, authserv_id: str = ""
-) -> dict[str, Any]:
+def check_origin(untrusted: bytes, headers: Part, resolver: Resolver | None, authserv_id: str = "") -> dict[str, Any]:
     """Codes: dkim none | pass | partial | fail | error | not-checked (partial: only the begin of the text is signed;
     error: no key, unreadable, or too dear to calculate); aligned: the signer is the domain of From;
 

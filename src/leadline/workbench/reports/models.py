@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from leadline.domain import Channel, ItemKind, Tlp
 from leadline.workbench.accounts.models import Person
@@ -107,6 +107,7 @@ class Item(models.Model):
     key        HMAC of the normalised key, "" where there is none (text): the database alone does not tell the URL
     first      the item that first had this key; null for that one itself, which counts the others
     seen_*, times  of a first item: when it was reported first and last, and how often
+    kind_met   domain.Kind of the bank entry that a reported hash met when it arrived; of a file its asset knows
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -117,6 +118,7 @@ class Item(models.Model):
     key = models.CharField(max_length=64, blank=True)
     first = models.ForeignKey("self", on_delete=models.PROTECT, related_name="repeats", null=True)
     asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+", null=True)
+    kind_met = models.CharField(max_length=16, blank=True)
     flags = models.JSONField(default=list)  # codes of `selectors` and of the media mode; never content
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
@@ -150,8 +152,49 @@ class StateChange(models.Model):
         ordering = ("id",)
 
 
+class ContactKey(models.Model):
+    """The data key of one report's contact and conversation. Who deletes this row has erased them, whatever else is
+    left of them; the list of erasures names it, so that a backup does not bring it back."""
+
+    report = models.OneToOneField(Report, on_delete=models.PROTECT, primary_key=True, related_name="contact_key")
+    key_sealed = SealedField()
+
+
+class HandlingProposal(models.Model):
+    """To let more people see a report: asked for by one person, decided by another."""
+
+    report = models.ForeignKey(Report, on_delete=models.PROTECT, related_name="handling_proposals")
+    sensitivity = models.IntegerField()
+    tlp = models.CharField(max_length=20, choices=_choices(Tlp))
+    reason = models.CharField(max_length=64)
+    asked_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    asked_at = models.DateTimeField()
+    decided_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)
+    decided_at = models.DateTimeField(null=True)
+    is_confirmed = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(is_confirmed=False) | ~Q(decided_by=F("asked_by")),
+                name="a_second_person_lowers_handling",
+            ),
+            models.UniqueConstraint(
+                fields=("report",), condition=Q(decided_at__isnull=True), name="one_open_handling_of_a_report"
+            ),
+        )
+
+
+class Followed(models.Model):
+    """Up to which line of the journal a duty has followed what others did."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    line = models.BigIntegerField()
+
+
 class Message(models.Model):
-    """A question of the office, or what the reporter answered. Sealed; erased with the contact."""
+    """A question of the office, or what the reporter answered. Sealed under the contact's key, and erased with it."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     report = models.ForeignKey(Report, on_delete=models.PROTECT, related_name="messages")
@@ -206,14 +249,20 @@ class Alert(models.Model):
 
 
 class Delivery(models.Model):
-    """A bulk file between its preview and its import: sealed, and gone after the import or a day."""
+    """A bulk file between its preview and its import: sealed, and gone after the import, or its term.
+
+    sha256  of the file as it came: what is left of it
+    tries   how often its import has begun
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     made_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
     made_at = models.DateTimeField()
     source = models.CharField(max_length=120, blank=True)
     data_sealed = SealedField(null=True)
+    sha256 = models.CharField(max_length=64, blank=True)
     begun_at = models.DateTimeField(null=True)
+    tries = models.PositiveSmallIntegerField(default=0)
     ended_at = models.DateTimeField(null=True)
 
 

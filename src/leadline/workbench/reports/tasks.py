@@ -168,10 +168,27 @@ def erase_expired() -> int:
     return done + sum(_quietly(actions.erase_report, pk) for pk in whole.values_list("pk", flat=True)[:_AT_ONCE])
 
 
+_FOLLOWED = "reports.urgency"
+_SAID_OF_ASSETS = ("asset.matched", "asset.match-withdrawn", "asset.match-changed")
+
+
+def follow_matches() -> int:
+    """What the banks say anew of assets, told in the journal: the urgency of the reports that point at them."""
+    seen = access.followed(_FOLLOWED)
+    said, last = access.said_since(seen, _SAID_OF_ASSETS, _AT_ONCE)
+    changed = sum(
+        _quietly(actions.explain_again, report_id) for report_id in access.reports_of_assets(dict.fromkeys(said))
+    )
+    if last > seen:
+        actions.note_followed(_FOLLOWED, last)
+    return changed
+
+
 def forget() -> None:
     """Answers to senders' keys after 30 days; bulk files nobody imported after a day."""
     now = timezone.now()
     actions.forget_answers(now - timedelta(days=30))
+    actions.replay_contact_erasures()
     deliveries.forget(now - timedelta(days=1))
 
 
@@ -190,5 +207,6 @@ DUTIES = [
     ("reports.alerts", 10.0, send_alerts),
     ("reports.overdue", 300.0, return_overdue),
     ("reports.retention", 900.0, erase_expired),
+    ("reports.urgency", 20.0, follow_matches),
     ("reports.forget", 3600.0, forget),
 ]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from leadline.domain import Channel, Kind, Urgency
 
 ALERTS_FROM = 3
+CLAIMED = "scan."
 _TICKS: Mapping[Urgency, int] = {
     Urgency.CHILD_AT_RISK_NOW: 60,
     Urgency.SENDER_ESCALATED: 60,
@@ -28,11 +29,14 @@ class UrgencyOf(NamedTuple):
     why: tuple[tuple[str, int], ...]
 
 
-def explain_urgency(ticks: Collection[Urgency], channel: Channel, kinds: Collection[Kind] = ()) -> UrgencyOf:
-    """kinds: of the bank entries that files of the report matched."""
+def explain_urgency(
+    ticks: Collection[Urgency], channel: Channel, kinds: Collection[Kind] = (), claimed: Collection[Kind] = ()
+) -> UrgencyOf:
+    """kinds: of the bank entries that files and hashes of the report matched; claimed: those a scan elsewhere met."""
     why = [(f"tick.{tick}", _TICKS[tick]) for tick in ticks]
     why += [(f"channel.{channel}", points) for points in (_CHANNELS.get(channel, 0),) if points]
     why += [(f"match.{kind}", _MATCHES[kind]) for kind in set(kinds) if kind in _MATCHES]
+    why += [(f"{CLAIMED}{kind}", _MATCHES[kind]) for kind in set(claimed) - set(kinds) if kind in _MATCHES]
     points = sum(points for _, points in why)
     level = next((level for least, level in _LEVELS if points >= least), 0)
     return UrgencyOf(level, tuple(sorted(why, key=lambda pair: (-pair[1], pair[0]))))

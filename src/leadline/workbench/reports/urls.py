@@ -20,5 +20,8 @@ urlpatterns = [
     path("<uuid:report_id>/messages/", views.ask_reporter, name="ask_reporter"),
     path("<uuid:report_id>/acknowledge/", views.acknowledge, name="acknowledge"),
     path("<uuid:report_id>/handling/", views.set_handling, name="report_handling"),
+    path("<uuid:report_id>/handling/decide/", views.decide_handling, name="decide_report_handling"),
     path("<uuid:report_id>/hold/", views.set_hold, name="report_hold"),
+    path("<uuid:report_id>/hold/end/", views.end_hold, name="end_report_hold"),
+    path("<uuid:report_id>/grant/", views.let_see, name="let_see_report"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
@@ -17,12 +18,15 @@ from leadline.exchange import bulk
 from leadline.selectors.split import split_paste
 from leadline.workbench.accounts.actions import set_office_setting
 from leadline.workbench.actors import actor_of
+from leadline.workbench.cursors import Slice
 from leadline.workbench.permissions import Permission, Sensitivity, requires
 from leadline.workbench.reports import access, actions, deliveries, tasks
 from leadline.workbench.reports.forms import (
     AskForm,
     BulkForm,
+    GrantForm,
     HandlingForm,
+    HoldForm,
     ImportForm,
     MessageForm,
     NewForm,
@@ -38,20 +42,33 @@ _PREVIEW_ROWS = 50
 
 @requires(Permission.REPORTS_READ)
 def list_reports(request: HttpRequest) -> HttpResponse:
-    form = AskForm(request.GET)
-    actor = actor_of(request)
-    try:
-        page = access.list_reports(actor, access.Asked(**form.asked()), request.GET.get("cursor", ""))
-    except InputError:  # a cursor of another list, or an old one: the list from its start
-        page = access.list_reports(actor, access.Asked(**form.asked()))
+    """What somebody looks for is posted: addresses of pages stand in logs, where no reported link belongs."""
+    is_asked, actor = request.method == "POST", actor_of(request)
+    given = request.POST if is_asked else request.GET.copy()
+    if not is_asked:
+        given.pop("text", None)
+    form = AskForm(given)
+    page = _listed(request, access.Asked(**form.asked()), str(given.get("cursor", "")))
     context = {
         "page": page,
         "form": form,
+        "asked": [(name, value) for name, value in given.items() if name in form.fields] if is_asked else None,
         "alerts": access.unacknowledged(actor)[:20],
         "on_call": access.on_call(),
         "held": actor.permissions,
     }
     return render(request, "reports/list.html", context)
+
+
+def _listed(request: HttpRequest, asked: access.Asked, cursor: str) -> Slice:
+    actor = actor_of(request)
+    try:
+        return access.list_reports(actor, asked, cursor)
+    except InputError as error:
+        if error.code != "search-off":  # a cursor of another list, or an old one: the list from its start
+            return access.list_reports(actor, asked)
+        messages.error(request, str(error))
+        return Slice([], None)
 
 
 @requires(Permission.REPORTS_READ)
@@ -62,15 +79,16 @@ def show_report(request: HttpRequest, report_id: str) -> HttpResponse:
 def _page_of(request: HttpRequest, report: Any, **forms: Any) -> HttpResponse:
     actor = actor_of(request)
     view = access.open_report(actor, report)
-    handling = HandlingForm(initial={"sensitivity": report.sensitivity, "tlp": report.tlp})
     context = {
         "view": view,
         "report": report,
         "outcomes": access.OUTCOMES,
         "may_write": actor.may(Permission.REPORTS_WRITE),
-        "may_clear": access.can_clear(actor),
+        "may_release": actor.may(Permission.EVIDENCE_RELEASE),
         "message_form": forms.get("message_form") or MessageForm(),
-        "handling_form": handling,
+        "handling_form": HandlingForm(initial={"sensitivity": report.sensitivity, "tlp": report.tlp}),
+        "hold_form": HoldForm(),
+        "grant_form": GrantForm(people=access.report_readers()),
     }
     return render(request, "reports/report.html", context)
 
@@ -109,6 +127,7 @@ def _received(request: HttpRequest, form: NewForm, found: Any) -> Any:
             actor=actor_of(request).id,
             source=given["source"],
             tlp=Tlp(given["tlp"]),
+            importer=actor_of(request).person,
         )
     except LeadlineError as error:
         form.add_error(None, str(error))
@@ -141,6 +160,7 @@ def import_file(request: HttpRequest) -> HttpResponse:
             source=given["source"],
             legal_order=given["legal_order"],
             tlp=Tlp(given["tlp"]),
+            importer=actor_of(request).person,
         )
         try:
             channel = Channel(given["channel"])
@@ -157,8 +177,12 @@ def new_bulk(request: HttpRequest) -> HttpResponse:
     form = BulkForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
         person = actor_of(request).person
-        delivery = deliveries.keep(person, form.cleaned_data["file"].read(), form.cleaned_data["source"])
-        return redirect("bulk", delivery.pk)
+        try:
+            delivery = deliveries.keep(person, form.cleaned_data["file"].read(), form.cleaned_data["source"])
+        except LeadlineError as error:
+            form.add_error("file", str(error))
+        else:
+            return redirect("bulk", delivery.pk)
     return render(request, "reports/bulk_new.html", {"form": form})
 
 
@@ -255,27 +279,73 @@ def acknowledge(request: HttpRequest, report_id: str) -> HttpResponse:
     return redirect("report", report.pk)
 
 
-@requires(Permission.REPORTS_WRITE)
+@requires(Permission.EVIDENCE_RELEASE, fresh=True)
 @require_POST
 def set_handling(request: HttpRequest, report_id: str) -> HttpResponse:
-    report, form, actor = _found(request, report_id), HandlingForm(request.POST), actor_of(request)
-    if not access.can_clear(actor):
-        raise Http404
-    if form.is_valid():
-        sensitivity, tlp = Sensitivity(form.cleaned_data["sensitivity"]), Tlp(form.cleaned_data["tlp"])
-        actions.set_sensitivity(actor.person, report.pk, sensitivity, tlp)
+    report, form = _found(request, report_id), HandlingForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, _("Choose what you change, and a reason."))
+        return redirect("report", report.pk)
+    said = form.cleaned_data
+    sensitivity, tlp = Sensitivity(said["sensitivity"]), Tlp(said["tlp"])
+    if _try(request, lambda: actions.set_handling(_person(request), report.pk, sensitivity, tlp, said["reason"])):
+        messages.success(request, _("The change is recorded; to a looser handling a second person has to agree."))
     return redirect("report", report.pk)
 
 
-@requires(Permission.REPORTS_WRITE)
+@requires(Permission.EVIDENCE_RELEASE, fresh=True)
+@require_POST
+def decide_handling(request: HttpRequest, report_id: str) -> HttpResponse:
+    report, confirm = _found(request, report_id), "confirm" in request.POST
+    _try(request, lambda: actions.decide_handling(_person(request), report.pk, confirm=confirm))
+    return redirect("report", report.pk)
+
+
+@requires(Permission.REPORTS_WRITE, fresh=True)
 @require_POST
 def set_hold(request: HttpRequest, report_id: str) -> HttpResponse:
-    report = _found(request, report_id)
+    return _change_hold(request, report_id, on_hold=True)
+
+
+@requires(Permission.EVIDENCE_RELEASE, fresh=True)
+@require_POST
+def end_hold(request: HttpRequest, report_id: str) -> HttpResponse:
+    return _change_hold(request, report_id, on_hold=False)
+
+
+def _change_hold(request: HttpRequest, report_id: str, *, on_hold: bool) -> HttpResponse:
+    report, form = _found(request, report_id), HoldForm(request.POST)
+    if form.is_valid():
+        reason = form.cleaned_data["reason"]
+        _try(request, lambda: actions.set_hold(_person(request), report.pk, on_hold, reason=reason))
+    else:
+        messages.error(request, _("Choose a reason."))
+    return redirect("report", report.pk)
+
+
+@requires(Permission.EVIDENCE_RELEASE, fresh=True)
+@require_POST
+def let_see(request: HttpRequest, report_id: str) -> HttpResponse:
+    report, form = _found(request, report_id), GrantForm(request.POST, people=access.report_readers())
+    person = access.find_colleague(form.cleaned_data["person"]) if form.is_valid() else None
+    if person is None:
+        messages.error(request, _("Choose a colleague and a number of days."))
+    elif _try(request, lambda: actions.let_see(_person(request), person, report, form.lasts())):
+        messages.success(request, _("The change is recorded."))
+    return redirect("report", report.pk)
+
+
+def _person(request: HttpRequest) -> Any:
+    return actor_of(request).person
+
+
+def _try(request: HttpRequest, act: Callable[[], Any]) -> bool:
     try:
-        actions.set_hold(actor_of(request).person, report.pk, "hold" in request.POST)
+        act()
     except LeadlineError as error:
         messages.error(request, str(error))
-    return redirect("report", report.pk)
+        return False
+    return True
 
 
 # --- the office ------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.hashers import make_password
@@ -16,21 +16,30 @@ from django.utils import timezone
 from leadline.domain import Channel, IncomingItem, IncomingReport, ItemKind, Kind, Tlp
 from leadline.errors import InputError, ReportFormatError
 from leadline.exchange.incoming import clean_text
+from leadline.workbench.accounts.actions import grant_imported
+from leadline.workbench.accounts.models import Person
+from leadline.workbench.actors import Actor
 from leadline.workbench.evidence.models import Asset
 from leadline.workbench.journal.actions import SYSTEM, record
 from leadline.workbench.permissions import Sensitivity
 from leadline.workbench.reports import keys
+from leadline.workbench.reports.acts.embedded import leave_out_media
 from leadline.workbench.reports.acts.moves import move
 from leadline.workbench.reports.contents import (
     contact_context,
     facts_context,
     item_context,
+    new_contact_key,
+    seal_contact_key,
+    seal_private,
     seal_value,
     text_context,
 )
+from leadline.workbench.reports.known import kinds_claimed, kinds_met
 from leadline.workbench.reports.models import (
     Acknowledged,
     Alert,
+    ContactKey,
     Item,
     Report,
     Series,
@@ -41,6 +50,7 @@ from leadline.workbench.reports.urgency import ALERTS_FROM, UrgencyOf, explain_u
 MAX_ITEMS = 10_000
 MAX_TEXT_CHARS = 1 << 18
 _AT_ONCE = 500
+_IMPORTER_SEES_FOR = timedelta(days=90)
 _MOST_STEPS = 10  # from a duplicate to the report that goes on
 _LAWFUL = frozenset({Channel.CHAT, Channel.CAPTURE})  # come from somebody's operation, not from the public
 LEGAL_ORDER = "legal_order"  # the fact that names it
@@ -87,6 +97,8 @@ def receive(
     checks: dict[str, Any] | None = None,
     sensitivity: Sensitivity | None = None,
     tlp: Tlp = Tlp.AMBER_STRICT,
+    importer: Person | None = None,
+    original_sha256: str = "",
 ) -> Receipt:
     """Store one report whole, or not at all. When this returns it is on disk.
 
@@ -98,24 +110,30 @@ def receive(
     files            bytes that went through evidence.actions.take_in
     checks           codes of what was checked of the delivery, e.g. DKIM
     sensitivity      default: restricted where it comes from a lawful operation, else sensitive
+    importer         who brought it in by hand: where their roles do not let them see it, a grant does for a while
+    original_sha256  of the file it was read from: stands with the report and in the chain, whether it is kept or not
 
     Raises ReportFormatError (nothing in it, too much, a chat or capture without its legal order) and what `sealing`
     raises where the key is missing: nothing is ever stored in plain.
     """
+    incoming, embedded = leave_out_media(incoming, actor, channel.value)
+    files = [*files, *(TakenFile("embedded", asset, (asset.state,)) for asset in embedded)]
     _check(incoming, channel, files)
     body = _body_hash(incoming, channel, files, idempotency_key) if idempotency_key else ""
     if idempotency_key and (known := _answered(actor, idempotency_key, body)):
         return known
     draft = _draft(incoming, channel, files)
+    if passphrase and draft.contact_key is None:
+        draft.contact_key = new_contact_key()  # of the conversation
     draft.report.passphrase_hash = make_password(keys.plain_passphrase(passphrase)) if passphrase else ""
     draft.report.receipt_lookup = keys.receipt_lookup(passphrase) if passphrase else ""
     draft.report.language, draft.report.source = language[:8], clean_text(source)[:120]
-    draft.report.checks = checks or {}
+    draft.report.checks = (checks or {}) | ({"original_sha256": original_sha256} if original_sha256 else {})
     default = Sensitivity.RESTRICTED if channel in _LAWFUL else Sensitivity.SENSITIVE
     draft.report.sensitivity = int(default if sensitivity is None else sensitivity)
     draft.report.tlp = tlp.value
     try:
-        return _store(draft, actor, idempotency_key, body)
+        return _store(draft, actor, idempotency_key, body, importer)
     except IntegrityError:
         if idempotency_key and (known := _answered(actor, idempotency_key, body)):
             return known  # the same request, at the same moment
@@ -141,11 +159,14 @@ class _Draft:
     report: Report
     items: list[Item] = field(default_factory=list)
     is_bare: bool = True  # nothing in it but things that have a key
+    contact_key: bytes | None = field(default=None, repr=False)
 
 
 def _draft(incoming: IncomingReport, channel: Channel, files: Sequence[TakenFile]) -> _Draft:
     now, report_id = timezone.now(), uuid.uuid4()
-    urgency = explain_urgency(incoming.urgency, channel, _kinds_of(files))
+    met = kinds_met(incoming.items)
+    kinds = _kinds_of(files) | {Kind(kind) for kind in met if kind}
+    urgency = explain_urgency(incoming.urgency, channel, kinds, kinds_claimed(incoming.items, channel))
     report = Report(
         id=report_id,
         channel=channel.value,
@@ -156,14 +177,17 @@ def _draft(incoming: IncomingReport, channel: Channel, files: Sequence[TakenFile
         urgency_ticks=sorted(incoming.urgency),
         text_sealed=seal_value(incoming.text, text_context(report_id)) if incoming.text.strip() else None,
     )
-    _set_urgency(report, urgency)
+    set_urgency(report, urgency)
     facts = {**incoming.facts, **({"attachments": list(incoming.attachments)} if incoming.attachments else {})}
     if facts:
         report.facts_sealed = seal_value(_json(facts), facts_context(report.id))
+    draft = _Draft(report)
     if incoming.reporter is not None and any(asdict(incoming.reporter).values()):
-        report.contact_sealed = seal_value(_json(asdict(incoming.reporter)), contact_context(report.id))
-    draft = _Draft(report, is_bare=not incoming.text.strip() and report.contact_sealed is None)
-    _draft_items(draft, incoming, files)
+        draft.contact_key = new_contact_key()
+        contact = _json(asdict(incoming.reporter))
+        report.contact_sealed = seal_private(contact, draft.contact_key, contact_context(report.id))
+    draft.is_bare = not incoming.text.strip() and report.contact_sealed is None
+    _draft_items(draft, incoming, files, met)
     return draft
 
 
@@ -171,17 +195,18 @@ def _kinds_of(files: Sequence[TakenFile]) -> set[Kind]:
     return {Kind(taken.asset.inferred_kind) for taken in files if taken.asset and taken.asset.inferred_kind}
 
 
-def _set_urgency(report: Report, urgency: UrgencyOf) -> None:
+def set_urgency(report: Report, urgency: UrgencyOf) -> None:
     report.urgency, report.rank = urgency.level, 3 - urgency.level
     report.urgency_why = [list(pair) for pair in urgency.why]
 
 
-def _draft_items(draft: _Draft, incoming: IncomingReport, files: Sequence[TakenFile]) -> None:
+def _draft_items(draft: _Draft, incoming: IncomingReport, files: Sequence[TakenFile], met: Sequence[str]) -> None:
     """One item for one thing: what the sender says of it twice is kept with the first."""
     said: dict[str, tuple[Item, list[dict[str, Any]]]] = {}
-    entries = [(item, None) for item in incoming.items]
-    entries += [(IncomingItem(ItemKind.FILE, taken.name, note=taken.note), taken) for taken in files]  # type: ignore[misc]
-    for incoming_item, taken in entries:
+    entries: list[tuple[IncomingItem, TakenFile | None, str]]
+    entries = [(item, None, kind) for item, kind in zip(incoming.items, met, strict=True)]
+    entries += [(IncomingItem(ItemKind.FILE, taken.name, note=taken.note), taken, "") for taken in files]
+    for incoming_item, taken, kind_met in entries:
         asset = None if taken is None else taken.asset
         key = keys.item_key(incoming_item, sha256=asset.sha256 if asset else "")
         payload = {name: value for name, value in asdict(incoming_item).items() if value and name != "kind"}
@@ -189,7 +214,7 @@ def _draft_items(draft: _Draft, incoming: IncomingReport, files: Sequence[TakenF
             said[key.key][1].append(payload)
             continue
         item = Item(id=uuid.uuid4(), report=draft.report, position=len(draft.items), kind=incoming_item.kind.value)
-        item.key, item.asset = key.key, asset
+        item.key, item.asset, item.kind_met = key.key, asset, kind_met
         item.flags = sorted({*key.flags, *(taken.flags if taken else ())})
         item.first_seen_at = item.last_seen_at = draft.report.received_at
         draft.items.append(item)
@@ -201,7 +226,7 @@ def _draft_items(draft: _Draft, incoming: IncomingReport, files: Sequence[TakenF
 
 
 @transaction.atomic
-def _store(draft: _Draft, actor: str, idempotency_key: str, body: str) -> Receipt:
+def _store(draft: _Draft, actor: str, idempotency_key: str, body: str, importer: Person | None = None) -> Receipt:
     """Locks in this order, as everywhere: series, reports, their items, and last the chain."""
     report = draft.report
     report.number = _next_number(report.received_at)  # from here on reports stand in line
@@ -212,6 +237,8 @@ def _store(draft: _Draft, actor: str, idempotency_key: str, body: str) -> Receip
     if is_repeat and report.urgency <= earlier[0].urgency:
         report.attached_to = earlier[0]
     report.save(force_insert=True)
+    if draft.contact_key is not None:
+        ContactKey.objects.create(report=report, key_sealed=seal_contact_key(draft.contact_key, report.id))
     Item.objects.bulk_create(draft.items, batch_size=500)
     if idempotency_key:
         Acknowledged.objects.create(
@@ -221,17 +248,25 @@ def _store(draft: _Draft, actor: str, idempotency_key: str, body: str) -> Receip
         Alert.objects.create(report=report, raised_at=report.received_at)
     for known in earlier:
         _attach_to(known, report)
+    original = {name: value for name, value in report.checks.items() if name == "original_sha256"}
     record(
         "report.received",
         actor=actor,
         object_kind="report",
         object_id=str(report.id),
         reason=report.channel,
-        details={"number": report.number, "items": len(draft.items), "known": report.known_count},
+        details={"number": report.number, "items": len(draft.items), "known": report.known_count, **original},
     )
+    if importer is not None and not _sees(importer, report):
+        grant_imported(importer, "report", str(report.id), _IMPORTER_SEES_FOR)
     if report.attached_to is not None:
         move(report, State.DUPLICATE, Reason.ALL_ITEMS_KNOWN, SYSTEM)
     return Receipt(report, tuple(draft.items), tuple(earlier))
+
+
+def _sees(person: Person, report: Report) -> bool:
+    actor = Actor.of_person(person)
+    return actor.clearance >= report.sensitivity and actor.may_see(Tlp(report.tlp))
 
 
 def _next_number(at: datetime) -> str:
@@ -245,7 +280,8 @@ def _next_number(at: datetime) -> str:
 
 def _firsts(draft: _Draft) -> list[Item]:
     """Items that first had one of the draft's keys. Only a report that comes in makes one, and those stand in line."""
-    names, found = sorted({item.key for item in draft.items if item.key}), []
+    names = sorted({item.key for item in draft.items if item.key})
+    found: list[Item] = []
     for begin in range(0, len(names), _AT_ONCE):
         firsts = Item.objects.filter(key__in=names[begin : begin + _AT_ONCE], first__isnull=True)
         found += firsts.order_by("key")

@@ -12,8 +12,10 @@ from leadline.domain import Channel
 from leadline.errors import NotAllowed, ReportFormatError
 from leadline.workbench.journal.actions import SYSTEM, record
 from leadline.workbench.reports import keys
+from leadline.workbench.reports.access import contact_key
+from leadline.workbench.reports.acts.embedded import words_without_media
 from leadline.workbench.reports.acts.moves import move
-from leadline.workbench.reports.contents import message_context, seal_value
+from leadline.workbench.reports.contents import message_context, seal_private
 from leadline.workbench.reports.models import Message, Report
 from leadline.workbench.reports.states import Reason, State
 
@@ -24,7 +26,7 @@ def find_by_passphrase(passphrase: str) -> Report | None:
     """The reporter's own report. Takes as long for a wrong passphrase as for a right one."""
     plain = keys.plain_passphrase(passphrase)
     found = Report.objects.filter(receipt_lookup=keys.receipt_lookup(plain)).order_by("-received_at")
-    candidates = [report for report in found[:8] if report.passphrase_hash]
+    candidates = [report for report in found[:8] if report.passphrase_hash and contact_key(report) is not None]
     for report in candidates:
         if check_password(plain, report.passphrase_hash):
             return report
@@ -56,11 +58,13 @@ def post_message(report: Report, *, text: str, actor: str, from_reporter: bool) 
     """
     if not text.strip() or len(text) > MAX_MESSAGE_CHARS:
         raise ReportFormatError("a message has 1 to 10000 characters", field="text", mend="shorten it")
+    text = words_without_media(text)
     locked = Report.objects.select_for_update().get(pk=report.pk)
-    if not locked.passphrase_hash or locked.erased_at is not None or locked.channel == Channel.CHAT:
+    key = contact_key(locked)
+    if key is None or not locked.passphrase_hash or locked.erased_at is not None or locked.channel == Channel.CHAT:
         raise NotAllowed("nobody reads messages of this report", where=locked.number)
     message = Message(id=uuid.uuid4(), report=locked, at=timezone.now(), from_reporter=from_reporter, actor=actor)
-    message.text_sealed = seal_value(text, message_context(message.id))
+    message.text_sealed = seal_private(text, key, message_context(message.id))
     message.save(force_insert=True)
     act = "report.answered" if from_reporter else "report.asked"
     record(act, actor=actor, object_kind="report", object_id=str(locked.id), details={"message": str(message.id)})
