@@ -38,6 +38,7 @@ STAFF = {
     "administrator": ["administrator"],
     "leaver": ["senior"],
     "partner": ["analyst"],
+    "maker": ["senior", "administrator"],
     "everything": ["senior", "auditor", "administrator", "curator"],
 }
 

@@ -60,6 +60,19 @@ def make_key(owner: str, role: str) -> str:
     return actions.make_key(Person.objects.get(pk=owner), "a partner", Role(role), scopes, timedelta(days=1))[1]
 
 
+def reset_link(person: str) -> str:
+    """The address in the mail that somebody gets who forgot the password."""
+    from allauth.account.forms import default_token_generator
+    from allauth.account.utils import user_pk_to_url_str
+    from django.urls import reverse
+
+    from leadline.workbench.accounts.models import Person
+
+    who = Person.objects.get(pk=person)
+    given = {"uidb36": user_pk_to_url_str(who), "key": default_token_generator.make_token(who)}
+    return reverse("account_reset_password_from_key", kwargs=given)
+
+
 def age_sessions(minutes: float) -> int:
     """As if the last proof of everybody signed in were that much older; how many proofs. Nothing else grows older."""
     from django.contrib.sessions.backends.db import SessionStore

@@ -26,7 +26,7 @@ def test_an_exhibit_is_asked_for_by_one_released_by_another_and_verified_offline
     office, asker, releaser = staffed_office, make_visitor("asker"), make_visitor("releaser")
     asker.sign_in(office, "investigator")
     asker.page.goto(f"{office.address}/evidence/exhibits/new/?asset={office.filled['asset']}")
-    asker.page.get_by_label("Recipient", exact=True).fill(RECIPIENT)
+    asker.page.locator("input[name=recipient]").fill(RECIPIENT)
     asker.look("ask")
     asker.page.get_by_role("button", name="Ask").click()
     asker.page.wait_for_url(lambda url: "/new/" not in url)

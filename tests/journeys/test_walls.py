@@ -57,7 +57,7 @@ def test_a_wrong_role_sees_nothing_and_forbidden_looks_as_absent(staffed_office:
     visitor.look("not-found")
     page.goto(f"{at}/reports/")
     assert page.locator(f"a[href*='{filled['hidden_report']}']").count() == 0
-    assert page.locator(f"a[href*='{filled['report']}']").count() == 1
+    assert page.locator(f"a[href*='{filled['report']}']").count() > 0
     visitor.look("reports")
 
 
@@ -117,13 +117,15 @@ def test_a_sign_out_ends_the_session_and_leaves_nothing_to_go_back_to(
     visitor.sign_in(office, "leaver")
     visitor.page.goto(f"{office.address}/reports/{office.filled['hidden_report']}/")
     visitor.look("report")
+    assert "pictures" in visitor.page.content()
     cookies = visitor.page.context.cookies()
     visitor.page.get_by_role("button", name="Sign out").click()
     visitor.page.wait_for_url(lambda url: "/reports/" not in url)
     visitor.look("signed-out")
     visitor.page.go_back()
     visitor.page.wait_for_url(lambda url: "/account/login/" in url)  # no-store: asked of the office again
-    assert office.filled["hidden_report"] not in visitor.page.content()
+    assert visitor.page.get_by_role("heading", name="Sign in").is_visible()
+    assert "pictures" not in visitor.page.content()
     thief = make_visitor("thief")
     thief.page.context.add_cookies(cookies)
     thief.page.goto(f"{office.address}/reports/")

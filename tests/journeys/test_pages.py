@@ -1,0 +1,208 @@
+"""Every named page of both processes under axe. A new address is visited here, or listed with the reason why not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils.translation import override
+from tests.journeys.conftest import code_for, faults_of
+from tests.journeys.filled import PASSPHRASE
+from tests.journeys.inside import PASSWORD
+
+STAFF, PUBLIC = "leadline.workbench.urls", "leadline.workbench.public_urls"
+
+# Name of an address -> what it is called with, each the name of a thing in `filled.fill`. Opened by one person who has
+# the roles that see most.
+VISITED: dict[str, dict[str, str]] = {
+    "home": {}, "people": {}, "invite_person": {}, "keys": {}, "make_key": {}, "usersessions_list": {},
+    "account_reauthenticate": {}, "account_change_password": {}, "mfa_index": {},
+    "mfa_list_webauthn": {}, "mfa_add_webauthn": {}, "mfa_view_recovery_codes": {}, "mfa_generate_recovery_codes": {},
+    "mfa_reauthenticate": {}, "reports": {}, "new_report": {}, "import_report": {}, "new_bulk": {}, "on_call": {},
+    "report_terms": {}, "bulk": {"delivery_id": "delivery"}, "report": {"report_id": "report"}, "journal": {},
+    "banks": {}, "make_bank": {}, "look_up": {}, "bank": {"bank_id": "bank"}, "add_entries": {"bank_id": "bank"},
+    "set_bank": {"bank_id": "bank"}, "bank_changes": {"bank_id": "bank"},
+    "bank_entry": {"bank_id": "bank", "entry_id": "entry"}, "webhooks": {}, "make_webhook": {},
+    "webhook": {"endpoint_id": "webhook"}, "health": {}, "api_docs": {}, "assets": {}, "upload_asset": {},
+    "evidence_tasks": {}, "asset": {"asset_id": "asset"}, "exhibits": {}, "request_exhibit": {},
+    "exhibit": {"exhibit_id": "exhibit"}, "media_mode": {}, "review_queue": {}, "review_shift": {}, "review_me": {},
+    "review_team": {}, "review_assessments": {}, "review_office": {},
+}  # fmt: skip
+# Opened by somebody who has not signed in.
+VISITED_OUTSIDE = (
+    "account_login", "account_inactive", "account_reset_password", "account_reset_password_done",
+    "account_reset_password_from_key_done", "socialaccount_login_cancelled", "socialaccount_login_error",
+)  # fmt: skip
+VISITED_PUBLIC = ("start", "report", "read", "help")
+
+_FORM = "takes a form only, and answers with another page"
+_DATA = "answers a program, not a person"
+_REVIEW = "needs a review under way: tests/workbench/review, and a journey of its own"
+NOT_VISITED: dict[str, str] = {
+    **dict.fromkeys(
+        [
+            "end_one_person_office", "withdraw_invitation", "change_role", "deactivate_person", "confirm_role",
+            "end_key", "import_bulk", "report_state", "ask_reporter", "acknowledge", "report_handling",
+            "decide_report_handling", "report_hold", "end_report_hold", "let_see_report", "withdraw_entries",
+            "decide_proposal", "send_webhook_again", "change_webhook", "confirm_clock", "end_evidence_task",
+            "hold_asset", "end_hold", "set_term", "set_handling", "download_exhibit", "build_exhibit_again",
+            "note_receipt", "decide_exhibit", "set_language", "send",
+        ],
+        _FORM,
+    ),
+    **dict.fromkeys(
+        [
+            "review_next", "review_end_shift", "review_begin_break", "review_blank", "review_mood", "review_undo",
+            "review_end_look", "review_claim", "review_draft", "review_hand_in", "review_reveal", "review_change",
+        ],
+        _FORM,
+    ),
+    **dict.fromkeys(
+        ["review_break", "review_assessment", "review_look", "review_card", "review_tile"], _REVIEW
+    ),
+    **dict.fromkeys(["healthz", "metrics", "api_document", "mfa_login_webauthn"], _DATA),
+    "join": "looked at in test_newcomer",
+    "second_factor": "looked at in test_newcomer",
+    "mfa_activate_totp": "looked at in test_newcomer; leads elsewhere for somebody who has one",
+    "account_logout": "ends the session: test_walls",
+    "account_set_password": "leads to the change of a password for somebody who has one",
+    "account_reset_password_from_key": "looked at below, from the mail",
+    "mfa_authenticate": "looked at below, while signing in",
+    "mfa_deactivate_totp": "leads back while it is the last factor",
+    "mfa_reauthenticate_webauthn": "as mfa_reauthenticate, for somebody with a security key",
+    "mfa_remove_webauthn": "needs a security key: test_newcomer adds one",
+    "mfa_edit_webauthn": "needs a security key: test_newcomer adds one",
+    "mfa_download_recovery_codes": "a text file",
+    "openid_connect_login": "leads to the provider: tests/workbench/accounts/test_oidc.py",
+    "openid_connect_callback": "comes from the provider: tests/workbench/accounts/test_oidc.py",
+    "exit": "leads away to a harmless site",
+}  # fmt: skip
+
+
+def names_of(urlconf: str) -> set[str]:
+    def walk(resolver: Any) -> Iterator[str]:
+        for entry in resolver.url_patterns:
+            if isinstance(entry, URLResolver):
+                yield from walk(entry)
+            elif isinstance(entry, URLPattern) and entry.name:
+                yield entry.name
+
+    return set(walk(get_resolver(urlconf)))
+
+
+def test_every_name_of_an_address_is_visited_or_says_why_not() -> None:
+    named = names_of(STAFF) | names_of(PUBLIC)
+    visited = {*VISITED, *VISITED_OUTSIDE, *VISITED_PUBLIC}
+    assert sorted(named - visited - NOT_VISITED.keys()) == []
+    assert sorted((visited | NOT_VISITED.keys()) - named) == []
+    assert sorted(visited & NOT_VISITED.keys()) == []
+
+
+def look_at_all(visitor: Any, addresses: dict[str, str]) -> None:
+    """Each opens, and none has a serious fault. All faults are told at once."""
+    faults: dict[str, Any] = {}
+    for name, address in addresses.items():
+        answer = visitor.page.goto(address)
+        if answer.status != 200:
+            faults[name] = answer.status
+        else:
+            faults |= {name: found} if (found := keep_and_check(visitor, name)) else {}
+    assert faults == {}
+
+
+def keep_and_check(visitor: Any, name: str) -> list[Any]:
+    """As `Visitor.look`, but faults are gathered."""
+    try:
+        visitor.look(name)
+    except AssertionError:
+        return faults_of(visitor.page)
+    return []
+
+
+def test_no_page_of_the_workbench_has_a_serious_fault(staffed_office: Any, visitor: Any) -> None:
+    office = staffed_office
+    visitor.sign_in(office, "everything")
+    addresses = {}
+    for name, asked in VISITED.items():
+        given = {key: office.filled[thing] for key, thing in asked.items()}
+        addresses[name] = office.address + reverse(name, kwargs=given or None)
+    look_at_all(visitor, addresses)
+
+
+def test_no_page_before_the_sign_in_has_a_serious_fault(staffed_office: Any, visitor: Any) -> None:
+    office, page = staffed_office, visitor.page
+    look_at_all(visitor, {name: office.address + reverse(name) for name in VISITED_OUTSIDE})
+    page.goto(f"{office.address}/made-up/")
+    visitor.look("not-found")
+    page.goto(office.address + office.ask("reset_link", person=office.people["auditor"]["id"]))
+    visitor.look("new-password")
+    page.goto(f"{office.address}/account/login/")
+    page.locator("input[name=login]").fill(office.people["administrator"]["email"])
+    page.locator("input[name=password]").fill("not the password of anybody")
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    visitor.look("wrong-password")
+    page.locator("input[name=password]").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.locator("input[name=code]").fill("000000")
+    page.locator("main button").first.click()
+    visitor.look("wrong-code")
+    page.locator("input[name=code]").fill(code_for(office.people["administrator"]["secret"]))
+    page.locator("main button").first.click()
+    page.wait_for_url(f"{office.address}/")
+
+
+def test_what_follows_a_form_has_no_serious_fault_either(staffed_office: Any, visitor: Any) -> None:
+    """Pages that no address opens: a key shown once, a webhook's secret, text split into items, hashes looked up."""
+    office, page, at = staffed_office, visitor.page, staffed_office.address
+    visitor.sign_in(office, "maker")
+    page.goto(f"{at}/account/keys/")
+    page.locator("main input[name=name]").first.fill("a program")
+    for box in page.locator("main input[type=checkbox]").all()[:1]:
+        box.check()
+    page.locator("main form").last.locator("button").last.click()
+    visitor.look("key")
+    page.goto(f"{at}/webhooks/new/")
+    page.locator("main input[name=url]").fill(f"http://127.0.0.1:{at.rpartition(':')[2]}/in")
+    for box in page.locator("main input[type=checkbox]").all()[:1]:
+        box.check()
+    page.locator("main form").last.locator("button").last.click()
+    visitor.look("webhook")
+    page.goto(f"{at}/reports/new/")
+    page.locator("main textarea").first.fill("hxxps://pictures[.]example[.]net/made-up/9\n@made_up_handle")
+    page.locator("main form button").first.click()
+    visitor.look("split")
+    page.goto(f"{at}/banks/look-up/")
+    page.locator("main textarea").first.fill("md5:" + "01" * 16)
+    page.locator("main form button").first.click()
+    visitor.look("looked-up")
+
+
+def test_no_page_of_the_public_form_has_a_serious_fault(staffed_office: Any, make_visitor: Any) -> None:
+    """With scripts on, only so that axe can run: the pages have none."""
+    office, page_of = staffed_office, {}
+    for language in ("en", "fr", "nl", "de"):
+        with override(language):
+            page_of |= {f"{name}-{language}": reverse(name, urlconf=PUBLIC) for name in VISITED_PUBLIC}
+    visitor = make_visitor()
+    look_at_all(visitor, {name: office.public_address + path for name, path in page_of.items()})
+    page, at = visitor.page, office.public_address
+    assert page.locator("script").count() == 0
+    page.goto(f"{at}/en/report/")
+    page.get_by_role("button", name="Send the report").click()
+    visitor.look("nothing-in-it")
+    page.get_by_label("What do you want to tell us?").fill("I came across this by chance.")
+    time.sleep(3.2)  # the form takes nothing that is sent faster than a person can
+    page.get_by_role("button", name="Send the report").click()
+    visitor.look("receipt")
+    page.goto(f"{at}/en/answer/")
+    page.get_by_label("Your passphrase").fill("these are seven words of somebody else")
+    page.get_by_role("button", name="Show the answer").click()
+    visitor.look("not-known")
+    page.get_by_label("Your passphrase").fill(PASSPHRASE)
+    page.get_by_role("button", name="Show the answer").click()
+    visitor.look("outcome")
+    assert "Which page was it?" in page.content()
+    page.goto(f"{at}/en/made-up/")
+    visitor.look("not-found")
