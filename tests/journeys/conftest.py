@@ -132,7 +132,8 @@ def running_office(tmp_path: Path) -> Iterator[RunningOffice]:
 @pytest.fixture(scope="session")
 def staffed_office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningOffice]:
     """With STAFF, and one object of each kind. Each journey signs in people of its own: a code is good once."""
-    with serve_office(tmp_path_factory.mktemp("office") / "home", {"LEADLINE_WEBHOOK_PRIVATE": "127.0.0.0/8"}) as running:
+    home = tmp_path_factory.mktemp("office") / "home"
+    with serve_office(home, {"LEADLINE_WEBHOOK_PRIVATE": "127.0.0.0/8"}) as running:
         running.people = running.ask("make_people", roles=STAFF)
         ids = {role: running.people[role]["id"] for role in ("senior", "investigator", "administrator")}
         running.filled = running.ask("fill_office", people=ids, hook_url=f"http://127.0.0.1:{free_port()}/in")

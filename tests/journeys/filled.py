@@ -36,7 +36,7 @@ def picture(seed: int) -> bytes:
 
 
 def fill(people: People, hook_url: str = "https://hook.example.net/in") -> dict[str, str]:
-    """Fill an office; what each thing is called by, as addresses want it. `people`: senior, investigator, administrator."""
+    """What each thing is called by, as addresses want it. `people`: a senior, an investigator, an administrator."""
     return {
         **fill_bank(people[Role.SENIOR]),
         **fill_evidence(people),

@@ -66,7 +66,8 @@ def test_a_program_cannot_tell_forbidden_from_absent(staffed_office: Any) -> Non
     secret = office.ask("make_key", owner=office.people["analyst"]["id"], role="analyst")
 
     def ask(path: str) -> tuple[int, bytes, list[tuple[str, str]]]:
-        request = urllib.request.Request(f"{office.address}/api/v1/{path}", headers={"Authorization": f"Bearer {secret}"})
+        headers = {"Authorization": f"Bearer {secret}"}
+        request = urllib.request.Request(f"{office.address}/api/v1/{path}", headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, answer.read(), []
