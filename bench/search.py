@@ -24,12 +24,11 @@ AIMS = {  # engine, count -> least queries a second of one core (the issue's aim
     ("leadline", 1_000_000): 200_000,
     ("leadline", 10_000_000): 80_000,
     ("leadline", 100_000_000): 9_000,
-    ("leadline+delta", 1_000_000): 160_000,
-    ("leadline+delta", 10_000_000): 64_000,
 }
+BURDENED, BURDENED_AIM = "leadline+delta", 0.8  # of the merged rate, with 10,000 recent entries and 1 % tombstones
 PLAN = [
     ("leadline", [1_000_000, 10_000_000, 100_000_000]),
-    ("leadline+delta", [1_000_000, 10_000_000]),
+    (BURDENED, [1_000_000, 10_000_000]),
     ("faiss flat", [1_000_000, 10_000_000, 50_000_000]),
     ("faiss MultiHash", [1_000_000, 10_000_000]),
     ("threatexchange PDQIndex", [1_000_000]),
@@ -171,7 +170,7 @@ def measure_threatexchange(count: int) -> dict[str, Any]:
 
 ENGINES: dict[str, Callable[[int], dict[str, Any]]] = {
     "leadline": lambda n: measure_ours(n, with_delta=False),
-    "leadline+delta": lambda n: measure_ours(n, with_delta=True),
+    BURDENED: lambda n: measure_ours(n, with_delta=True),
     "faiss flat": lambda n: measure_faiss(n, multihash=False),
     "faiss MultiHash": lambda n: measure_faiss(n, multihash=True),
     "threatexchange PDQIndex": measure_threatexchange,
@@ -196,13 +195,30 @@ def run_child(engine: str, count: int) -> dict[str, Any]:
     return answer
 
 
-def row(engine: str, count: int, got: dict[str, Any], flat_qps: dict[int, float]) -> str:
+def met(is_met: bool) -> str:
+    return "met" if is_met else "missed"
+
+
+def held_to_aims(engine: str, count: int, qps: float, merged_qps: float | None) -> str:
+    """What the issue asks for. With a delta it is asked in two ways: as a share of the merged rate of this very run, and,
+    weaker, of the rate that a merged index is to have."""
+    if engine != BURDENED:
+        aim = AIMS.get((engine, count))
+        return "" if aim is None else f"{aim:,}: {met(qps >= aim)}"
+    least = BURDENED_AIM * AIMS["leadline", count]
+    told = [f"{BURDENED_AIM:.0%} of the merged aim, {least:,.0f}: {met(qps >= least)}"]
+    if merged_qps:
+        share = qps / merged_qps
+        told.insert(0, f"{share:.0%} of the merged rate of this run, aim {BURDENED_AIM:.0%}: {met(share >= BURDENED_AIM)}")
+    return "; ".join(told)
+
+
+def row(engine: str, count: int, got: dict[str, Any], flat_qps: dict[int, float], merged_qps: float | None) -> str:
     if "qps" not in got:
         return f"| {engine} | {count:,} | {got} | | | | | | | |"
     flat = flat_qps.get(count)
     ratio = f"{got['qps'] / flat:,.1f}x" if flat else "-"
-    aim = AIMS.get((engine, count))
-    verdict = "" if aim is None else f"{aim:,}: {'met' if got['qps'] >= aim else 'missed'}"
+    verdict = held_to_aims(engine, count, got["qps"], merged_qps)
     two = f"{got['qps2']:,.0f}" if "qps2" in got else "-"
     size = f"{got['bytes']:.1f}" if "bytes" in got else "-"
     recall = "-" if got.get("recall") is None else f"{got['recall']:.3f}"
@@ -235,7 +251,7 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|---|---|---|---|")
     for (engine, count), got in results.items():
-        print(row(engine, count, got, flat_qps))
+        print(row(engine, count, got, flat_qps, results.get(("leadline", count), {}).get("qps")))
 
 
 if __name__ == "__main__":
