@@ -30,6 +30,7 @@ LeadlineError                       what, where, how to mend; `exit_code`, `code
 │   ├── TimestampFailed             retry, or ask another authority
 │   ├── AssetNotFound               no such file is sealed here: check the hash
 │   ├── AssetErased                 it was erased, and stays so: a person decided it
+│   ├── AssetHeld                   a legal hold forbids to erase it: end the hold first
 │   ├── SealBroken                  sealed bytes are damaged, cut or swapped: restore them; call someone
 │   ├── ErasureListBroken           the list of erasures is missing, damaged or old: put it back; call someone
 │   └── VaultUnavailable            retry: disk full, storage away, or another writer at work
@@ -186,6 +187,10 @@ class AssetNotFound(CustodyError):
 
 class AssetErased(CustodyError):
     code = "asset-erased"
+
+
+class AssetHeld(CustodyError):
+    code = "asset-held"
 
 
 class SealBroken(CustodyError):

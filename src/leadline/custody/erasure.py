@@ -1,4 +1,5 @@
-"""The list of what was erased, kept apart from vault and backups, so that no restored backup brings it back.
+"""The list of what was erased, and of what is on hold, kept apart from vault and backups: no restored backup brings
+back what was erased, or lets be erased what a court has said to keep.
 
 Append-only: lines of 512 bytes, each a hash, a space, canonical JSON and spaces up to the line feed; the hash is over
 the hash before and the JSON. 512 because a disk writes that much whole: what a crash leaves of a line is cut off at
@@ -43,6 +44,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class Act(StrEnum):
     ERASE = "erase"
     ADMIT = "admit"  # the same content was sealed again, by somebody who knew that it had been erased
+    HOLD = "hold"  # a legal hold: it may not be erased
+    RELEASE = "release"  # the hold has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class ErasureList:
         """ErasureListBroken where it is missing, readable by others, or damaged."""
         self.path = path
         self._erased: set[str] = set()
+        self._held: set[str] = set()
         self._head, self._inode = START, -1
         self._guard = threading.Lock()
         self._refresh()
@@ -93,6 +97,15 @@ class ErasureList:
     def is_erased(self, sha256: str) -> bool:
         self._refresh()
         return sha256 in self._erased
+
+    def is_held(self, sha256: str) -> bool:
+        self._refresh()
+        return sha256 in self._held
+
+    def held(self) -> frozenset[str]:
+        """All that are on hold now."""
+        self._refresh()
+        return frozenset(self._held)
 
     def erased(self) -> frozenset[str]:
         """All that are erased now."""
@@ -179,7 +192,7 @@ class ErasureList:
                 facts = os.fstat(fd)
                 _check_file(facts, self.path)
                 if facts.st_ino != self._inode or facts.st_size < self._head.line * LINE_BYTES:
-                    self._erased, self._head, self._inode = set(), START, facts.st_ino
+                    self._erased, self._held, self._head, self._inode = set(), set(), START, facts.st_ino
                 if facts.st_size >= (self._head.line + 1) * LINE_BYTES:
                     self._take_in(fd)
             finally:
@@ -187,10 +200,15 @@ class ErasureList:
 
     def _take_in(self, fd: int) -> None:
         for erasure, digest in self._read(fd, self._head):
-            if erasure.act is Act.ERASE:
-                self._erased.add(erasure.sha256)
-            else:
-                self._erased.discard(erasure.sha256)
+            match erasure.act:
+                case Act.ERASE:
+                    self._erased.add(erasure.sha256)
+                case Act.ADMIT:
+                    self._erased.discard(erasure.sha256)
+                case Act.HOLD:
+                    self._held.add(erasure.sha256)
+                case Act.RELEASE:
+                    self._held.discard(erasure.sha256)
             self._head = ListHead(erasure.line, digest)
 
     def _read(self, fd: int, head: ListHead) -> Iterator[tuple[Erasure, str]]:

@@ -177,13 +177,16 @@ def remove_unnamed(vault: Vault, is_named: Callable[[str], bool], *, older_than_
     """Destroy files that were sealed this long ago and that nobody names: whoever sealed them was cut off.
 
     `is_named` is asked again while no seal can be finished; sealing a file that is there makes it new. No erasure:
-    the list does not hear of it.
+    the list does not hear of it. What is on hold stays, also where an older database that was restored knows nothing
+    of it.
     """
     removed = []
     for sha256 in vault.addresses():
         if is_named(sha256):
             continue
         with vault.erasures.hold(alone=True):
+            if vault.erasures.is_held(sha256):
+                continue
             key, latest_s = names.key_name(sha256), time.time() - older_than_s
             is_old = any(s.name == key and s.modified_s <= latest_s for s in vault.storage.list(key))
             if is_old and not is_named(sha256):
@@ -192,8 +195,13 @@ def remove_unnamed(vault: Vault, is_named: Callable[[str], bool], *, older_than_
     return removed
 
 
-def copy_vault(source: Storage, target: Storage, erased: Container[str] = ()) -> int:
+def copy_vault(
+    source: Storage, target: Storage, erased: Container[str] = (), damaged: list[str] | None = None
+) -> int:
     """Copy a vault, sealed as it is, while others work in it; how many files. Repeated, it copies what is new.
+
+    A file whose record or blob is missing, damaged or of the wrong size is named in `damaged`, and the others are
+    copied; without such a list it raises SealBroken. What only a key finds, `verify_vault` tells.
 
     At every moment the copy is consistent: of each file the blob comes before the record, and the copy never has a
     mark, so that whoever opens it follows the whole list of erasures. What is `erased` is removed. Needs no key.
@@ -203,11 +211,28 @@ def copy_vault(source: Storage, target: Storage, erased: Container[str] = ()) ->
         target.put(names.VAULT_NAME, source.read(names.VAULT_NAME), replace=True)
     _forget_erased(target, erased)
     copied = 0
-    for stored in source.list():
-        found = names.read_name(stored.name)
-        if found and not found[1] and found[0] not in erased:
-            copied += _copy_file(source, target, found[0])
+    for stem, group in groupby(source.list(), key=lambda stored: stored.name.partition(".")[0]):
+        sha256 = stem.rpartition("/")[2]
+        there = {stored.name for stored in group if names.read_name(stored.name)}
+        if not there or sha256 in erased:
+            continue
+        try:
+            if names.key_name(sha256) not in there:
+                _refuse_keyless(source, sha256)
+            copied += _copy_file(source, target, sha256)
+        except SealBroken:
+            if damaged is None:
+                raise
+            damaged.append(sha256)
     return copied
+
+
+def _refuse_keyless(source: Storage, sha256: str) -> None:
+    """SealBroken where blobs have lost their record: not where a seal is under way, or where they are erased by now."""
+    is_pending = next(source.list(f"{names.PENDING}{sha256}"), None) is not None
+    there = {stored.name for stored in source.list(names.prefix_of(sha256))}
+    if there and not is_pending and names.key_name(sha256) not in there:
+        raise SealBroken("the key of a sealed file is missing", where=sha256, mend="verify the vault")
 
 
 def _copy_file(source: Storage, target: Storage, sha256: str) -> bool:
@@ -219,16 +244,19 @@ def _copy_file(source: Storage, target: Storage, sha256: str) -> bool:
             return False
         if any(untrusted):
             with contextlib.suppress(FileNotFoundError):
-                _copy_blob(source, target, names.read_record(untrusted, sha256).blob_name)
+                _copy_blob(source, target, names.read_record(untrusted, sha256))
                 target.put(names.key_name(sha256), untrusted, replace=True)
                 return True
     raise SealBroken("a sealed file cannot be copied", where=sha256, mend="verify the vault")
 
 
-def _copy_blob(source: Storage, target: Storage, name: str) -> None:
+def _copy_blob(source: Storage, target: Storage, record: names.KeyRecord) -> None:
+    name = record.blob_name
     size = next((stored.size_bytes for stored in source.list(name) if stored.name == name), None)
     if size is None:
         raise FileNotFoundError(name)
+    if size != sealed_size(record.size_bytes):
+        raise SealBroken("a sealed file was cut or prolonged", where=record.sha256, mend="verify the vault")
     if any(stored == Stored(name, size, stored.modified_s) for stored in target.list(name)):
         return  # a blob never changes
     sink = target.begin()

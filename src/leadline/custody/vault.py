@@ -27,6 +27,7 @@ from leadline.custody.seal import SealedFacts, Sealer, new_data_key, open_range,
 from leadline.custody.storage import FolderStorage, Sink, Storage, open_storage
 from leadline.errors import (
     AssetErased,
+    AssetHeld,
     AssetNotFound,
     AssetRefused,
     ConfigError,
@@ -274,15 +275,29 @@ class Vault:
         """Destroy the data key, then the blob. Nothing happens where it is erased already.
 
         The list knows it before anything is removed, so that a stop half-way is finished at the next opening. `reason`
-        is a code. AssetNotFound where nothing of this hash was ever here.
+        is a code. AssetNotFound where nothing of this hash was ever here, AssetHeld while it is on hold.
         """
         with self.erasures.hold(alone=True):
+            self.refuse_held(sha256)
             if not self.erasures.is_erased(check_address(sha256)):
                 if next(self.storage.list(prefix_of(sha256)), None) is None:
                     raise AssetNotFound("no such file is sealed here", where=sha256, mend="check the hash")
                 self.erasures.append(Act.ERASE, sha256, reason, self._clock())
             self.destroy(sha256)
             self._follow_list()
+
+    def refuse_held(self, sha256: str) -> None:
+        if self.erasures.is_held(check_address(sha256)):
+            raise AssetHeld("a legal hold is on this file", where=sha256, mend="end the hold first")
+
+    def set_hold(self, sha256: str, *, is_on: bool, reason: str) -> bool:
+        """Whether that was news. It stands in the list of erasures, which no backup holds and no restore replaces."""
+        with self.erasures.hold(alone=True):
+            if self.erasures.is_held(check_address(sha256)) is is_on:
+                return False
+            self.erasures.append(Act.HOLD if is_on else Act.RELEASE, sha256, reason, self._clock())
+            self._follow_list()
+        return True
 
     def replay_erasures(self, *, everything: bool = False) -> int:
         """Carry out what the list says and this vault does not know yet, or all of it anew; how many were there still.

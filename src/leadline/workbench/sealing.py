@@ -110,6 +110,10 @@ def is_erased(sha256: str) -> bool:
     return open_vault().erasures.is_erased(sha256)
 
 
+def is_held(sha256: str) -> bool:
+    return open_vault().erasures.is_held(sha256)
+
+
 def read_asset(sha256: str) -> Iterator[bytes]:
     return open_vault().open(sha256)
 

@@ -55,6 +55,7 @@ print(json.dumps({
     "states": [asset.state for asset in Asset.objects.order_by("received_at")],
     "last": [lines[-1].act, json.loads(lines[-1].details)],
     "told": [line.reason for line in lines if line.act == "asset.erased"],
+    "lines": len(lines),
 }))
 """
 

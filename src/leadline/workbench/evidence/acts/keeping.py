@@ -38,10 +38,21 @@ def set_hold(by: Person, asset: Asset, *, is_on: bool, reason: str) -> Asset:
     _check_kept(held)
     if held.on_hold == is_on:
         raise WrongState("is so already", where=str(held.pk))
+    if is_on:  # the list first, and last when it ends: whatever is cut off, the file is held rather than not
+        sealing.open_vault().set_hold(held.sha256, is_on=True, reason=reason)
     held.on_hold = is_on
     held.save(update_fields=["on_hold"])
     tell("asset.held" if is_on else "asset.hold-ended", held, str(by.pk), reason=reason)
+    if not is_on:
+        sealing.open_vault().set_hold(held.sha256, is_on=False, reason=reason)
     return held
+
+
+def note_still_held(asset: Asset) -> None:
+    """The list of holds says so, and the row does not: it came from a backup, or a stop came between the two."""
+    asset.on_hold = True
+    asset.save(update_fields=["on_hold"])
+    tell("asset.held", asset, SYSTEM, reason="held-before")
 
 
 @transaction.atomic
@@ -93,6 +104,9 @@ def _erase_due(asset_id: Any) -> int:
         asset = Asset.objects.select_for_update().filter(pk=asset_id).first()
         if asset is None or asset.state != AssetState.KEPT or asset.on_hold:
             return 0
+        if sealing.is_held(asset.sha256):
+            note_still_held(asset)
+            return 0
         erase(asset, actor=SYSTEM, reason="term-ended")
         return 1
 
@@ -110,6 +124,7 @@ def erase(asset: Asset, *, actor: str, reason: str) -> None:
 def _list_as_erased(sha256: str, reason: str) -> None:
     vault = sealing.open_vault()
     with vault.erasures.hold(alone=True):
+        vault.refuse_held(sha256)
         if not vault.erasures.is_erased(sha256):
             vault.erasures.append(Act.ERASE, sha256, reason, datetime.now(UTC))
     vault.replay_erasures()

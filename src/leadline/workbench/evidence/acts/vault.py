@@ -15,6 +15,7 @@ from leadline.custody.keys import rotate_key as make_new_key
 from leadline.custody.upkeep import rewrap_vault, verify_vault
 from leadline.errors import WrongState
 from leadline.workbench import sealing
+from leadline.workbench.evidence.acts.keeping import note_still_held
 from leadline.workbench.evidence.acts.telling import tell
 from leadline.workbench.evidence.models import Asset, AssetState, WrappedSecret
 from leadline.workbench.journal.actions import SYSTEM, record
@@ -106,12 +107,13 @@ def forget_older_keys() -> list[str]:
 
 
 @transaction.atomic
-def note_backup(name: str) -> None:
-    record("office.backed-up", actor=SYSTEM, object_kind="backup", object_id=name)
+def note_backup(name: str, *, damaged: int = 0) -> None:
+    record("office.backed-up", actor=SYSTEM, object_kind="backup", object_id=name, details={"damaged": damaged})
 
 
 def note_restored(name: str, line: int, head: str, replaced: tuple[int, str] | None) -> int:
-    """After the copy is in place: erase again what was erased since it was made, and say which lines are missing.
+    """After the copy is in place: erase again what was erased since it was made, hold what is on hold, and say which
+    lines are missing.
 
     The gap cannot be mended, only told: lines after `line` stand in anchors and in what was moved aside, if anywhere.
     """
@@ -123,7 +125,10 @@ def note_restored(name: str, line: int, head: str, replaced: tuple[int, str] | N
             asset.state, asset.erased_at, asset.name_sealed = AssetState.ERASED.value, timezone.now(), None
             asset.save(update_fields=["state", "erased_at", "name_sealed"])
             tell("asset.erased", asset, SYSTEM, reason="erased-before-restore")
-        details: dict[str, Any] = {"line": line, "head": head, "erased": len(gone)}
+        still_held = [asset for asset in kept.filter(on_hold=False) if sealing.is_held(asset.sha256)]
+        for asset in still_held:
+            note_still_held(asset)
+        details: dict[str, Any] = {"line": line, "head": head, "erased": len(gone), "held": len(still_held)}
         if replaced is not None:
             details |= {"replaced_line": replaced[0], "replaced_head": replaced[1]}
         record("office.restored", actor=SYSTEM, object_kind="backup", object_id=name, details=details)
