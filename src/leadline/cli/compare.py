@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from leadline.cli.config import load_settings
-from leadline.cli.options import MAX_RADIUS_BITS, Digits64, Json, UnsafeDecode
+from leadline.cli.options import Digits64, Json, UnsafeDecode
 from leadline.cli.output import EXIT_DONE, EXIT_PARTLY, complain, emit, one_line, say
 from leadline.domain import DEFAULT_RADIUS_BITS, EXACT_ALGORITHMS, PdqFamily, Transform
 from leadline.errors import HashFormatError, InputError, LeadlineError
 from leadline.exchange.base import HashType, parse_hash
+from leadline.match.search import MAX_RADIUS_BITS
 
 
 @dataclass(frozen=True, slots=True)
