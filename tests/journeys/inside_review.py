@@ -47,16 +47,17 @@ def arrive(person: str, singles: int, copies: int) -> list[str]:
 def ledger() -> list[dict[str, Any]]:
     from leadline.workbench.review.models import Exposure
 
-    rows = Exposure.objects.order_by("issued_at")
-    return [{"level": row.level, "seconds": row.seconds, "areas": row.areas, "asset": str(row.asset_id)} for row in rows]
+    rows = Exposure.objects.select_related("person").order_by("issued_at")
+    return [{"by": row.person.name, "level": row.level, "seconds": row.seconds, "areas": row.areas} for row in rows]
 
 
 def decisions() -> list[dict[str, Any]]:
     from leadline.workbench.review.models import Assessment
 
     rows = Assessment.objects.select_related("by").order_by("made_at")
+    told = ("standing", "answers")
     return [
-        {"by": row.by.name, "standing": row.standing, "answers": row.answers, "files": row.coverage.count(), "id": str(row.pk)}
+        {"id": str(row.pk), "by": row.by.name, "files": row.coverage.count(), **{name: getattr(row, name) for name in told}}
         for row in rows
     ]
 

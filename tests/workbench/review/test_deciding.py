@@ -104,12 +104,22 @@ def test_an_assessment_is_undone_within_ten_seconds_and_its_answers_come_back(
     made = actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS, note="made up")
     assert actions.settle() == 0  # nothing acts before the time has passed
     actions.undo(analyst, made.pk)
-    review = actions.claim_next(Actor.of_person(analyst))
+    review = access.claimed_by(Actor.of_person(analyst))
     assert review == claimed
     card = access.card_of(Actor.of_person(analyst), review)
     assert card.draft is not None
     assert (card.draft.answers, card.note) == (ANSWERS, "made up")
     assert Assessment.objects.get().standing == "undone"
+
+
+def test_undoing_gives_back_what_was_gone_on_to(claimed: Review, arrive: Any, analyst: Person) -> None:
+    arrive(2)
+    made = actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS)
+    after = actions.claim_next(Actor.of_person(analyst))
+    assert after is not None
+    actions.undo(analyst, made.pk)
+    after.refresh_from_db()
+    assert (after.state, access.claimed_by(Actor.of_person(analyst))) == ("waiting", claimed)
 
 
 def test_after_ten_seconds_it_is_in_force_and_no_longer_undone(claimed: Review, analyst: Person) -> None:

@@ -21,7 +21,7 @@ from leadline.workbench.evidence.models import Asset
 from leadline.workbench.journal.actions import SYSTEM, record
 from leadline.workbench.review import access
 from leadline.workbench.review.acts.reveals import end_all
-from leadline.workbench.review.floors import UNDO
+from leadline.workbench.review.floors import LEASE, UNDO
 from leadline.workbench.review.models import (
     Assessment,
     Coverage,
@@ -69,9 +69,14 @@ def undo(person: Person, assessment_id: Any) -> Assessment:
     made.standing = Standing.UNDONE.value
     made.save(update_fields=["standing"])
     review = Review.objects.select_for_update().get(pk=made.review_id)
-    review.state, review.decided_at = State.WAITING.value, None
-    review.assigned_to = person  # nobody else gets it in between
-    review.save(update_fields=["state", "decided_at", "assigned_to"])
+    end_all(person)
+    # What they went on to waits again, its draft kept: a person has one at a time.
+    Review.objects.filter(claimed_by=person, state=State.CLAIMED.value).update(
+        state=State.WAITING.value, claimed_by=None, lease_until=None
+    )
+    review.state, review.decided_at = State.CLAIMED.value, None
+    review.claimed_by, review.lease_until = person, timezone.now() + LEASE
+    review.save(update_fields=["state", "decided_at", "claimed_by", "lease_until"])
     draft, _ = Draft.objects.get_or_create(review=review, person=person)
     draft.answers, draft.labels = made.answers, [_plain(label) for label in made.labels.filter(is_derived=False)]
     draft.note_sealed = sealing.seal(note, f"draft-note:{draft.pk}") if (note := access.note_of(made)) else None

@@ -153,7 +153,10 @@
         document.getElementById("saved").textContent = answer.ok ? "✓" : "";
       }, 400);
     });
-    form.addEventListener("submit", hide);
+    form.addEventListener("submit", () => {
+      clearTimeout(saving);
+      hide();
+    });
   }
   document.querySelectorAll("form[data-until]").forEach((undo) => {
     setTimeout(() => undo.parentElement.remove(), Math.max(0, new Date(undo.dataset.until) - Date.now()));
