@@ -57,6 +57,38 @@ def test_people_see_a_table_and_where_the_report_is(run: Any, pictures: Path, se
     assert str(tmp_path / "out" / "report.html") in ended.out
 
 
+def test_a_scan_in_which_everything_was_skipped_did_nothing_and_says_why(
+    run: Any, pictures: Path, seen: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(pictures)
+    ended = _scan(run, tmp_path / "link", seen, tmp_path / "out")
+    assert ended.code == 1
+    assert ended.faults[0].startswith(f"leadline: not read: symbolic link, not followed ({tmp_path / 'link'})")
+    assert "nothing was read: all 1 skipped" in ended.faults[1]
+    again = run("rematch", tmp_path / "out", "--bank", seen)
+    assert again.code == 1
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links/inside").symlink_to(pictures)
+    inside = _scan(run, tmp_path / "links", seen, tmp_path / "out-2")
+    assert inside.code == 1
+    assert "nothing was read: all 1 skipped" in inside.faults[0]
+
+
+def test_a_link_that_is_named_itself_is_told_where_other_paths_are_read(
+    run: Any, pictures: Path, seen: Path, tmp_path: Path
+) -> None:
+    (pictures / "broken.png").unlink()
+    (pictures / "inside").symlink_to("one.png")  # met on the way: listed as skipped, no fault
+    (tmp_path / "link").symlink_to(pictures)
+    assert _scan(run, pictures, seen, tmp_path / "out").code == 0
+    ended = run("scan", tmp_path / "link", pictures, "--bank", seen, "--out", tmp_path / "out-2", "--json")
+    assert ended.code == 3
+    assert ended.objects[0]["not_read"] == {str(tmp_path / "link"): "symbolic link, not followed"}
+    assert ended.faults == [
+        f"leadline: not read: symbolic link, not followed ({tmp_path / 'link'}): name what is meant itself"
+    ]
+
+
 def test_an_output_folder_inside_the_source_is_wrong_use(run: Any, pictures: Path, seen: Path) -> None:
     ended = _scan(run, pictures, seen, pictures / "out")
     assert ended.code == 2

@@ -14,7 +14,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 from tests.media.conftest import encode
-from tests.media.test_archives import sevenzipped, tarred, zipped
+from tests.media.packed import sevenzipped, tarred, zipped
 
 from leadline.errors import UntrustedMediaError
 from leadline.media.client import Sandbox, SandboxViolation

@@ -270,6 +270,38 @@ def test_it_shows_a_frame_that_repeats_only_once(sandbox: Sandbox, scene: Image.
     assert list(views) == ["picture", "frame 1"]
 
 
+def transparent(scene: Image.Image, number: int) -> Image.Image:
+    """Another picture with another transparency, both from the seed."""
+    blocks = np.random.default_rng(number).integers(0, 256, (12, 16), dtype=np.uint8)
+    image = Image.fromarray(np.roll(np.asarray(scene), 40 * number, axis=1))
+    image.putalpha(Image.fromarray(np.kron(blocks, np.ones((16, 16), np.uint8))))
+    return image
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_later_frames_are_shown_on_white_and_on_black_too_where_their_alpha_varies(
+    sandbox: Sandbox, scene: Image.Image, kind: str
+) -> None:
+    frames = [transparent(scene, 1), transparent(scene, 2), scene.convert("RGBA")]
+    data = encode(frames[0], kind, save_all=True, append_images=frames[1:], lossless=True, disposal=1)
+    facts, views = decode(sandbox, data)
+    assert (facts.frames, facts.alpha) == (3, "varied")
+    assert list(views) == [
+        "picture", "on-white", "on-black", "frame 1", "frame-on-white 1", "frame-on-black 1", "frame 2",
+    ]  # fmt: skip
+    for name, backdrop in (("frame-on-white 1", 255), ("frame-on-black 1", 0)):
+        below = Image.new("RGBA", scene.size, (backdrop,) * 3 + (255,))
+        wanted = np.asarray(Image.alpha_composite(below, frames[1]).convert("RGB")).astype(int)
+        assert np.abs(views[name].astype(int) - wanted).max() <= 1
+
+
+def test_a_frame_that_only_fades_is_shown_by_what_is_new_of_it(sandbox: Sandbox, scene: Image.Image) -> None:
+    solid, half = scene.convert("RGBA"), scene.convert("RGBA")
+    half.putalpha(Image.linear_gradient("L").resize(scene.size))
+    data = encode(solid, "PNG", save_all=True, append_images=[half], disposal=1)
+    assert list(decode(sandbox, data)[1]) == ["picture", "frame-on-white 1", "frame-on-black 1"]
+
+
 # --- damage ----------------------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import time
 
 import pytest
 from hypothesis import given
@@ -19,9 +20,18 @@ from tests.media.foreign import (
     telegram,
     telegram_message,
 )
-from tests.media.test_archives import zipped
+from tests.media.packed import zipped
 
-from leadline.media.sniff import ARCHIVE_TYPES, AV_TYPES, CONTAINER_TYPES, PICTURE_TYPES, sniff
+from leadline.media.sniff import (
+    ARCHIVE_TYPES,
+    AV_TYPES,
+    CONTAINER_TYPES,
+    NOT_DECODED,
+    NOT_OPENED,
+    PICTURE_TYPES,
+    ends_as_zip,
+    sniff,
+)
 
 HEADS = {
     b"\xff\xd8\xff\xe0\0\x10JFIF": "image/jpeg",
@@ -135,7 +145,70 @@ def test_it_takes_no_other_text_for_a_report(head: bytes) -> None:
     assert sniff(head) == "application/octet-stream"
 
 
-@pytest.mark.parametrize("head", [b"", b"\0", b"BM", b"hello", b"<svg xmlns=", b"%!PS-Adobe", b"\xff\xff\xff\xff"])
+# As the formats' own descriptions have their marks.
+ONLY_NAMED = {
+    b"Rar!\x1a\x07\x01\0": "application/vnd.rar",
+    b"\x28\xb5\x2f\xfd\x04": "application/zstd",
+    b"%PDF-1.7\n": "application/pdf",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0": "application/x-ole-storage",
+    b"MSCF\0\0\0\0\x2c\x01": "application/vnd.ms-cab-compressed",
+    b"\x60\xea\x2a\0\x1e\x0b\x01\0\x10\0\x02": "application/x-arj",
+    b"\x24\xa1-lh5-\x10": "application/x-lha",
+    b"LZIP\x01\x0c": "application/x-lzip",
+    b"\x04\x22\x4d\x18\x64": "application/x-lz4",
+    b"\x1f\x9d\x90\x61": "application/x-compress",
+    b"070701000041": "application/x-cpio",
+    b"hsqs\x07\0": "application/x-squashfs",
+    b"SQLite format 3\0\x10\0": "application/vnd.sqlite3",
+    b"\0\0\0\x0cjP  \r\n\x87\n\0\0\0\x14ftypjp2 ": "image/jp2",
+    b"\xff\x4f\xff\x51\0\x2f": "image/jp2",
+    b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14ftypjxl ": "image/jxl",
+    b"\xff\x0a\xfa\x1f": "image/jxl",
+    b"II\xbc\x01\x20\0\0\0": "image/jxr",
+    b"8BPS\0\x01\0\0": "image/vnd.adobe.photoshop",
+    b'<svg xmlns="http://www.w3.org/2000/svg">': "image/svg+xml",
+    b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- a -- b -->\n<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1">': "image/svg+xml",
+    b'<!-- made by hand --><svg:svg xmlns:svg="http://www.w3.org/2000/svg">': "image/svg+xml",
+    b"gimp xcf v011\0": "image/x-xcf",
+    b"\x76\x2f\x31\x01\x02\0\0\0": "image/x-exr",
+    b"AT&TFORM\0\0\1\0DJVU": "image/vnd.djvu",
+    b"DDS \x7c\0\0\0": "image/vnd-ms.dds",
+    b"\x01\0\0\0\x6c\0\0\0" + bytes(32) + b" EMF": "image/emf",
+    b"\xd7\xcd\xc6\x9a\0\0": "image/wmf",
+    b"qoif\0\0\x02\0": "image/qoi",
+    b"icns\0\0\x10\0": "image/icns",
+    b"\0\0\0\x18ftypcrx \0\0\0\1crx isom": "image/x-canon-cr3",
+    b"FUJIFILMCCD-RAW 0201": "image/x-fuji-raf",
+}
+
+
+@pytest.mark.parametrize(("head", "mime"), ONLY_NAMED.items(), ids=str)
+def test_it_knows_types_that_are_only_named(head: bytes, mime: str) -> None:
+    assert sniff(head) == mime
+    assert mime in NOT_OPENED or mime in NOT_DECODED
+
+
+def test_what_is_only_named_is_neither_decoded_nor_opened() -> None:
+    assert set(ONLY_NAMED.values()) == {*NOT_OPENED, *NOT_DECODED}
+    assert not {*NOT_OPENED, *NOT_DECODED} & (PICTURE_TYPES | CONTAINER_TYPES | AV_TYPES)
+
+
+def test_it_sees_a_zip_that_stands_behind_something_else() -> None:
+    whole = zipped({"a": b"x" * 99})
+    assert ends_as_zip(b"anything" + whole)
+    assert ends_as_zip(whole[:-2] + b"\x03\0and" + b"more")  # a comment, and what follows it
+    for none in (b"", b"PK\5\6", whole[:-1], whole[:-22], zipped({}), b"PK\5\6" * 9):
+        assert not ends_as_zip(none)
+
+
+@pytest.mark.parametrize("head", [b"<!--" * 999, b"<!-- -->" * 999, b"<?" * 999, b"<" * 4096])
+def test_no_text_takes_long_to_be_looked_at(head: bytes) -> None:
+    begun = time.perf_counter()
+    sniff(head)
+    assert time.perf_counter() - begun < 0.1
+
+
+@pytest.mark.parametrize("head", [b"", b"\0", b"BM", b"hello", b"<html><svg>", b"%!PS-Adobe", b"\xff\xff\xff\xff"])
 def test_it_claims_nothing_for_what_it_does_not_know(head: bytes) -> None:
     assert sniff(head) == "application/octet-stream"
 

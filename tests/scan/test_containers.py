@@ -17,7 +17,7 @@ from leadline.errors import LeadlineError
 from leadline.media import scenes
 from leadline.media.client import Sandbox, SandboxViolation
 from leadline.media.limits import Limits
-from leadline.scan.containers import ContainerReader
+from leadline.scan.containers import ContainerReader, container_facts
 from leadline.scan.hashing import FileFacts, FileHasher, blank_facts
 
 Draw = Callable[[int], bytes]
@@ -51,7 +51,6 @@ def read(reader: ContainerReader) -> Read:
             try:
                 found += next(groups)
             except StopIteration as stop:
-                assert not stop.value.changed
                 return found, stop.value.fault
 
     return run
@@ -160,6 +159,43 @@ def test_it_answers_for_containers_that_are_none(read: Read, tmp_path: Path, dat
     found, fault = read(tmp_path / "a.zip")
     assert fault is not None
     assert not any(facts.size_bytes for facts in found)
+
+
+@pytest.mark.parametrize("moment", ["before it is opened", "while it is read"])
+def test_it_marks_a_container_that_is_not_the_one_that_was_hashed(
+    reader: ContainerReader, tmp_path: Path, picture: Draw, moment: str
+) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(scenes.pack_zip({f"{n}.jpg": picture(n) for n in range(3)}))
+    hashed = as_hashed(path)
+
+    def change() -> None:
+        with open(path, "ab") as stream:
+            stream.write(b"more")
+
+    if moment == "before it is opened":
+        change()
+    groups = reader.read(hashed)
+    first = next(groups)
+    if moment == "while it is read":
+        change()
+    with pytest.raises(StopIteration) as stop:
+        next(groups)
+    assert members(first) == [b"0.jpg", b"1.jpg", b"2.jpg"]
+    told = container_facts(hashed, 3, stop.value.value)
+    assert told.changed_while_read
+    assert "its members may not be of the bytes that were hashed" in told.reasons[0]
+    assert told.reasons[1:] == ("container of 3 members",)
+
+
+def test_it_tells_of_a_zip_behind_a_member(read: Read, tmp_path: Path, picture: Draw) -> None:
+    behind = scenes.pack_zip({"1.jpg": picture(1)})
+    film = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(9000)
+    packed = {"a.jpg": picture(2) + behind, "b.exe": b"MZ" + bytes(500) + behind, "c.mp4": film + behind}
+    (tmp_path / "a.zip").write_bytes(scenes.pack_zip(packed | {"plain.jpg": picture(2)}))
+    found, _ = read(tmp_path / "a.zip")
+    told = [any("a ZIP lies behind" in reason for reason in facts.reasons) for facts in found]
+    assert told == [True, True, True, False]
 
 
 def test_it_redoes_a_group_one_by_one_when_the_decoder_died(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from leadline.domain import Isolation, PdqFamily
 from leadline.errors import ConfigError
@@ -154,6 +155,56 @@ def test_it_says_of_video_and_sound_that_frames_are_not_compared(hasher: FileHas
     facts = hasher.hash_path(os.fsencode(path))
     assert (facts.mime, facts.reasons, facts.error) == ("video/mp4", ("frames not compared",), None)
     assert set(facts.fingerprints.exact) == {"md5", "sha1", "sha256"}
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"Rar!\x1a\x07\x01\0" + bytes(99), "not opened: what RAR holds is not compared"),
+        (b"\x28\xb5\x2f\xfd" + bytes(99), "not opened: what Zstandard holds is not compared"),
+        (b"%PDF-1.7\n" + bytes(99), "not opened: what PDF holds is not compared"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(99), "not compared as a picture: JPEG 2000 is not decoded"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(99), "not compared as a picture: JPEG XL is not decoded"),
+        (b"8BPS\0\x01" + bytes(99), "not compared as a picture: PSD is not decoded"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not compared as a picture: SVG is not decoded"),
+    ],
+    ids=["rar", "zstd", "pdf", "jp2", "jxl", "psd", "svg"],
+)
+def test_it_says_of_what_it_only_knows_by_name_that_it_was_not_compared(
+    hasher: FileHasher, tmp_path: Path, data: bytes, told: str
+) -> None:
+    (tmp_path / "a").write_bytes(data)
+    facts = hasher.hash_path(os.fsencode(tmp_path / "a"))
+    assert (facts.reasons, facts.error) == ((told,), None)
+    member = hasher.describe_member(b"a.zip", b"a", data, len(data), {})
+    assert member.reasons == (told,)
+
+
+def test_it_says_that_a_zip_lies_behind_a_picture_or_a_program(
+    hasher: FileHasher, tmp_path: Path, picture: Draw
+) -> None:
+    behind = scenes.pack_zip({"1.jpg": picture(1)})
+    for name, front in (("a.jpg", picture(2)), ("b.exe", b"MZ" + bytes(9000)), ("c.exe", b"MZ")):
+        (tmp_path / name).write_bytes(front + behind)
+        facts = hasher.hash_path(os.fsencode(tmp_path / name))
+        assert facts.reasons == ("a ZIP lies behind what it begins as: not opened",)
+        assert facts.fingerprints.exact["md5"] == hashlib.md5(front + behind).digest()
+    (tmp_path / "d.zip").write_bytes(behind)
+    assert hasher.hash_path(os.fsencode(tmp_path / "d.zip")).reasons == ()
+
+
+def test_it_counts_the_frames_it_hashed_and_not_their_composites(hasher: FileHasher, tmp_path: Path) -> None:
+    frames = []
+    for seed in range(3):
+        noise = np.random.default_rng(seed).integers(0, 256, (6, 8, 4), dtype=np.uint8)
+        frames.append(Image.fromarray(np.kron(noise, np.ones((20, 20, 1), np.uint8))))
+    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:], disposal=1)
+    facts = hasher.hash_path(os.fsencode(tmp_path / "a.png"))
+    assert (facts.frames, facts.reasons) == (3, ())
+    assert [view.view for view in facts.fingerprints.views] == [
+        "picture", "on-white", "on-black", "frame 1", "frame-on-white 1", "frame-on-black 1", "frame 2",
+        "frame-on-white 2", "frame-on-black 2",
+    ]  # fmt: skip
 
 
 def test_it_takes_an_empty_file(hasher: FileHasher, tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +20,10 @@ from leadline.errors import ConfigError, Interrupted, SandboxUnavailable
 from leadline.match.bank import Bank
 from leadline.media import scenes
 from leadline.media.client import Member, Sandbox, SandboxViolation
+from leadline.media.limits import Limits
 from leadline.scan import run as run_module
+from leadline.scan import wire
+from leadline.scan.containers import ContainerReader
 from leadline.scan.hashing import FileHasher, hash_file
 from leadline.scan.run import ProgressEvent, default_workers, scan_paths
 
@@ -168,6 +175,62 @@ def test_it_refuses_to_resume_with_another_radius(evidence: Path, bank: Path, tm
         scan_paths([evidence / "deep"], [bank], tmp_path / "out", radius_bits=10, resume=True)
 
 
+def test_it_refuses_to_resume_with_another_list_put_in_the_place_of_the_first(
+    evidence: Path, tmp_path: Path, picture: Draw
+) -> None:
+    made = tmp_path / "list"
+    Bank.create(made, name="K", kind=Kind.ILLEGAL, clock=lambda: 1_000_000.0).add(
+        [Entry(Kind.ILLEGAL, {"md5": hashlib.md5(picture(1)).digest()})]
+    )
+    scan_paths([evidence / "deep"], [made], tmp_path / "out")
+    before = (tmp_path / "out/findings.jsonl").read_bytes()
+    shutil.rmtree(made)
+    Bank.create(made, name="K", kind=Kind.OTHER, clock=lambda: 1_000_060.0).add(
+        [Entry(Kind.OTHER, {"md5": hashlib.md5(picture(2)).digest()})]
+    )
+    with pytest.raises(ConfigError, match="another list of that name"):
+        scan_paths([evidence / "deep"], [made], tmp_path / "out", resume=True)
+    assert (tmp_path / "out/findings.jsonl").read_bytes() == before
+
+
+def test_it_reads_a_file_again_that_was_overwritten_since(bank: Path, tmp_path: Path, picture: Draw) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        (source / name).write_bytes(b"nothing yet")
+    (source / "d.zip").write_bytes(scenes.pack_zip({"x.txt": b"x", "y.txt": b"y"}))
+    scan_paths([source], [bank], tmp_path / "out")
+    (source / "b.jpg").write_bytes(picture(1))
+    (source / "d.zip").write_bytes(scenes.pack_zip({"1.jpg": picture(2)}))
+    summary = scan_paths([source], [bank], tmp_path / "out", resume=True)
+    told = [(Path(str(f["path"])).name, f["verdict"]) for f in findings(tmp_path / "out")]
+    assert told == [
+        ("a.jpg", "unknown"), ("b.jpg", "known"), ("c.jpg", "unknown"), ("d.zip!1.jpg", "known"), ("d.zip", "unknown"),
+    ]  # fmt: skip
+    assert (summary.resumed, summary.findings, summary.files, summary.members) == (2, 5, 4, 1)
+    assert sum(summary.verdicts.values()) == summary.findings
+    scan_paths([source], [bank], tmp_path / "whole")
+    assert (tmp_path / "out/findings.jsonl").read_bytes() == (tmp_path / "whole/findings.jsonl").read_bytes()
+
+
+def test_pictures_only_near_to_known_good_are_clustered_as_the_unknown_are(
+    tmp_path: Path, picture: Draw, new_bank: NewBank
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "listed.jpg").write_bytes(picture(1))
+    for quality in (60, 70):
+        again = scenes.encode_picture(scenes.draw_scene(1, 160, 120), quality=quality)
+        (source / f"{quality}.jpg").write_bytes(again)
+    prints = hash_file(source / "listed.jpg").fingerprints
+    entry = Entry(Kind.BENIGN, {**prints.exact, "pdq": prints.views[0].pdq[0]}, quality=prints.views[0].quality)
+    summary = scan_paths([source], [new_bank("GOOD", [entry], Kind.BENIGN)], tmp_path / "out")
+    assert summary.kinds == {"known": {"benign": 1}, "near": {"benign": 2}}
+    (cluster,) = [json.loads(line) for line in (tmp_path / "out/clusters.jsonl").read_text().splitlines()]
+    assert cluster["size"] == 2
+    assert "2 to known-good, to be looked at" in (tmp_path / "out/report.html").read_text()
+
+
 def test_it_applies_the_radius_it_is_given(evidence: Path, bank: Path, tmp_path: Path) -> None:
     summary = scan_paths([evidence / "deep"], [bank], tmp_path / "out", radius_bits=0)
     assert summary.verdicts["near"] == 0
@@ -282,14 +345,52 @@ def test_it_outlives_a_fault_of_its_own_on_one_file(
 
     def stumble(self: FileHasher, path: bytes) -> object:
         if path.endswith(b"known-2.jpg"):
-            raise ZeroDivisionError
+            raise ZeroDivisionError("words of a file")
         return real(self, path)
 
     monkeypatch.setattr(FileHasher, "hash_path", stumble)
     summary = scan_paths([evidence], [bank], tmp_path / "out")
     assert summary.errors["internal"] == 1
     assert summary.findings == 21
-    assert "ZeroDivisionError" in capfd.readouterr().err
+    told = capfd.readouterr().err
+    assert re.fullmatch(r"leadline: fault inside Leadline \(ZeroDivisionError in \w+\.py line \d+\) \(.+\): .+\n", told)
+    assert "words of a file" not in told + (tmp_path / "out/findings.jsonl").read_text()
+
+
+def test_it_outlives_a_fault_of_its_own_on_one_container(
+    evidence: Path, bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def stumble(self: ContainerReader, facts: object) -> Iterator[object]:
+        raise ZeroDivisionError("words of a file")
+        yield
+
+    monkeypatch.setattr(ContainerReader, "read", stumble)
+    summary = scan_paths([evidence], [bank], tmp_path / "out")
+    assert summary.errors["internal"] == 1
+    assert summary.findings == 19
+    assert "words of a file" not in capfd.readouterr().err + (tmp_path / "out/findings.jsonl").read_text()
+
+
+def test_a_lane_that_falls_tells_the_kind_and_place_of_its_fault_only(
+    bank: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = wire.encode(wire.LaneConfig([os.fsencode(bank)], Limits()))
+    frames = io.BytesIO()
+    wire.write_frame(frames, config)
+    code = (
+        "from leadline.scan import worker\n"
+        "def fall(self, message): raise ZeroDivisionError('words of a file')\n"
+        "worker.Lane.handle = fall\n"
+        "worker.main()\n"
+    )
+    wire.write_frame(frames, b"work")
+    ended = subprocess.run(
+        [sys.executable, "-c", code], input=frames.getvalue(), capture_output=True, timeout=60
+    )
+    assert ended.returncode == 1
+    assert b"ZeroDivisionError" in ended.stderr
+    assert b"words of a file" not in ended.stderr
+    assert b"Traceback" not in ended.stderr
 
 
 def test_it_says_so_in_every_finding_when_decoders_ran_without_a_sandbox(

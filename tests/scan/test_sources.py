@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +65,62 @@ def test_it_does_not_enter_another_file_system() -> None:
     assert found[b"/dev/shm"] == "another file system, not entered"
     assert found[b"/dev/null"] == "device, not opened"
     assert not any(path.startswith(b"/dev/shm/") for path in found)
+
+
+def with_device(status: os.stat_result, device: int) -> os.stat_result:
+    fields = list(status)
+    fields[2] = device
+    named = {name: getattr(status, name) for name in dir(status) if name.startswith("st_") and name[-3:] == "_ns"}
+    return os.stat_result(fields, named)
+
+
+def test_a_file_that_bears_another_device_than_its_folder_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on an overlay of layers from several file systems (kernel.org, overlayfs.rst: "Uniform st_dev")."""
+    for name in ("a/file", "b/mounted/file", "top"):
+        touch(tmp_path / name)
+    (tmp_path / "link").symlink_to("top")
+    real = os.lstat
+
+    def lstat(path: bytes) -> os.stat_result:
+        status = real(path)
+        is_lower = not os.path.isdir(path) or path.endswith(b"mounted")
+        return with_device(status, 4242) if is_lower else status
+
+    monkeypatch.setattr(os, "lstat", lstat)
+    source = PathSource(os.fsencode(tmp_path))
+    found = {os.path.relpath(listed.path, source.root): listed.skip for listed in source.walk()}
+    assert found == {
+        b"a/file": "",
+        b"b/mounted": "another file system, not entered",
+        b"link": "symbolic link, not followed",
+        b"top": "",
+    }
+    assert sum(source.count(lambda: False)) == 4
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
+def test_every_file_of_a_real_overlay_is_read(tmp_path: Path) -> None:
+    """In a mount namespace of its own; skipped where this machine does not let one mount."""
+    touch(tmp_path / "lower/known.jpg")
+    for name in ("top", "merged"):
+        (tmp_path / name).mkdir()
+    mount = f"mount -t tmpfs none {tmp_path}/top && mkdir {tmp_path}/top/u {tmp_path}/top/w && "
+    mount += f"mount -t overlay overlay -o lowerdir={tmp_path}/lower,upperdir={tmp_path}/top/u,"
+    mount += f"workdir={tmp_path}/top/w,xino=off {tmp_path}/merged"
+    walk = "import os, sys; from leadline.scan.sources import PathSource; "
+    walk += "print([(one.path, one.skip) for one in PathSource(os.fsencode(sys.argv[1])).walk()])"
+    script = f'({mount}) || exit 77; exec "$0" -c "$1" {tmp_path}/merged'
+    try:
+        ended = subprocess.run(
+            ["unshare", "-m", "sh", "-c", script, sys.executable, walk], capture_output=True, text=True, timeout=60
+        )
+    except FileNotFoundError:
+        pytest.skip("no unshare here")
+    if ended.returncode in (1, 77) and "Error" not in ended.stderr:
+        pytest.skip("no overlay can be mounted here")
+    assert ended.stdout.strip() == str([(os.fsencode(tmp_path / "merged/known.jpg"), "")])
 
 
 def test_it_reports_a_folder_it_may_not_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

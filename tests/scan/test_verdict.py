@@ -67,6 +67,16 @@ def test_it_does_not_let_a_false_positive_speak_for_a_file_it_only_resembles() -
     assert judge([near(Kind.FALSE_POSITIVE)]).verdict == Verdict.UNKNOWN
 
 
+def test_near_to_known_good_is_named_and_clears_nothing() -> None:
+    decided = judge([near(Kind.BENIGN)])
+    assert (decided.verdict, decided.kind) == (Verdict.NEAR, Kind.BENIGN)
+    assert decided.reasons[0].endswith("near to known-good clears nothing")
+    damaged = judge([near(Kind.BENIGN)], error="decoded in part: truncated")
+    assert (damaged.verdict, damaged.kind) == (Verdict.UNREADABLE, None)
+    assert decided.reasons[0] in damaged.reasons
+    assert judge([exact(Kind.BENIGN)], error="decoded in part: truncated").verdict == Verdict.KNOWN
+
+
 def test_it_lets_an_exact_match_stand_where_the_picture_could_not_be_decoded() -> None:
     decided = judge([exact(Kind.ILLEGAL)], error="picture not decoded: bad header")
     assert decided.verdict == Verdict.KNOWN

@@ -90,6 +90,9 @@ def unpack_stream(mime: str, source: BinaryIO, out: Counted) -> Status:
 # --- tar -------------------------------------------------------------------------------------------------------------
 
 
+_headers: Any = tarfile  # names that its stubs do not have
+
+
 def unpack_tar(stream: Any, out: Counted) -> Status:
     """Members by the headers that hold; where one does not, it goes on at the next, as GNU tar does."""
     headers: list[type[tarfile.HeaderError]] = []  # why blocks where headers should stand were none, each kind once
@@ -104,8 +107,8 @@ def unpack_tar(stream: Any, out: Counted) -> Status:
             except tarfile.HeaderError as error:
                 if type(error) not in headers:
                     headers.append(type(error))
-                if isinstance(error, tarfile.SubsequentHeaderError):  # would end the tar
-                    raise tarfile.InvalidHeaderError(str(error)) from None
+                if isinstance(error, _headers.SubsequentHeaderError):  # would end the tar
+                    raise _headers.InvalidHeaderError(str(error)) from None
                 raise
 
     tape = _Tape(stream, out)

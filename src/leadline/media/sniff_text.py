@@ -47,8 +47,8 @@ _CHAT = re.compile(
 )
 
 
-_SVG = re.compile(rb"<(?:svg|\w{1,20}:svg)[\s/>]")
-_BEFORE_SVG = ((b"<?", b"?>"), (b"<!--", b"-->"), (b"<!DOCTYPE svg", b">"))
+_SVG = re.compile(rb"<(?:svg[\s/>]|\w{1,20}:svg[\s/>]|!DOCTYPE svg\b)")
+_BEFORE_SVG = ((b"<?", b"?>"), (b"<!--", b"-->"))
 
 
 def sniff_text(head: bytes) -> str:
@@ -73,7 +73,7 @@ def _is_svg(head: bytes) -> bool:
             return bool(_SVG.match(head, at))
         end = head.find(before[1], at + len(before[0]))
         if end < 0:
-            return before[0] == b"<!DOCTYPE svg"
+            return False
         at = end + len(before[1])
 
 

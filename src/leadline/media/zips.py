@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
-from leadline.media.outlet import LINK_BYTES, PIECE_BYTES, Counted, is_link_text, status_of
+from leadline.media.outlet import LINK_BYTES, PIECE_BYTES, Counted
 from leadline.media.wire import Status
 
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
@@ -92,6 +92,7 @@ def _unpack_entry(source: BinaryIO, info: zipfile.ZipInfo, out: Counted) -> None
     tellings = [t for t in dict.fromkeys((told, own.told)) if t.status is Status.OK]
     if not tellings:
         out.begin(name, info.file_size, told.status)
+    tellings.sort(key=lambda telling: telling.likely_size > out.limits.max_member_bytes)  # if one lies, it is that one
     crcs = {info.CRC} if own.crc is None else {info.CRC, own.crc}
     for telling in tellings:
         source.seek(own.data_at)
@@ -117,7 +118,7 @@ def _open(source: BinaryIO, info: zipfile.ZipInfo, told: _Told) -> Any:
         return _Deflated(source, told.packed)
     info = copy.copy(info)
     info.compress_type, info.compress_size, info.file_size = told.method, told.packed or 0, told.size
-    stream = zipfile.ZipExtFile(source, "r", info)  # type: ignore[call-overload]
+    stream: Any = zipfile.ZipExtFile(source, "r", info)
     stream._expected_crc = None  # it would keep the last piece of a member whose checksum is wrong
     return stream
 

@@ -42,7 +42,7 @@ class Assignment:
 
 
 class Candidates:
-    """The pictures of a findings file that are still to be looked at: one hash and one offset each, 40 bytes a picture."""
+    """The pictures of a findings file that nobody has seen yet: one hash and one offset each, 40 bytes a picture."""
 
     def __init__(self) -> None:
         self._hashes = bytearray()

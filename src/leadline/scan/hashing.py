@@ -248,7 +248,8 @@ class FileHasher:
         except UntrustedMediaError as refused:
             error = refused
         partial = partial or (facts is not None and facts.partial)
-        frames = len({view.view.rpartition(" ")[2] for view in found if view.view.startswith("frame")})
+        later = {view.view.rpartition(" ")[2] for view in found if view.view.startswith("frame")}
+        frames = 1 + len(later)
         return _Picture(facts, tuple(found), recomputed, partial, _tell(facts, partial, frames), error)
 
     def _hash_view(self, view: View) -> tuple[list[ViewHashes], bool]:
@@ -280,8 +281,8 @@ class FileHasher:
 
 def _tell(facts: PictureFacts | None, partial: bool, frames_hashed: int) -> tuple[str, ...]:
     told = ["decoded in part"] if partial else []
-    if facts is not None and facts.frames > max(frames_hashed, 1):
-        told.append(f"{frames_hashed or 1} of {facts.frames} frames hashed")
+    if facts is not None and facts.frames > frames_hashed:
+        told.append(f"{frames_hashed} of {facts.frames} frames hashed")
     return tuple(told)
 
 

@@ -130,7 +130,8 @@ class Lane:
                     yield self._tell_members(fresh, done)
             if not isinstance(ended.fault, SandboxUnavailable):
                 return container_facts(fact, count, ended), count
-        raise ended.fault  # again gone: decoders cannot be contained here any more
+        assert ended.fault is not None
+        raise ended.fault
 
     def _tell_members(self, group: list[FileFacts], done: int) -> wire.Reply:
         told = [self._conclude(f, a) for f, a in zip(group, self._match(group), strict=True)]
