@@ -15,6 +15,7 @@ PARTS = {
     "bench.attack_bank": ["200"],
     "bench.attack_scan": ["200"],
     "bench.attack_vault": ["300"],
+    "bench.attack_office": ["200"],
 }
 TARGET = Path(__file__).parent / "ATTACK.md"
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
+from tests.journeys.inside import PASSPHRASE
 
 from leadline.domain import Channel, Entry, IncomingItem, IncomingReport, ItemKind, Kind, Tlp, Urgency
 from leadline.media.scenes import draw_scene, encode_picture
@@ -26,7 +27,6 @@ from leadline.workbench.reports import deliveries
 from leadline.workbench.reports.models import Report
 from leadline.workbench.reports.states import Reason, State
 
-PASSPHRASE = "seven made up words for a test"
 BANK = "known"
 People = Mapping[Role, Person]
 

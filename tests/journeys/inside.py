@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 PASSWORD = "correct horse battery staple"
+PASSPHRASE = "seven made up words for a test"  # of a made-up reporter
 
 
 def make_people(roles: dict[str, list[str]]) -> dict[str, dict[str, str]]:
@@ -98,6 +99,13 @@ def sign_head() -> str:
     tasks.sign_head()
     tasks.send_anchor()
     return str(max(settings.LEADLINE_ANCHORS.iterdir(), key=lambda path: path.stat().st_mtime_ns))
+
+
+def public_key() -> str:
+    """What the office tells everybody who will ever check what it signed."""
+    from leadline.workbench import sealing
+
+    return sealing.signing_key().public_bytes.hex()
 
 
 def count_reports() -> int:

@@ -58,8 +58,10 @@ def test_an_exhibit_is_asked_for_by_one_released_by_another_and_verified_offline
 
     code, said = verify_plainly(exhibit)
     assert code == 0, said
-    code, said = verify_plainly(exhibit, exhibit, "--key", next(exhibit.rglob("*.pem")))
+    code, said = verify_plainly(exhibit, exhibit, "--key", office.ask("public_key"))
     assert code == 0, said
+    code, said = verify_plainly(exhibit, exhibit, "--key", "ab" * 32)  # the key of somebody else
+    assert code == 4, said
     office.command("verify", exhibit)
     assert office.filled["asset"] in "".join(path.read_text() for path in exhibit.rglob("*.json"))
 

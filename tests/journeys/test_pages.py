@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import django
+import pytest
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils.translation import override
 from tests.journeys.conftest import code_for, faults_of
-from tests.journeys.filled import PASSPHRASE
-from tests.journeys.inside import PASSWORD
+from tests.journeys.inside import PASSPHRASE, PASSWORD
 
 STAFF, PUBLIC = "leadline.workbench.urls", "leadline.workbench.public_urls"
 
@@ -79,6 +80,11 @@ NOT_VISITED: dict[str, str] = {
     "openid_connect_callback": "comes from the provider: tests/workbench/accounts/test_oidc.py",
     "exit": "leads away to a harmless site",
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _addresses_by_name() -> None:
+    django.setup()
 
 
 def names_of(urlconf: str) -> set[str]:

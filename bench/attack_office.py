@@ -1,0 +1,638 @@
+"""Attack on a whole office: `leadline up` under load, its processes killed at random; counts what was acknowledged and then lost.
+
+`python -m bench.attack_office [KILLS]` prints a Markdown table, a row for each database; exit 1 where anything that was
+acknowledged is lost, is there twice or by half, or where the journal, the vault or an exhibit is found wrong.
+Programs hand in reports and files and change a bank by the API, a visitor reports by the public form, two people ask
+for exhibits and release them, terms of files end. Each goes on trying until it is answered, as programs do, and notes
+what it was answered. Meanwhile one process after another is killed with SIGKILL: of the servers the one that
+supervises or one that answers, the worker, a sandbox. The office's own supervisor starts them again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import random
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+ROOT = Path(__file__).parents[1]
+MARKER = b"a phrase that must never be found on a disk "
+COLUMNS = (
+    "office on", "kills", "of what", "reports", "public reports", "files", "erased", "bank changes", "exhibits",
+    "lost", "twice", "half", "journal", "vault", "in clear", "seconds",
+)  # fmt: skip
+UP_TIMEOUT_S, SETTLE_TIMEOUT_S = 120.0, 300.0
+
+
+# --- the office ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Office:
+    """`leadline up` on loopback ports of its own."""
+
+    home: Path
+    port: int
+    public_port: int
+    process: subprocess.Popen[bytes]
+
+    def processes(self) -> dict[str, list[int]]:
+        """What may be killed, by kind. A kind comes up as often as any other, however many processes it has."""
+        children: dict[int, list[int]] = {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and (parent := _parent(entry)):
+                children.setdefault(parent, []).append(int(entry.name))
+        found: dict[str, list[int]] = {}
+        for first in children.get(self.process.pid, []):
+            command = Path(f"/proc/{first}/cmdline").read_bytes() if Path(f"/proc/{first}").exists() else b""
+            name = "worker" if b"workbench.worker" in command else "public form" if b"\0public\0" in command else "web"
+            found.setdefault(name, []).append(first)
+            for second in children.get(first, []):
+                kind = "sandbox" if name == "worker" else f"{name}'s child"
+                found.setdefault(kind, []).append(second)
+                found.setdefault("sandbox", []).extend(children.get(second, []))
+        return {kind: pids for kind, pids in found.items() if pids}
+
+
+def _parent(entry: Path) -> int:
+    try:
+        return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+@contextmanager
+def serve(home: Path, port: int, public_port: int) -> Iterator[Office]:
+    log = home.parent / "log"
+    with log.open("ab") as told:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "leadline", "up"], cwd=ROOT, stdout=told, stderr=told, start_new_session=True
+        )
+        office = Office(home, port, public_port, process)
+        try:
+            yield office
+        finally:
+            process.send_signal(signal.SIGINT)
+            code = process.wait(60)
+    if code:
+        raise RuntimeError(f"leadline up ended with {code}: {log.read_text()[-2000:]}")
+
+
+def wait_for(port: int) -> None:
+    end = time.monotonic() + UP_TIMEOUT_S
+    while time.monotonic() < end:
+        try:
+            ask(port, "GET", "/healthz", timeout_s=5)
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError("the server did not come back")
+
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+def ask(
+    port: int, method: str, path: str, body: bytes | str = b"", headers: dict[str, str] | None = None,
+    timeout_s: float = 30,
+) -> Answer:  # fmt: skip
+    """OSError where no whole answer came."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+    try:
+        connection.request(method, path, body or None, headers or {})
+        answer = connection.getresponse()
+        return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+    except http.client.HTTPException as error:
+        raise OSError(str(error)) from error
+    finally:
+        connection.close()
+
+
+# --- who works there -------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Said:
+    """What the office acknowledged."""
+
+    reports: dict[str, str] = field(default_factory=dict)  # our reference -> number
+    public: set[str] = field(default_factory=set)  # numbers
+    files: dict[str, bytes] = field(default_factory=dict)  # sha256 -> what was sent
+    ended: set[str] = field(default_factory=set)  # sha256 of files whose term is over
+    entries: dict[str, int] = field(default_factory=dict)  # md5 -> number in the bank
+    withdrawn: set[str] = field(default_factory=set)  # md5
+    tried_to_withdraw: set[str] = field(default_factory=set)
+    exhibits: dict[str, str] = field(default_factory=dict)  # id -> state
+    refused: Counter[str] = field(default_factory=Counter)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Load:
+    """Threads that go on until told to stop; what they were at then is neither acknowledged nor refused."""
+
+    def __init__(self, office: Office, people: dict[str, str], said: Said) -> None:
+        self.office, self.people, self.said = office, people, said
+        self.stopping = threading.Event()
+        self.faults: list[str] = []
+        works: list[Callable[[random.Random], None]] = [
+            self.report, self.report, self.send_file, self.change_bank, self.report_publicly, self.end_terms, self.exhibit,
+        ]  # fmt: skip
+        self.threads = [threading.Thread(target=self._go, args=(work, n)) for n, work in enumerate(works)]
+
+    def __enter__(self) -> Load:
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join()
+
+    def _go(self, work: Callable[[random.Random], None], number: int) -> None:
+        dice = random.Random(number)
+        while not self.stopping.is_set():
+            try:
+                work(dice)
+            except Exception as error:
+                self.faults.append(f"{work.__name__}: {type(error).__name__}: {error}")
+                self.stopping.wait(1)
+            self.stopping.wait(dice.uniform(0, 0.1))
+
+    def until_answered(self, *asked: Any, **named: Any) -> Answer | None:
+        """The same request again and again until there is an answer that is no 5xx; None when it is time to stop."""
+        while not self.stopping.is_set():
+            try:
+                answer = ask(*asked, **named)
+            except OSError:
+                answer = (503, {}, b"")
+            if answer[0] not in (429, 500, 502, 503):
+                return answer
+            self.said.refused[str(answer[0])] += 1
+            self.stopping.wait(0.2)
+        return None
+
+    def api(self, method: str, path: str, body: Any, **headers: str) -> tuple[int, Any] | None:
+        sent = {"Authorization": f"Bearer {self.people['key']}", "Content-Type": "application/json", **headers}
+        data = body if isinstance(body, bytes) else json.dumps(body)
+        answer = self.until_answered(self.office.port, method, f"/api/v1/{path}", data, sent)
+        return None if answer is None else (answer[0], json.loads(answer[2] or b"null"))
+
+    def report(self, dice: random.Random) -> None:
+        reference = secrets.token_hex(8)
+        body = {
+            "items": [{"kind": "url", "value": f"https://example.org/{dice.choice((reference, 'again'))}"}],
+            "text": (MARKER + reference.encode()).decode(),
+            "source_reference": reference,
+        }
+        answer = self.api("POST", "reports", body, **{"Idempotency-Key": reference})
+        if answer and answer[0] in (200, 201):
+            self.said.reports[reference] = answer[1]["number"]
+        elif answer:
+            self.said.refused[f"report {answer[0]}"] += 1
+
+    def send_file(self, dice: random.Random) -> None:
+        with self.said.lock:
+            old = [data for sha, data in self.said.files.items() if sha not in self.said.ended]
+        content = dice.choice(old) if old and dice.random() < 0.1 else MARKER + secrets.token_bytes(dice.choice((10, 200_000)))
+        edge = secrets.token_hex(16)
+        head = f'--{edge}\r\nContent-Disposition: form-data; name="file"; filename="{edge}.bin"\r\nContent-Type: application/octet-stream\r\n\r\n'
+        body = head.encode() + content + f"\r\n--{edge}--\r\n".encode()
+        answer = self.api("POST", "assets", body, **{"Content-Type": f"multipart/form-data; boundary={edge}"})
+        if answer and answer[0] == 201 and answer[1]["state"] == "kept":
+            with self.said.lock:
+                self.said.files[answer[1]["sha256"]] = content
+        elif answer:
+            self.said.refused[f"file {answer[0]}"] += 1
+
+    def change_bank(self, dice: random.Random) -> None:
+        if self.said.entries and dice.random() < 0.25:
+            md5, number = dice.choice(list(self.said.entries.items()))
+            self.said.tried_to_withdraw.add(md5)
+            answer = self.api("POST", "banks/attacked/withdrawals", {"ids": [number], "reason": "duplicate"})
+            if answer and answer[0] == 200:
+                self.said.withdrawn.add(md5)
+            return
+        md5 = secrets.token_hex(16)
+        body = {"hashes": [f"md5:{md5}"], "reason": "own-assessment"}
+        answer = self.api("POST", "banks/attacked/entries", body, **{"Idempotency-Key": md5})
+        if answer and answer[0] == 201 and answer[1]["added"] == 1:
+            self.said.entries[md5] = answer[1]["ids"][0]
+        elif answer:  # 409: it was cut, and nobody knows how far it came
+            self.said.refused[f"bank {answer[0]}"] += 1
+
+    def report_publicly(self, dice: random.Random) -> None:
+        page = self.until_answered(self.office.public_port, "GET", "/en/report/")
+        token = re.search(rb'name="token" value="([^"]+)"', page[2]) if page else None
+        if token is None or self.stopping.wait(3.5):  # what is sent faster than a person can is not taken
+            return
+        form = urlencode({"token": token[1].decode(), "text": MARKER.decode() + secrets.token_hex(8)})
+        try:  # once: a person who sees no receipt begins anew
+            answer = ask(
+                self.office.public_port, "POST", "/en/report/", form, {"Content-Type": "application/x-www-form-urlencoded"}
+            )
+        except OSError:
+            return
+        if number := re.search(rb"R-[0-9]{4}-[0-9]+", answer[2]) if answer[0] == 200 else None:
+            self.said.public.add(number[0].decode())
+        else:
+            self.said.refused[f"public {answer[0]}"] += 1
+
+    def end_terms(self, dice: random.Random) -> None:
+        """The time passes: the term of some file is over, and the duty that erases it is due."""
+        from django.db import connection
+        from django.utils import timezone
+
+        from leadline.workbench.evidence.models import Asset
+        from leadline.workbench.journal.models import Duty
+
+        self.stopping.wait(2)
+        with self.said.lock:
+            live = [sha for sha in self.said.files if sha not in self.said.ended]
+            chosen = dice.sample(live, len(live) // 3)
+            self.said.ended.update(chosen)
+        now = timezone.now()
+        Asset.objects.filter(sha256__in=chosen).update(retain_until=now)
+        Duty.objects.filter(name__startswith="evidence.").update(due_at=now)
+        connection.close()
+
+    def exhibit(self, dice: random.Random) -> None:
+        """One asks, another releases; the worker builds."""
+        self.stopping.wait(1)
+        with self.said.lock:
+            named = dice.sample(sorted(self.said.files), min(3, len(self.said.files)))
+        if not named:
+            return
+        form = {"assets": "\n".join(named), "recipient": "made-up court", "reason": "court-order"}
+        answer = self.page("asker", "/evidence/exhibits/new/", form)
+        found = re.fullmatch(r"/evidence/exhibits/([0-9a-f-]{36})/", answer[1].get("location", "")) if answer else None
+        if found is None:
+            return
+        self.said.exhibits[found[1]] = "requested"
+        answer = self.page("releaser", f"/evidence/exhibits/{found[1]}/release/", {"reason": "checked"})
+        if answer and answer[0] == 302:
+            self.said.exhibits[found[1]] = "released"
+
+    def page(self, who: str, path: str, form: dict[str, str]) -> Answer | None:
+        """A form of a page, by somebody who is signed in. Once: a person looks before sending again."""
+        token = "a" * 32
+        headers = {
+            "Cookie": f"leadline={self.people[who]}; leadline-csrf={token}",
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Host": f"localhost:{self.office.port}",
+        }
+        try:
+            answer = ask(self.office.port, "POST", path, urlencode({**form, "csrfmiddlewaretoken": token}), headers)
+        except OSError:
+            return None
+        if answer[0] not in (200, 302):
+            self.said.refused[f"page {answer[0]}"] += 1
+        return answer
+
+
+# --- in the office's house -------------------------------------------------------------------------------------------
+
+
+def make_office() -> dict[str, str]:
+    """People who may, their sessions and a key; the office keeps files; an empty bank."""
+    import django
+
+    django.setup()
+    from leadline.domain import Kind
+    from leadline.workbench import office
+    from leadline.workbench.accounts import actions as accounts
+    from leadline.workbench.accounts.models import Person, RoleGrant
+    from leadline.workbench.actors import Actor
+    from leadline.workbench.banks import actions as banks
+    from leadline.workbench.evidence import actions as evidence
+    from leadline.workbench.evidence.models import MediaMode
+    from leadline.workbench.permissions import ROLE_PERMISSIONS, Role
+
+    office.prepare_office(lambda text: None)
+    people = {}
+    for name, role in (("asker", Role.SENIOR), ("releaser", Role.SENIOR), ("administrator", Role.ADMINISTRATOR)):
+        people[name] = Person.objects.create(email=f"{name}@example.org", name=name, password="!")
+        RoleGrant.objects.create(person=people[name], role=role, is_active=True)
+    evidence.set_media_mode(people["administrator"], MediaMode.KEEP, "made-up law, section 1", retention_days=30)
+    banks.create_bank(Actor.of_person(people["asker"]), "attacked", kind=Kind.OTHER, reason="own-list")
+    key = accounts.make_key(people["asker"], "load", Role.SENIOR, ROLE_PERMISSIONS[Role.SENIOR], timedelta(days=1))[1]
+    return {"key": key, **{name: session_of(people[name]) for name in ("asker", "releaser")}}
+
+
+def session_of(person: Any) -> str:
+    """As after a sign-in with both factors just now."""
+    from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+    from django.contrib.sessions.backends.db import SessionStore
+
+    TOTP.activate(person, generate_totp_secret())
+    store = SessionStore()
+    store[SESSION_KEY], store[HASH_SESSION_KEY] = str(person.pk), person.get_session_auth_hash()
+    store[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
+    store["account_authentication_methods"] = [
+        {"method": "password", "at": time.time(), "email": person.email},
+        {"method": "mfa", "type": "totp", "id": 0, "at": time.time()},
+    ]
+    store["account_authentication_methods_user"] = str(person.pk)
+    store.create()
+    return str(store.session_key)
+
+
+def renew_proofs() -> None:
+    """The load's people prove who they are every now and then, as people do."""
+    from django.contrib.sessions.backends.db import SessionStore
+    from django.contrib.sessions.models import Session
+
+    for row in Session.objects.all():
+        store = SessionStore(row.session_key)
+        for proof in store.get("account_authentication_methods", []):
+            proof["at"] = time.time()
+        store.modified = True
+        store.save()
+
+
+def settle() -> None:
+    """Let the worker do all that is due: queued tasks, duties, exhibits under way. RuntimeError where it never ends."""
+    from django.db import connection
+    from django.utils import timezone
+    from django_tasks import TaskResultStatus
+    from django_tasks_db.models import DBTaskResult
+
+    from leadline.workbench.evidence.models import Asset, Exhibit
+    from leadline.workbench.journal.models import Duty
+
+    Duty.objects.exclude(name__startswith="worker:").update(due_at=timezone.now())
+    end = time.monotonic() + SETTLE_TIMEOUT_S
+    while time.monotonic() < end:
+        time.sleep(1)
+        open_tasks = DBTaskResult.objects.filter(status__in=[TaskResultStatus.READY, TaskResultStatus.RUNNING]).count()
+        building = Exhibit.objects.filter(state="released").count()
+        if building and not open_tasks:
+            Duty.objects.filter(name="evidence.rebuild-exhibits").update(due_at=timezone.now())
+            Exhibit.objects.filter(state="released").update(decided_at=timezone.now() - timedelta(minutes=11))
+        late = Asset.objects.filter(state="kept", on_hold=False, retain_until__lte=timezone.now()).count()
+        if late:
+            Duty.objects.filter(name="evidence.erase-expired").update(due_at=timezone.now())
+        connection.close()
+        if not open_tasks and not building and not late:
+            return
+    raise RuntimeError(f"it did not settle: {open_tasks} tasks, {building} exhibits, {late} files")
+
+
+@dataclass
+class Found:
+    """What is wrong afterwards, each said in words for standard error."""
+
+    lost: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
+    half: list[str] = field(default_factory=list)
+    journal: list[str] = field(default_factory=list)
+    vault: list[str] = field(default_factory=list)
+    clear: list[str] = field(default_factory=list)
+
+    def all(self) -> list[str]:
+        return [f"{name}: {one}" for name, some in vars(self).items() for one in some]
+
+
+def compare(home: Path, said: Said) -> Found:
+    found = Found()
+    compare_reports(said, found)
+    compare_files(said, found)
+    compare_bank(home, said, found)
+    compare_exhibits(home, said, found)
+    check_chain(home, found)
+    check_vault(found)
+    found.clear += [str(p) for p in home.rglob("*") if p.is_file() and MARKER in p.read_bytes()]
+    return found
+
+
+def compare_reports(said: Said, found: Found) -> None:
+    from leadline.workbench.journal.models import Line
+    from leadline.workbench.reports.models import Item, Report
+
+    rows = list(Report.objects.values_list("pk", "number", "source_reference", "item_count", "text_sealed"))
+    numbers = {number for _, number, *_ in rows}
+    by_reference = Counter(reference for _, _, reference, *_ in rows if reference)
+    for reference, number in said.reports.items():
+        found.lost += [] if number in numbers else [f"report {number}"]
+        found.twice += [] if by_reference[reference] <= 1 else [f"report {reference}"]
+    found.twice += [f"report {ref}" for ref, n in by_reference.items() if n > 1 and ref not in said.reports]
+    found.lost += [f"public report {number}" for number in said.public - numbers]
+    told = Counter(Line.objects.filter(act="report.received").values_list("object_id", flat=True))
+    items = Counter(Item.objects.values_list("report_id", flat=True))
+    for pk, number, _, item_count, sealed in rows:
+        found.half += [] if told[str(pk)] == 1 else [f"report {number}: {told[str(pk)]} lines in the journal"]
+        found.half += [] if items[pk] == item_count else [f"report {number}: {items[pk]} of {item_count} items"]
+        found.half += [] if sealed else [f"report {number}: no text"]
+    found.half += [f"line of a report that is not there: {pk}" for pk in told.keys() - {str(pk) for pk, *_ in rows}]
+
+
+def compare_files(said: Said, found: Found) -> None:
+    from leadline.errors import LeadlineError
+    from leadline.workbench import sealing
+    from leadline.workbench.evidence.models import Asset
+    from leadline.workbench.journal.models import Line
+
+    rows = {asset.sha256: asset for asset in Asset.objects.all()}
+    for sha, content in said.files.items():
+        asset = rows.get(sha)
+        if asset is None:
+            found.lost.append(f"file {sha}")
+        elif sha in said.ended:
+            found.half += [] if asset.state == "erased" and sealing.is_erased(sha) else [f"erased file {sha}: {asset.state}"]
+        else:
+            try:
+                is_whole = b"".join(sealing.read_asset(sha)) == content
+            except LeadlineError as error:
+                is_whole = False
+                found.lost.append(f"file {sha}: {error}")
+            found.half += [] if is_whole and asset.state == "kept" else [f"file {sha}: {asset.state}"]
+    told = set(Line.objects.filter(act__startswith="asset.").values_list("object_id", flat=True))
+    found.half += [f"file {sha}: no line in the journal" for sha, asset in rows.items() if str(asset.pk) not in told]
+
+
+def compare_bank(home: Path, said: Said, found: Found) -> None:
+    from django.utils import timezone
+
+    from leadline.match.bank import Bank
+    from leadline.workbench.banks import actions
+    from leadline.workbench.banks.models import Change
+
+    Change.objects.filter(state="begun").update(begun_at=timezone.now() - timedelta(hours=1))
+    actions.settle_changes()
+    found.half += [f"change of the bank: {c.pk} {c.what}" for c in Change.objects.filter(state="begun")]
+    bank = Bank.open(home / "banks" / "attacked", kinds={})
+    found.half += [f"bank: {fault}" for fault in bank.verify() if "no whole change" not in fault]
+    there = Counter(entry.fingerprints["md5"].hex() for entry in bank.entries())
+    for md5 in said.entries:
+        if md5 in said.withdrawn:
+            found.half += [f"withdrawn entry {md5} is there"] if there[md5] else []
+        elif md5 not in said.tried_to_withdraw:
+            found.lost += [] if there[md5] else [f"entry {md5}"]
+    found.twice += [f"entry {md5}" for md5, n in there.items() if n > 1]
+
+
+def compare_exhibits(home: Path, said: Said, found: Found) -> None:
+    import zipfile
+
+    from leadline.custody import verify
+    from leadline.workbench.evidence import access
+    from leadline.workbench.evidence.models import Exhibit
+
+    rows = {str(exhibit.pk): exhibit for exhibit in Exhibit.objects.all()}
+    for pk, state in said.exhibits.items():
+        exhibit = rows.get(pk)
+        if exhibit is None:
+            found.lost.append(f"exhibit {pk}")
+        elif state == "released" and exhibit.state != "ready":
+            found.half.append(f"exhibit {pk}: {exhibit.state} {exhibit.fault}")
+        elif exhibit.state == "ready":
+            with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(access.exhibit_path(exhibit.pk)) as packed:
+                packed.extractall(folder)
+                result = verify.check_path(Path(folder) / pk, {}, ())
+            found.journal += [f"exhibit {pk}: {fault.what}" for fault in result.faults]
+            digest = hashlib.sha512(b"").hexdigest()
+            found.half += [f"exhibit {pk}: no manifest"] if exhibit.manifest_sha512 in ("", digest) else []
+
+
+def check_chain(home: Path, found: Found) -> None:
+    """As `leadline verify` does, over all lines of the database."""
+    from leadline.custody import verify
+    from leadline.custody.chain import encode_line
+    from leadline.workbench.journal.actions import event_of
+    from leadline.workbench.journal.models import Line
+
+    path = home.parent / "custody.jsonl"
+    with path.open("wb") as out:
+        for line in Line.objects.order_by("line").iterator(chunk_size=2000):
+            out.write(encode_line(event_of(line)))
+    result = verify.check_path(path, {}, ())
+    found.journal += [fault.what for fault in result.faults]
+
+
+def check_vault(found: Found) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "leadline", "vault", "verify"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    found.vault += [] if done.returncode == 0 else [done.stdout + done.stderr]
+
+
+# --- the attack ------------------------------------------------------------------------------------------------------
+
+
+def attack(database: str, kills: int) -> int:
+    from tests.servers import free_port
+
+    began, dice = time.monotonic(), random.Random(1)
+    with tempfile.TemporaryDirectory() as folder:
+        home, port, public_port = Path(folder) / "home", free_port(), free_port()
+        set_environment(home, database, port, public_port)
+        people, said, killed = make_office(), Said(), Counter[str]()
+        with serve(home, port, public_port) as office:
+            wait_for(port)
+            wait_for(public_port)
+            with Load(office, people, said) as load:
+                time.sleep(3)
+                for number in range(kills):
+                    wait_for(port)
+                    time.sleep(dice.uniform(0, 1.5))
+                    killed[kill_one(office, dice)] += 1
+                    if number % 20 == 19:
+                        renew_proofs()
+                        print(f"{number + 1} kills, {dict(killed)}, {dict(said.refused)}", file=sys.stderr)
+                wait_for(port)
+                wait_for(public_port)
+                time.sleep(3)
+            settle()
+        found = compare(home, said)
+        if found.all():
+            print((home.parent / "log").read_text()[-3000:], file=sys.stderr)
+    for fault in [*load.faults[:20], *found.all()[:100]]:
+        print(fault, file=sys.stderr)
+    print_row("PostgreSQL" if database else "SQLite", killed, said, found, time.monotonic() - began)
+    is_idle = not (said.reports and said.files and said.entries and said.exhibits and said.ended and said.public)
+    return 1 if found.all() or is_idle else 0
+
+
+def kill_one(office: Office, dice: random.Random) -> str:
+    while True:
+        running = office.processes()
+        kind = dice.choice(sorted(running)) if running else ""
+        try:
+            os.kill(dice.choice(running[kind]), signal.SIGKILL)
+        except (KeyError, ProcessLookupError):
+            time.sleep(0.1)
+        else:
+            return kind
+
+
+def print_row(name: str, killed: Counter[str], said: Said, found: Found, seconds: float) -> None:
+    of_what = ", ".join(f"{kind} {count}" for kind, count in sorted(killed.items()))
+    released = sum(state == "released" for state in said.exhibits.values())
+    acknowledged = (
+        len(said.reports), len(said.public), len(said.files), len(said.ended & said.files.keys()),
+        len(said.entries) + len(said.withdrawn), released,
+    )  # fmt: skip
+    wrong = (found.lost, found.twice, found.half, found.journal, found.vault, found.clear)
+    cells = (name, killed.total(), of_what, *acknowledged, *map(len, wrong), f"{seconds:.0f}")
+    print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
+
+
+def set_environment(home: Path, database: str, port: int, public_port: int) -> None:
+    for name in [name for name in os.environ if name.startswith("LEADLINE_")]:
+        del os.environ[name]
+    os.environ.pop("DATABASE_URL", None)
+    os.environ |= {
+        "DJANGO_SETTINGS_MODULE": "leadline.workbench.settings",
+        "LEADLINE_HOME": str(home),
+        "LEADLINE_ADDRESS": f"127.0.0.1:{port}",
+        "LEADLINE_PUBLIC_ADDRESS": f"127.0.0.1:{public_port}",
+        "LEADLINE_API_RATE": "999999",
+        **({"DATABASE_URL": database} if database else {}),
+    }
+
+
+def child(database: str, kills: int) -> int:
+    command = [sys.executable, "-m", "bench.attack_office", "--office", database or "sqlite", str(kills)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    print(done.stdout, end="" if done.stdout.endswith("\n") else "\n", flush=True)
+    return done.returncode
+
+
+def main(kills: int = 60, only: str = "") -> int:
+    from tests.servers import postgresql, postgresql_programs
+
+    print(f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|", flush=True)
+    code = child("", kills) if only != "postgresql" else 0
+    if only == "sqlite":
+        return code
+    if not postgresql_programs():
+        print("PostgreSQL is not installed: not attacked", file=sys.stderr)
+        return code
+    with tempfile.TemporaryDirectory() as folder, postgresql(Path(folder)) as url:
+        return child(url, kills) or code
+
+
+if __name__ == "__main__":
+    os.umask(0o077)
+    if sys.argv[1:2] == ["--office"]:
+        raise SystemExit(attack("" if sys.argv[2] == "sqlite" else sys.argv[2], int(sys.argv[3])))
+    raise SystemExit(main(*map(int, sys.argv[1:2]), *sys.argv[2:3]))
