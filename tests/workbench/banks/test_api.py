@@ -40,7 +40,10 @@ def test_what_is_added_is_found_and_what_is_withdrawn_is_not(program: Client) ->
     assert (added.status_code, added.json()["ids"], added.json()["refused_count"]) == (201, [1, 2], 1)
     (match,) = post(program, "/look-ups", {"hashes": MD5[:1]}).json()["items"][0]["matches"]
     assert (match["bank"], match["entry"], match["algorithm"], match["distance"]) == ("known", 1, "md5", 0)
-    assert post(program, "/banks/known/withdrawals", {"ids": [1], "reason": "duplicate"}).json() == {"withdrawn": 1}
+    assert post(program, "/banks/known/withdrawals", {"ids": [1], "reason": "duplicate"}).json() == {
+        "withdrawn": 1,
+        "proposal": None,
+    }
     assert post(program, "/look-ups", {"hashes": MD5[:1]}).json()["items"] == [{"matches": [], "truncated": False}]
     history = program.get("/api/v1/banks/known/entries/1/history").json()["items"]
     assert [change["what"] for change in history] == ["add", "withdraw"]
@@ -114,9 +117,9 @@ def test_a_key_that_may_only_read_changes_nothing(senior: Person, program: Clien
 
 def test_an_entry_says_what_its_list_says(program: Client, senior: Person) -> None:
     prints = {"md5": bytes.fromhex(MD5[0])}
-    wished = Entry(kind=Kind.BENIGN, fingerprints=prints, label="B", scheme="made-up")
+    wished = Entry(kind=Kind.EXPLOITATIVE, fingerprints=prints, label="B", scheme="made-up")
     actions.add_entries(Actor.of_person(senior), "known", [wished], reason="partner-list")
     told = program.get("/api/v1/banks/known/entries/1").json()
-    assert (told["kind"], told["label"], told["scheme"]) == ("benign", "B", "made-up")
+    assert (told["kind"], told["label"], told["scheme"]) == ("exploitative", "B", "made-up")
     assert told["fingerprints"] == {"md5": MD5[0]}
     assert program.get("/api/v1/banks/known/entries/2").status_code == 404

@@ -21,6 +21,7 @@ from leadline.workbench.accounts.actions import grant_object
 from leadline.workbench.accounts.models import OfficeSetting, Person
 from leadline.workbench.actors import Actor
 from leadline.workbench.banks import access, actions
+from leadline.workbench.banks.acts import proposals
 from leadline.workbench.banks.models import Change, EntryChange, Proposal
 from leadline.workbench.journal.models import Line
 from leadline.workbench.permissions import Role
@@ -87,10 +88,10 @@ def test_no_row_and_no_line_holds_a_hash(bank: Bank, curator: Actor) -> None:
 
 def test_a_withdrawn_entry_matches_no_more_and_keeps_its_history(bank: Bank, curator: Actor) -> None:
     actions.add_entries(curator, "known", [entry(1), entry(2)], reason="own-assessment")
-    assert actions.withdraw_entries(curator, "known", [2, 99], reason="listed-by-mistake") == 1
+    assert actions.withdraw_entries(curator, "known", [2, 99], reason="listed-by-mistake").withdrawn == 1
     assert [len(m) for m, _ in access.look_up(curator, [("md5", md5(1)), ("md5", md5(2))])] == [1, 0]
     assert [c.what for c in access.history_of(bank, 2)] == ["add", "withdraw"]
-    assert actions.withdraw_entries(curator, "known", [2], reason="listed-by-mistake") == 0
+    assert actions.withdraw_entries(curator, "known", [2], reason="listed-by-mistake").withdrawn == 0
     with pytest.raises(BankNotFound):
         access.find_entry(curator, bank, 2)
 
@@ -103,11 +104,11 @@ def test_a_change_without_a_fitting_reason_does_not_happen(bank: Bank, curator: 
 
 
 def test_settings_are_changed_in_the_manifest_and_recorded(bank: Bank, curator: Actor) -> None:
-    assert actions.set_bank(curator, "known", reason="too-many-wrong", radius_bits=10, quality_floor=70)
+    assert actions.set_bank(curator, "known", reason="too-many-wrong", radius_bits=10, quality_floor=70).is_changed
     reopened = Bank.open(bank.path)
     assert (reopened.radius_bits, reopened.quality_floor) == (10, 70)
     assert journal_of("known")[-1] == ("bank.changed", curator.id, "too-many-wrong")
-    assert not actions.set_bank(curator, "known", reason="policy", radius_bits=10)
+    assert not actions.set_bank(curator, "known", reason="policy", radius_bits=10).is_changed
     assert len(journal_of("known")) == 2
 
 
@@ -197,7 +198,7 @@ def test_a_red_entry_of_another_bank_is_hidden_as_well(bank: Bank, chief: Actor,
     assert access.look_up(curator, [("md5", md5(2))]) == [((), False)]
     with pytest.raises(BankNotFound):
         access.find_entry(curator, opened, 2)
-    assert actions.withdraw_entries(curator, "known", [2], reason="duplicate") == 0
+    assert actions.withdraw_entries(curator, "known", [2], reason="duplicate").withdrawn == 0
 
 
 def test_pages_over_hidden_entries_lose_nothing(bank: Bank, chief: Actor, curator: Actor) -> None:
@@ -235,7 +236,7 @@ def cut(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr(actions, "_end", die)
+        patch.setattr(proposals, "end", die)
         with pytest.raises(SystemExit):
             act()
     Change.objects.filter(state="begun").update(begun_at=timezone.now() - timedelta(hours=1))
@@ -346,7 +347,7 @@ def test_the_pages_add_show_look_up_and_withdraw(
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("list.csv", f"md5,kind\n{md5(1).hex()},benign\n{md5(2).hex()},other\n"),
+        ("list.csv", f"md5,kind\n{md5(1).hex()},exploitative\n{md5(2).hex()},other\n"),
         ("list.txt", f"{md5(1).hex()}\n{md5(2).hex()}\n"),
         ("list.json", json.dumps({"value": [{"Media": [{"MD5": md5(1).hex()}, {"MD5": md5(2).hex()}]}]})),
     ],

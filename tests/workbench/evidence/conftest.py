@@ -73,3 +73,22 @@ def keeping(make_person: Any) -> Person:
     person: Person = make_person("administrator", Role.ADMINISTRATOR)
     actions.set_media_mode(person, MediaMode.KEEP, "made-up law, section 1", retention_days=30)
     return person
+
+
+@pytest.fixture
+def let_act(make_person: Any) -> Callable[[], None]:
+    """Two people stand for whatever entries of banks need that: the tests make their banks as another program does."""
+    from leadline.workbench.actors import Actor
+    from leadline.workbench.banks import access as banks
+    from leadline.workbench.banks import actions as bank_actions
+    from leadline.workbench.permissions import Role
+
+    people = [Actor.of_person(make_person(name, Role.SENIOR)) for name in ("one", "two")]
+
+    def confirm() -> None:
+        bank_actions.follow_folders()
+        for one in people:
+            for proposal in banks.open_proposals(one):
+                bank_actions.confirm(one, proposal)
+
+    return confirm

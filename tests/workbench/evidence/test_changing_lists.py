@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -187,12 +188,18 @@ def test_a_bank_that_is_gone_undoes_nothing_and_is_a_fault(make_bank: MakeBank, 
     assert unmatched.verdict == "near"
 
 
-def test_a_false_positive_of_another_bank_marks_what_was_found_before(make_bank: MakeBank) -> None:
+def test_a_false_positive_of_another_bank_marks_what_was_found_before(
+    make_bank: MakeBank, let_act: Callable[[], None]
+) -> None:
     make_bank("LIST", near_entry(1))
     ours = make_bank("OURS", kind=Kind.FALSE_POSITIVE)
     asset = take(1)
     tasks.match_changes()
     ours.add([exact_entry(draw_png(1), Kind.FALSE_POSITIVE)])
+    tasks.match_changes()
+    asset.refresh_from_db()
+    assert asset.inferred_kind == "illegal"  # nobody stands for it yet
+    let_act()
     tasks.match_changes()
     asset.refresh_from_db()
     assert asset.inferred_kind == "false-positive"

@@ -132,10 +132,11 @@ def test_a_bank_that_becomes_red_takes_its_label_back(
 
 
 def test_a_red_false_positive_is_not_named_at_the_match_it_marks(
-    make_bank: MakeBank, analyst: Person, client_of: Callable[[Person], Client]
+    make_bank: MakeBank, analyst: Person, client_of: Callable[[Person], Client], let_act: Callable[[], None]
 ) -> None:
     make_bank("LIST", near_entry(1))
     make_bank("secret-op", exact_entry(draw_png(1), Kind.FALSE_POSITIVE), kind=Kind.FALSE_POSITIVE, tlp=Tlp.RED)
+    let_act()
     asset = take(draw_png(1))
     page = texts(client_of(analyst), asset)
     assert "secret-op" not in page

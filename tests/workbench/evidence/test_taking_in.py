@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -71,10 +72,13 @@ def test_a_near_file_is_labelled_and_left_for_a_person(make_bank: MakeBank) -> N
     assert AssetMatch.objects.get(asset=asset).algorithm == "pdq"
 
 
-def test_a_false_positive_marks_the_near_match_and_hides_nothing(make_bank: MakeBank) -> None:
+def test_a_false_positive_marks_the_near_match_and_hides_nothing(
+    make_bank: MakeBank, let_act: Callable[[], None]
+) -> None:
     data = draw_png(5)
     make_bank("NEAR", near_entry(5))
     make_bank("OURS", exact_entry(data, Kind.FALSE_POSITIVE), kind=Kind.FALSE_POSITIVE)
+    let_act()
     asset = take(data)
     assert (asset.inferred_kind, asset.is_set_aside) == ("false-positive", False)
     assert {m.suppressed_by for m in asset.matches.all()} == {"", "OURS/1"}

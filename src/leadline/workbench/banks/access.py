@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -17,9 +17,9 @@ from leadline.domain import Entry, Kind, Match, Tlp
 from leadline.errors import BankError, BankNotFound, LeadlineError
 from leadline.match.bank import Bank
 from leadline.match.manifest import FILE_NAME
-from leadline.match.matcher import Matcher
+from leadline.match.matcher import MatchAnswer, Matcher
 from leadline.workbench.actors import Actor
-from leadline.workbench.banks.models import Change, EntryChange, Proposal
+from leadline.workbench.banks.models import Change, EntryChange, Followed, Proposal
 
 NEW_BANK_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")  # of banks made here; others made them, and may write larger
 UNREADABLE = "unreadable"
@@ -72,12 +72,17 @@ def state_of(bank: Bank) -> str:
     with _opening:
         opened = _open.get(bank.path)
     inode = opened.inode if opened is not None else 0
-    return f"{snapshot.manifest.identity}.{inode:x}.{snapshot.list_version}.{snapshot.next_id}.{snapshot.alive_count}"
+    confirmed = Change.objects.filter(bank=bank_id_of(bank), what="confirm", state="done").count()
+    parts = (f"{inode:x}", confirmed, snapshot.list_version, snapshot.next_id, snapshot.alive_count)
+    return ".".join(map(str, (snapshot.manifest.identity, *parts)))
 
 
 def is_same_list(one: str, other: str) -> bool:
-    """Whether two names of states are of one bank in one folder, so that what changed between them can be told."""
-    return one.split(".")[:2] == other.split(".")[:2]
+    """Whether two names of states are of one bank in one folder, so that what changed between them can be told by it.
+
+    Not so where two people confirmed entries in between: the folder does not know of that.
+    """
+    return one.split(".")[:3] == other.split(".")[:3]
 
 
 def is_red(bank: Bank, entry_id: int | None = None) -> bool:
@@ -150,7 +155,7 @@ def find_entry(actor: Actor, bank: Bank, entry_id: int) -> Entry:
 
 
 def history_of(bank: Bank, entry_id: int) -> QuerySet[Change]:
-    """Changes made at the workbench to one entry, oldest first; also of one that is withdrawn."""
+    """Changes to one entry, oldest first, also those found in the folder; also of one that is withdrawn."""
     touched = EntryChange.objects.filter(bank=bank_id_of(bank), first_entry__lte=entry_id, last_entry__gte=entry_id)
     return Change.objects.filter(pk__in=touched.values("change")).select_related("person").order_by("begun_at", "id")
 
@@ -177,7 +182,8 @@ def look_up(
     algorithm  "" takes 32 bytes as SHA-256 and PDQ; radius_bits  in place of each bank's own
     """
     banks = {view.bank.name: view.bank for view in visible_banks(actor) if view.bank is not None}
-    answers = Matcher(list(banks.values()), radius_bits=radius_bits).match_hashes(lines)
+    confirmed = Confirmed(banks.values())
+    answers = map(confirmed.only, Matcher(list(banks.values()), radius_bits=radius_bits).match_hashes(lines))
     return [(tuple(m for m in a.matches if _is_seen(actor, banks[m.bank], m)), a.truncated) for a in answers]
 
 
@@ -186,8 +192,56 @@ def _is_seen(actor: Actor, bank: Bank, match: Match) -> bool:
 
 
 def needs_two(kind: Kind) -> bool:
-    """A false positive hides nothing, but it takes a match off the pile: two people answer for it."""
-    return kind is Kind.FALSE_POSITIVE
+    """A false positive takes a match off the pile, a benign entry a file out of sight: two people answer for it."""
+    return kind in (Kind.FALSE_POSITIVE, Kind.BENIGN)
+
+
+def confirmed_changes() -> QuerySet[Proposal, Any]:
+    return Proposal.objects.filter(state="confirmed", change__isnull=False).values("change")
+
+
+class Confirmed:
+    """Which entries of kinds that need two people may act in this office: those that two people stand for.
+
+    An entry of such a kind that came by another program is in the folder, and in no answer, until they do.
+    """
+
+    def __init__(self, banks: Iterable[Bank]) -> None:
+        self._banks = {bank.name: bank for bank in banks}
+        self._known: dict[str, list[tuple[int, int, bool]]] = {}
+
+    def only(self, answer: MatchAnswer) -> MatchAnswer:
+        matches = [
+            self._without_suppressor(match)
+            for match in answer.matches
+            if not needs_two(match.kind) or self._may_act(match.bank, match.entry)
+        ]
+        return replace(answer, matches=tuple(matches))
+
+    def _without_suppressor(self, match: Match) -> Match:
+        bank, _, entry = (match.suppressed_by or "").rpartition("/")
+        is_kept = not match.suppressed_by or self._may_act(bank, int(entry))
+        return match if is_kept else replace(match, suppressed_by=None)
+
+    def _may_act(self, name: str, entry: int) -> bool:
+        if name not in self._known:
+            bank = self._banks.get(name)
+            self._known[name] = [] if bank is None else words_on(bank)[::-1]
+        return next((is_yes for first, last, is_yes in self._known[name] if first <= entry <= last), False)
+
+
+def words_on(bank: Bank) -> list[tuple[int, int, bool]]:
+    """First and last entry, and whether two people confirmed them then or another program touched them; oldest first.
+
+    The last word on an entry holds. Of a folder that holds another bank than the one the words are about: none.
+    """
+    followed = Followed.objects.filter(pk=bank_id_of(bank)).values_list("state", flat=True).first()
+    if followed is not None and followed.partition(".")[0] != bank.snapshot.manifest.identity:
+        return []
+    confirmed = EntryChange.objects.filter(change__in=confirmed_changes())
+    told = confirmed | EntryChange.objects.filter(change__what__in=("came", "altered"))
+    rows = told.filter(bank=bank_id_of(bank)).order_by("pk").values_list("first_entry", "last_entry", "change__what")
+    return [(first, last, what in ("add", "confirm")) for first, last, what in rows]
 
 
 def _views() -> list[BankView]:

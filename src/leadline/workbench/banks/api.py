@@ -106,7 +106,10 @@ class Withdrawal(Schema):
 
 
 class Withdrawn(Schema):
+    """`proposal`: so many that a second person confirms it; nothing is withdrawn yet."""
+
     withdrawn: int
+    proposal: str | None
 
 
 class LookUp(Schema):
@@ -174,7 +177,7 @@ def show_entry(request: HttpRequest, bank_id: BankId, entry_id: EntryId) -> obje
 @router.get("/banks/{bank_id}/entries/{entry_id}/history", response=History)
 @needs(Permission.BANKS_READ)
 def show_history(request: HttpRequest, bank_id: BankId, entry_id: EntryId) -> object:
-    """Changes made at the workbench, oldest first; empty for what the command line added."""
+    """Oldest first. Those found in the folder, made by another program, have "system" for their actor."""
     history = access.history_of(access.find_bank(caller(request), bank_id), entry_id)
     told = ((str(c.pk), c.what, c.reason, c.actor, c.begun_at.isoformat()) for c in history)
     return {"items": [dict(zip(ChangeOut.model_fields, row, strict=True)) for row in told]}
@@ -199,7 +202,8 @@ def add_entries(request: HttpRequest, bank_id: BankId, wish: NewEntries) -> Http
 @needs(Permission.BANKS_WRITE)
 def withdraw_entries(request: HttpRequest, bank_id: BankId, wish: Withdrawal) -> object:
     """They match no more at once. Numbers that are not there are passed over."""
-    return {"withdrawn": actions.withdraw_entries(caller(request), bank_id, wish.ids, reason=wish.reason)}
+    outcome = actions.withdraw_entries(caller(request), bank_id, wish.ids, reason=wish.reason)
+    return {"withdrawn": outcome.withdrawn, "proposal": _proposal(outcome)}
 
 
 @router.post("/look-ups", response=Answers)
@@ -247,5 +251,9 @@ def _added(outcome: actions.Outcome) -> Added:
             RefusedOut(position=refusal.position, code=refusal.error.code, what=refusal.error.what)
             for refusal in outcome.refused[:100]
         ],
-        proposal=None if outcome.proposal is None else str(outcome.proposal.pk),
+        proposal=_proposal(outcome),
     )
+
+
+def _proposal(outcome: actions.Outcome) -> str | None:
+    return None if outcome.proposal is None else str(outcome.proposal.pk)

@@ -31,14 +31,26 @@ REASONS = {
         ("too-few", _("Too few matches")),
         ("agreement-changed", _("The agreement on the list changed")),
     ],
-    "propose": [("harmless", _("Seen, and harmless")), ("other-content", _("Seen, and not what the entry says"))],
+    # what nobody chose, because it was found in the folder
+    "outside": [("outside", _("Changed by the command line, or by another program"))],
+    "propose": [
+        ("harmless", _("Seen, and harmless")),
+        ("other-content", _("Seen, and not what the entry says")),
+        ("harmless-list", _("On a list of harmless files")),
+    ],
 }
 
 
 class Change(models.Model):
-    """One change of one bank: begun here, done in its folder, ended here. What a crash cuts is settled afterwards."""
+    """One change of one bank: begun here, done in its folder, ended here. What a crash cuts is settled afterwards.
 
-    WHATS = tuple((what, what) for what in ("create", "add", "withdraw", "set"))
+    came, went, altered  found in the folder: another program's doing, so nobody of the office stands for it
+    confirm              two people let entries act that came so; its folder is not changed by that
+    """
+
+    WHATS = tuple(
+        (what, what) for what in ("create", "add", "withdraw", "set", "came", "went", "altered", "confirm")
+    )
     STATES = tuple((state, state) for state in ("begun", "done", "failed", "lost"))
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -46,11 +58,11 @@ class Change(models.Model):
     what = models.CharField(max_length=10, choices=WHATS)
     reason = models.CharField(max_length=64)
     actor = models.CharField(max_length=128)
-    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)  # null: from outside
     begun_at = models.DateTimeField(auto_now_add=True)
     from_version = models.BigIntegerField(default=0)  # the list's, before
     from_id = models.BigIntegerField(default=0)  # the next id, before
-    wished = models.JSONField(default=list)  # ids to withdraw
+    wished = models.JSONField(default=list)  # ids to withdraw; hashes of entries to add; settings: to settle by
     state = models.CharField(max_length=10, choices=STATES, default="begun")
     ended_at = models.DateTimeField(null=True)
     count = models.BigIntegerField(default=0)  # entries touched
@@ -75,17 +87,23 @@ class EntryChange(models.Model):
 
 
 class Proposal(models.Model):
-    """False positives that one person wishes for and another confirms. Emptied when it is decided."""
+    """A change that one person wishes for and another confirms. Emptied when it is decided.
 
+    `entries` is JSON: entries to add, ids to withdraw, settings to set, or (came) ranges of entries that are in the
+    folder already and do not act until two people say so; the first of the two is then who proposes.
+    """
+
+    WHATS = tuple((what, what) for what in ("add", "withdraw", "set", "came"))
     STATES = tuple((state, state) for state in ("open", "confirmed", "refused"))
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     bank = models.CharField(max_length=64)
+    what = models.CharField(max_length=10, choices=WHATS, default="add")
     reason = models.CharField(max_length=64)
     entries = models.TextField()
-    count = models.PositiveIntegerField()
+    count = models.PositiveBigIntegerField()
     actor = models.CharField(max_length=128)
-    proposed_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    proposed_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)
     proposed_at = models.DateTimeField(auto_now_add=True)
     state = models.CharField(max_length=10, choices=STATES, default="open")
     decided_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)
@@ -96,8 +114,19 @@ class Proposal(models.Model):
     class Meta:
         constraints = (
             models.CheckConstraint(
-                condition=~Q(decided_by=F("proposed_by")) | ~Q(state="confirmed") | Q(is_alone=True),
-                name="another_person_confirms_a_false_positive",
+                condition=~Q(state="confirmed")
+                | Q(is_alone=True)
+                | (Q(proposed_by__isnull=False) & ~Q(decided_by=F("proposed_by"))),
+                name="another_person_confirms",
             ),
         )
-        indexes = (models.Index(fields=("state", "proposed_at")),)
+        indexes = (models.Index(fields=("state", "proposed_at")), models.Index(fields=("bank", "state")))
+
+
+class Followed(models.Model):
+    """What a folder held when its history was last written: in another state, somebody or something changed it."""
+
+    bank = models.CharField(max_length=64, primary_key=True)  # name of its folder
+    state = models.CharField(max_length=160)  # banks.access.state_of
+    settings = models.JSONField(default=dict)
+    runs = models.TextField()  # JSON: [first, last] of the entries that were there, ascending

@@ -106,13 +106,13 @@ def withdraw_entries(request: HttpRequest, bank_id: str) -> HttpResponse:
     form = WithdrawForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            count = actions.withdraw_entries(
+            outcome = actions.withdraw_entries(
                 actor, bank_id, form.cleaned_data["ids"], reason=form.cleaned_data["reason"]
             )
         except LeadlineError as error:
             form.add_error(None, str(error))
         else:
-            messages.success(request, _("Withdrawn: %(count)s") % {"count": count})
+            _say(request, outcome, _("Withdrawn: %(count)s") % {"count": outcome.withdrawn})
             return redirect("bank", bank_id)
     title = _("Withdraw entries of %(bank)s") % {"bank": bank_id}
     return render(request, "banks/form.html", {"form": form, "title": title, "act": _("Withdraw")})
@@ -126,10 +126,11 @@ def set_bank(request: HttpRequest, bank_id: str) -> HttpResponse:
     form = BankSettingsForm(request.POST or None, initial={name: getattr(manifest, name) for name in names})
     if request.method == "POST" and form.is_valid():
         try:
-            actions.set_bank(actor, bank_id, reason=form.cleaned_data["reason"], **form.settings())
+            outcome = actions.set_bank(actor, bank_id, reason=form.cleaned_data["reason"], **form.settings())
         except LeadlineError as error:
             form.add_error(None, str(error))
         else:
+            _say(request, outcome, _("The change is recorded."))
             return redirect("bank", bank_id)
     title = _("Settings of %(bank)s") % {"bank": bank_id}
     return render(request, "banks/form.html", {"form": form, "title": title, "act": _("Change")})
@@ -154,12 +155,17 @@ def decide(request: HttpRequest, proposal_id: str, what: str) -> HttpResponse:
         raise Http404
     if request.method == "POST":
         try:
-            (actions.confirm if what == "confirm" else actions.refuse)(actor, proposal)
+            outcome = actions.confirm(actor, proposal) if what == "confirm" else actions.refuse(actor, proposal)
         except LeadlineError as error:
             messages.error(request, str(error))
         else:
-            messages.success(request, _("The decision is recorded."))
+            _say(request, outcome, _("The decision is recorded."))
     return redirect("banks")
+
+
+def _say(request: HttpRequest, outcome: actions.Outcome | None, done: str) -> None:
+    waits = _("It waits for a second person; nothing has changed yet.")
+    messages.success(request, done if outcome is None or outcome.proposal is None else waits)
 
 
 def _found(actor: Actor, bank_id: str) -> Bank:

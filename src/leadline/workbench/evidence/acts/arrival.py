@@ -79,7 +79,8 @@ class _Asked:
     def now(cls, facts: FileFacts) -> _Asked:
         banks = all_banks()
         states = {bank.name: state_of(bank) for bank in banks}
-        return cls(states, Banks(banks), Matcher(banks).match([facts.fingerprints])[0])
+        asked = Banks(banks)
+        return cls(states, asked, asked.confirmed.only(Matcher(banks).match([facts.fingerprints])[0]))
 
 
 def _store(

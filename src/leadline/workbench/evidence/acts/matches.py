@@ -18,7 +18,7 @@ from leadline.match.bank import Bank
 from leadline.match.matcher import MatchAnswer, Matcher
 from leadline.scan.verdict import Judgement, judge
 from leadline.workbench.accounts.models import Person
-from leadline.workbench.banks.access import is_red
+from leadline.workbench.banks.access import Confirmed, is_red
 from leadline.workbench.evidence.acts.telling import bank_code, said_of, tell
 from leadline.workbench.evidence.models import Asset, AssetMatch, BankSeen, Task, TaskKind
 from leadline.workbench.journal.actions import SYSTEM, record
@@ -36,6 +36,7 @@ class Banks:
     def __init__(self, banks: Sequence[Bank]) -> None:
         self._by_name = {bank.name: bank for bank in banks}
         self._red: dict[tuple[str, int], bool] = {}
+        self.confirmed = Confirmed(banks)
 
     def holds(self, bank: str, entry: int) -> bool:
         known = self._by_name.get(bank)
@@ -148,7 +149,8 @@ def _some_at_once(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 def _match_some(asset_ids: Sequence[Any], matcher: Matcher, banks: Banks) -> int:
     assets = list(Asset.objects.filter(pk__in=asset_ids).prefetch_related("views").order_by("pk"))
-    answers = dict(zip((a.pk for a in assets), matcher.match([a.fingerprints for a in assets]), strict=True))
+    said = map(banks.confirmed.only, matcher.match([a.fingerprints for a in assets]))
+    answers = dict(zip((a.pk for a in assets), said, strict=True))
     others = [change.asset.pk for change in _compare(assets, answers, banks) if change.is_other]
     if not others:
         return 0

@@ -1,0 +1,1 @@
+"""Acts on banks, one module a noun. Everybody else comes through `actions`."""
