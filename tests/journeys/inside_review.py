@@ -55,11 +55,11 @@ def decisions() -> list[dict[str, Any]]:
     from leadline.workbench.review.models import Assessment
 
     rows = Assessment.objects.select_related("by").order_by("made_at")
-    told = ("standing", "answers")
-    return [
-        {"id": str(row.pk), "by": row.by.name, "files": row.coverage.count(), **{name: getattr(row, name) for name in told}}
-        for row in rows
-    ]
+    told = []
+    for row in rows:
+        said = {"id": str(row.pk), "by": row.by.name, "standing": row.standing}
+        told.append(said | {"answers": row.answers, "files": row.coverage.count()})
+    return told
 
 
 def main(function: str, arguments: str) -> Any:
