@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import shutil
 import socket
 import subprocess
@@ -72,29 +73,54 @@ def _has_user(name: str) -> bool:
     return True
 
 
+class Postgresql:
+    """A server of its own in an empty folder: it can be taken away while others work, and brought back."""
+
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+        programs = postgresql_programs()
+        assert programs is not None
+        data, port, who = folder / "data", free_port(), _as_ordinary_user()
+        data.mkdir()
+        if who:
+            os.chown(data, int(str(who["user"])), int(str(who["group"])))
+            for parent in [folder, *folder.parents]:
+                if parent.stat().st_uid == 0 and str(parent).startswith("/tmp/"):
+                    parent.chmod(parent.stat().st_mode | 0o011)
+        self._common = {"cwd": data, "check": True, "stdout": subprocess.DEVNULL, **who}
+        make = [programs / "initdb", "-D", data, "-U", "leadline", "--auth=trust", "--no-sync", "--locale=C"]
+        subprocess.run([*make, "-E", "UTF8"], **self._common)  # type: ignore[call-overload]
+        self._options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
+        self._options += f" -c fsync={'on' if durable else 'off'}"
+        self._control = [programs / "pg_ctl", "-D", data, "-w", "-l", data / "log"]
+        self.url = f"postgresql://leadline@127.0.0.1:{port}/postgres"
+
+    def start(self) -> None:
+        subprocess.run([*self._control, "-o", self._options, "start"], **self._common)  # type: ignore[call-overload]
+
+    def stop(self) -> None:
+        """At once: whoever is connected is cut off in the middle."""
+        subprocess.run([*self._control, "-m", "immediate", "stop"], **self._common)  # type: ignore[call-overload]
+
+
 @contextmanager
 def postgresql(folder: Path, *, durable: bool = False) -> Iterator[str]:
     """A server of its own in an empty folder; yields its DATABASE_URL. `durable`: as slow as the disk makes it."""
-    programs = postgresql_programs()
-    assert programs is not None
-    data, port, who = folder / "data", free_port(), _as_ordinary_user()
-    data.mkdir()
-    if who:
-        os.chown(data, int(str(who["user"])), int(str(who["group"])))
-        for parent in [folder, *folder.parents]:
-            if parent.stat().st_uid == 0 and str(parent).startswith("/tmp/"):
-                parent.chmod(parent.stat().st_mode | 0o011)
-    common = {"cwd": data, "check": True, "stdout": subprocess.DEVNULL, **who}
-    make = [programs / "initdb", "-D", data, "-U", "leadline", "--auth=trust", "--no-sync", "--locale=C", "-E", "UTF8"]
-    subprocess.run(make, **common)  # type: ignore[call-overload]
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
-    options += f" -c fsync={'on' if durable else 'off'}"
-    control = [programs / "pg_ctl", "-D", data, "-w", "-l", data / "log"]
-    subprocess.run([*control, "-o", options, "start"], **common)  # type: ignore[call-overload]
+    server = Postgresql(folder, durable=durable)
+    server.start()
     try:
-        yield f"postgresql://leadline@127.0.0.1:{port}/postgres"
+        yield server.url
     finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], **common)  # type: ignore[call-overload]
+        server.stop()
+
+
+def fresh_database(url: str, *, like: str = "") -> str:
+    """The URL of a new database on a server that runs: empty, or a copy of another at which nobody is just now."""
+    import psycopg
+
+    name, template = f"made_{secrets.token_hex(8)}", like.rpartition("/")[2] or "template1"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+    return f"{url.rpartition('/')[0]}/{name}"
 
 
 if __name__ == "__main__":

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.servers import fresh_database
 
-pytestmark = pytest.mark.skipif(bool(os.environ.get("DATABASE_URL")), reason="makes an office of its own, on SQLite")
+ON_SQLITE = pytest.mark.skipif("DATABASE_URL" in os.environ, reason="the server's files are not this process's")
 
 _ASK = """
 import django, json, sys
@@ -50,15 +51,29 @@ actions.decide_exhibit(people[1], exhibit, release=True, reason="checked")
 
 
 class Machine:
-    """An office in a folder of its own; every call is another process."""
+    """An office in a folder of its own; every call is another process.
 
-    def __init__(self, home: Path) -> None:
+    Its database is a SQLite file there, or where DATABASE_URL names a server a new one of that.
+    """
+
+    def __init__(self, home: Path, like: Machine | None = None) -> None:
         self.home = home
+        if like is not None:
+            shutil.copytree(like.home, home, dirs_exist_ok=True)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("LEADLINE_", "DATABASE_URL"))}
         self.environment = kept | {
             "LEADLINE_HOME": str(home),
             "DJANGO_SETTINGS_MODULE": "leadline.workbench.settings",
         }
+        if "DATABASE_URL" in os.environ:
+            template = "" if like is None else like.environment["DATABASE_URL"]
+            self.environment["DATABASE_URL"] = fresh_database(os.environ["DATABASE_URL"], like=template)
+
+    def run_in(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments],
+            env=self.environment, cwd=folder, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
 
     def run_in(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -87,13 +102,21 @@ class Machine:
 FAULTS = ("-m", "tests.workbench.evidence.faults")
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    home = tmp_path / "machine"
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    """An office with its keys and tables, which each test takes a copy of."""
+    home = tmp_path_factory.mktemp("prepared") / "machine"
     home.mkdir(mode=0o700)
     made = Machine(home)
     made.python(_PREPARE)
-    yield made
+    return made
+
+
+@pytest.fixture
+def machine(prepared: Machine, tmp_path: Path) -> Machine:
+    home = tmp_path / "machine"
+    home.mkdir(mode=0o700)
+    return Machine(home, like=prepared)
 
 
 @pytest.mark.parametrize("point", ["row", "matches", "line", "last-line", "hash"])
@@ -141,6 +164,7 @@ def test_eight_writers_at_once_cannot_fork_the_chain(machine: Machine) -> None:
     assert state["told"] == state["assets"]
 
 
+@ON_SQLITE
 def test_a_full_disk_refuses_and_loses_nothing_acknowledged(machine: Machine) -> None:
     starved = machine.run(*FAULTS, "starve", "200000")
     assert starved.returncode not in (0, -signal.SIGKILL)
@@ -153,6 +177,7 @@ def test_a_full_disk_refuses_and_loses_nothing_acknowledged(machine: Machine) ->
     assert machine.run(*FAULTS, "take", "nowhere").returncode == 0
 
 
+@ON_SQLITE
 def test_without_its_database_nothing_is_acknowledged(machine: Machine) -> None:
     away = machine.home / "away"
     (machine.home / "leadline.sqlite3").rename(away)
