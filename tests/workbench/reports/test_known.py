@@ -11,9 +11,13 @@ from tests.workbench.reports.conftest import draw_png, mail_with_file, make_repo
 
 from leadline.domain import Channel, Entry, IncomingItem, IncomingReport, ItemKind, Kind, Urgency
 from leadline.match.bank import Bank
+from leadline.workbench.actors import Actor
+from leadline.workbench.banks import actions as banks
+from leadline.workbench.banks.models import Proposal
 from leadline.workbench.demo import _findings
 from leadline.workbench.evidence import tasks as evidence_tasks
 from leadline.workbench.journal.models import Line
+from leadline.workbench.permissions import Role
 from leadline.workbench.reports import actions, tasks
 from leadline.workbench.reports.intake import Sender, receive_file, receive_mail
 from leadline.workbench.reports.models import Alert, Report
@@ -53,8 +57,12 @@ def test_a_hash_that_no_list_knows_and_one_that_is_none_change_nothing(office: A
     assert [of_hash(value).urgency for value in ("0" * 64, "d41d8cd98f00b204e9800998ecf8427f", "no hash")] == [0, 0, 0]
 
 
-def test_a_hash_of_what_is_known_to_be_harmless_raises_nothing(office: Any) -> None:
+def test_a_hash_of_what_two_people_call_harmless_raises_nothing(office: Any, make_person: Any) -> None:
     add(office, Kind.BENIGN)
+    assert of_hash(SHA256).items.get().kind_met == ""
+    banks.follow_folders()
+    for one in (Actor.of_person(make_person(name, Role.CURATOR)) for name in ("one", "two")):
+        banks.confirm(one, Proposal.objects.get())
     report = of_hash(SHA256)
     assert (report.urgency, report.items.get().kind_met) == (0, "benign")
 

@@ -9,7 +9,7 @@ from leadline.errors import HashFormatError
 from leadline.exchange.base import parse_hash
 from leadline.match.matcher import Matcher
 from leadline.scan.verdict import judge
-from leadline.workbench.banks.access import all_banks
+from leadline.workbench.banks.access import Confirmed, all_banks
 
 _BESIDE = ("md5", "sha1", "sha256", "pdq")  # facts of an item that are hashes of the same file
 
@@ -20,7 +20,8 @@ def kinds_met(items: Sequence[IncomingItem]) -> list[str]:
     asked = [(place, line) for place, item in enumerate(items) for line in _hashes(item)]
     if not asked:
         return [""] * len(items)
-    answers = Matcher(all_banks()).match_hashes([line for _, line in asked])
+    banks = all_banks()
+    answers = map(Confirmed(banks).only, Matcher(banks).match_hashes([line for _, line in asked]))
     found: dict[int, list[Match]] = {}
     for (place, _), answer in zip(asked, answers, strict=True):
         found.setdefault(place, []).extend(answer.matches)

@@ -103,8 +103,8 @@ def set_bank(by: Actor, bank_id: str, *, reason: str, **given: Any) -> Outcome:
 
 
 def _undoes_matches(bank: Bank, given: dict[str, Any]) -> bool:
-    is_nearer = given.get("radius_bits", bank.radius_bits) < bank.radius_bits
-    return is_nearer or given.get("quality_floor", bank.quality_floor) > bank.quality_floor
+    radius_bits, floor = (int(given.get(name, getattr(bank, name))) for name in ("radius_bits", "quality_floor"))
+    return radius_bits < bank.radius_bits or floor > bank.quality_floor
 
 
 def _withdrawn_of_late(by: Actor, bank_id: str) -> int:
