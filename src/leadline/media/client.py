@@ -25,9 +25,9 @@ from leadline.media.wall import SandboxViolation, Wall, refusal
 from leadline.media.wire import Alpha, Answer, Kind, Needs, Op, Request, Status
 
 __all__ = [
-    *("Member", "PictureFacts", "Probe", "Rendition", "Sandbox", "SandboxViolation", "View"),
-    *("decoder_versions", "self_test"),
-]
+    "Member", "PictureFacts", "Probe", "Rendition", "Sandbox", "SandboxViolation", "View", "decoder_versions",
+    "self_test",
+]  # fmt: skip
 
 _COMPOSITES = 2  # views of a frame besides itself: on white and on black
 _HOLDS_NOT = "see docs/sandbox.md for kernels and containers that can; or accept the risk with --unsafe-decode"
