@@ -8,7 +8,22 @@ import typer
 from typer.core import TyperGroup
 
 from leadline import __version__
-from leadline.cli import backup, bank, compare, demo, doctor, hash, match, people, rematch, scan, up, vault, verify
+from leadline.cli import (
+    backup,
+    bank,
+    compare,
+    demo,
+    doctor,
+    hash,
+    journal,
+    match,
+    people,
+    rematch,
+    scan,
+    up,
+    vault,
+    verify,
+)
 from leadline.cli.config import load_settings
 from leadline.cli.output import say
 from leadline.cli.run import ReaderGone
@@ -69,5 +84,6 @@ app.command("demo")(demo.demo_command)
 app.command("up")(up.up_command)
 app.add_typer(people.app, name="people")
 app.add_typer(vault.app, name="vault")
+app.add_typer(journal.app, name="journal")
 app.command("backup")(backup.backup_command)
 app.command("restore")(backup.restore_command)

@@ -458,7 +458,7 @@ def check_path(path: Path, keys: Mapping[str, str], handed: Sequence[Given] = ()
         except Malformed as error:
             result.blame("bag", show_text(path.name), str(error))
     else:
-        _check_lines(result, path, show_text(path.name), handed, keys, _Asked())
+        _check_lines(result, path, show_text(path.name), handed, keys, Asked())
     if keys and result.kind == "exhibit" and not result.signed_by:
         # Anchors alone vouch for the chain, not for what else lies under data/: that only the exhibit's own does.
         what = "the exhibit itself is not signed by a key you named, so anybody may have made or changed it"
@@ -472,7 +472,7 @@ def check_path(path: Path, keys: Mapping[str, str], handed: Sequence[Given] = ()
 
 
 @dataclass(frozen=True)
-class _Asked:
+class Asked:
     """What an exhibit says of itself, and its chain is held against. `at`: when it was made, by what it says."""
 
     chain: str = ""
@@ -481,20 +481,32 @@ class _Asked:
 
 
 def _check_lines(
-    result: Result, path: Path, where: str, given: Sequence[Given], keys: Mapping[str, str], asked: _Asked
+    result: Result, path: Path, where: str, given: Sequence[Given], keys: Mapping[str, str], asked: Asked
 ) -> None:
+    with path.open("rb") as stream:
+        if stream.read(4) == b"PK\x03\x04":
+            raise Malformed("this is a zip: unpack it first, then name the folder")
+        stream.seek(0)
+        check_lines(result, read_lines(stream), where, given, keys, asked)
+
+
+def check_lines(
+    result: Result,
+    untrusted_lines: Iterable[bytes],
+    where: str,
+    given: Sequence[Given],
+    keys: Mapping[str, str],
+    asked: Asked,
+) -> None:
+    """Walk the lines, which have no line feeds, and hold the anchors against them. Malformed where there are none."""
     anchors = []
     for one in given:
         try:
             anchors.append((one, read_anchor(one.data)))
         except Malformed as error:
             result.blame("anchor", one.where, f"no anchor: {error}")
-    with path.open("rb") as stream:
-        if stream.read(4) == b"PK\x03\x04":
-            raise Malformed("this is a zip: unpack it first, then name the folder")
-        stream.seek(0)
-        wanted = {anchor["line"] for _, anchor in anchors}
-        chain = result.chain = check_chain(read_lines(stream), wanted, assets=asked.assets)
+    wanted = {anchor["line"] for _, anchor in anchors}
+    chain = result.chain = check_chain(untrusted_lines, wanted, assets=asked.assets)
     if not chain.last and not chain.fault and not anchors:
         raise Malformed("no lines")
     if chain.fault is not None:
@@ -505,7 +517,7 @@ def _check_lines(
 
 
 def _weigh(
-    result: Result, given: Given, anchor: Mapping[str, Any], keys: Mapping[str, str], asked: _Asked, made_at: str
+    result: Result, given: Given, anchor: Mapping[str, Any], keys: Mapping[str, str], asked: Asked, made_at: str
 ) -> None:
     """What one anchor says of the chain: a proof, a fault or nothing. `made_at`: the exhibit is not older than that."""
     chain, line = result.chain, anchor["line"]
@@ -547,7 +559,7 @@ def _check_exhibit(result: Result, root: Path, keys: Mapping[str, str], handed: 
     if not custody.is_file():
         raise Malformed("data/custody.jsonl is missing")
     assets = _read_assets(root / "data" / "assets.json")
-    asked = _Asked(said["chain"], said["at"], {asset for asset, _, _ in assets})
+    asked = Asked(said["chain"], said["at"], {asset for asset, _, _ in assets})
     _check_lines(result, custody, "data/custody.jsonl", [*inside, *handed], keys, asked)
     _check_assets(result, root, assets)
     chain, line = result.chain, said["line"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -170,7 +171,12 @@ def _pdq_rows() -> Iterator[tuple[list[Any], Any, Any]]:
 
 
 def sign_head() -> Anchor | None:
-    """Say over our signature where the chain stands; None while it is empty."""
+    """Say over our signature where the chain stands; None while it is empty.
+
+    Where the list of erasures and holds stands goes into the chain first: so the anchor vouches for that list too.
+    """
+    if head() is not None:
+        actions.note_erasures()
     stands = head()
     if stands is None:
         return None
@@ -181,26 +187,46 @@ def sign_head() -> Anchor | None:
 
 
 def send_anchor() -> None:
-    """What the newest anchor still lacks: the file drop, the mail, the stamps. What fails is tried again."""
+    """What the newest anchor still lacks: the file drop, the mail, the stamps. One way that fails keeps no other.
+
+    What failed is tried again in the next round; the first of it is raised, so that health says so.
+    """
     anchor = Anchor.objects.order_by("-id").first()
     if anchor is None:
         return
     statement = anchor.statement.encode()
+    failed: Exception | None = None
+    for way in (_drop, _mail, _stamp):
+        try:
+            way(anchor, statement)
+        except (LeadlineError, OSError) as error:  # SMTPException is an OSError
+            failed = failed or error
+    if failed is not None:
+        raise failed
+
+
+def _drop(anchor: Anchor, statement: bytes) -> None:
     if "drop" not in anchor.left_by:
         settings.LEADLINE_ANCHORS.mkdir(parents=True, exist_ok=True)
         write_anchor(settings.LEADLINE_ANCHORS, read_anchor(statement))
         actions.note_anchor_left(anchor, "drop")
+
+
+def _mail(anchor: Anchor, statement: bytes) -> None:
     if "mail" not in anchor.left_by and (readers := access.readers_of_anchors()) and _is_mail_set():
-        name = f"anchor-{anchor.line}.json"
-        message = EmailMessage(f"Leadline: anchor of line {anchor.line}", _MAIL_TEXT, to=readers)
-        message.attach(name, statement, "application/json")
+        erasures = sealing.open_vault().erasures.head
+        text = _MAIL_TEXT.format(line=erasures.line, hash=erasures.hash)
+        message = EmailMessage(f"Leadline: anchor of line {anchor.line}", text, to=readers)
+        message.attach(f"anchor-{anchor.line}.json", statement, "application/json")
         message.send()
         actions.note_anchor_left(anchor, "mail")
-    _stamp(anchor, statement)
 
 
-_MAIL_TEXT = """This file says, signed, where the custody chain of the office stood. Keep it elsewhere than the
-office's machine. `leadline verify --anchor FILE CHAIN` shows later whether the chain was rewritten.
+_MAIL_TEXT = """The file says, signed, where the custody chain of the office stood. Keep it elsewhere than the office's
+machine. To hold the chain against it later, ask for `leadline journal export FOLDER`, then
+`leadline verify FOLDER/custody.jsonl --anchor FILE`.
+
+The list of erasures and holds stood at line {line}, hash {hash}.
 """
 
 
@@ -245,7 +271,14 @@ def _post(url: str, query: bytes) -> bytes:
 
 @task(queue_name="default")
 def build(exhibit_id: str) -> None:
-    """Build a released exhibit. A build that was killed is begun again; nothing of it was shown to anybody."""
+    """Build a released exhibit. A build that was killed is begun again; nothing of it was shown to anybody.
+
+    The head is signed first, and where it can be stamped, so that the lines of the exhibit lie before its anchor.
+    """
+    if Exhibit.objects.filter(pk=exhibit_id, state=ExhibitState.RELEASED.value).exists():
+        sign_head()
+        with suppress(LeadlineError, OSError):  # an anchor that is not out yet is in the exhibit all the same
+            send_anchor()
     actions.build_exhibit(exhibit_id)
 
 

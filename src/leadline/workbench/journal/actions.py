@@ -66,6 +66,12 @@ def record(
     return event
 
 
+@transaction.atomic
+def note_export(actor: str) -> int:
+    """Somebody took the whole chain with them; the line that says so, which is the last one they get."""
+    return record("journal.exported", actor=actor, object_kind="journal", object_id="chain").line
+
+
 def head() -> Head | None:
     """Where the chain stands; None while it is empty."""
     last = Line.objects.order_by("-line").values_list("line", "hash").first()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 
-from leadline.workbench.journal import access
+from leadline.workbench import chain
+from leadline.workbench.journal import access, actions
 from leadline.workbench.permissions import Permission, requires
 
 _LINES_A_PAGE = 50
@@ -16,4 +20,26 @@ _LINES_A_PAGE = 50
 def show_journal(request: HttpRequest) -> HttpResponse:
     asked = {name: request.GET.get(name, "").strip() for name in ("object_id", "actor", "act")}
     page = Paginator(access.visible_lines(**asked), _LINES_A_PAGE).get_page(request.GET.get("page"))
-    return render(request, "journal/lines.html", {"page": page, "asked": asked, "anchor": access.latest_anchor()})
+    anchors = {"anchor": access.latest_anchor(), "left": chain.last_that_left()}
+    return render(request, "journal/lines.html", {"page": page, "asked": asked, **anchors})
+
+
+@requires(Permission.JOURNAL_READ, fresh=True)
+def download_chain(request: HttpRequest) -> StreamingHttpResponse:
+    """The whole chain as it stands, for `leadline verify`; that it was taken is a line of it."""
+    line = actions.note_export(str(request.user.pk))
+    told = StreamingHttpResponse(chain.lines(up_to=line), content_type="application/jsonl")
+    told["Content-Disposition"] = f'attachment; filename="custody-{line}.jsonl"'
+    return told
+
+
+@requires(Permission.JOURNAL_READ, fresh=True)
+def download_proofs(request: HttpRequest) -> HttpResponse:
+    """Its anchors, their timestamps and the public key."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as bag:
+        for name, data in chain.proofs():
+            bag.writestr(zipfile.ZipInfo(name), data)
+    answer = HttpResponse(packed.getvalue(), content_type="application/zip")
+    answer["Content-Disposition"] = 'attachment; filename="anchors.zip"'
+    return answer

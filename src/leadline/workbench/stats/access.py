@@ -13,7 +13,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
-from leadline.workbench import sealing, worker
+from leadline.workbench import chain, sealing, worker
 from leadline.workbench.banks.access import all_banks, bank_faults
 from leadline.workbench.hooks.models import Delivery
 from leadline.workbench.journal.access import clock_doubts, latest_anchor
@@ -121,8 +121,11 @@ def _backup() -> Check:
 
 
 def _anchor() -> Check:
-    newest = latest_anchor()
-    return _aged("anchor", None if newest is None else _age_s(newest.made_at), _DAILY_LATE_S)
+    """Signed is not gone: what counts is when one last left the reach of whoever has this machine."""
+    left = chain.last_that_left()
+    if left is None and latest_anchor() is not None:
+        return Check("anchor", "late", note="not-left-this-machine")
+    return _aged("anchor", None if left is None else _age_s(left.made_at), _DAILY_LATE_S)
 
 
 def _timestamps() -> Check:

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from leadline.custody.canonical import encode_canonical
 from leadline.custody.keys import rotate_key as make_new_key
 from leadline.custody.upkeep import rewrap_vault, verify_vault
 from leadline.errors import WrongState
@@ -19,7 +20,7 @@ from leadline.workbench.evidence.acts.keeping import note_still_held
 from leadline.workbench.evidence.acts.telling import tell
 from leadline.workbench.evidence.models import Asset, AssetState, WrappedSecret
 from leadline.workbench.journal.actions import SYSTEM, record
-from leadline.workbench.journal.models import Anchor
+from leadline.workbench.journal.models import Anchor, Line
 
 _CODE = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 
@@ -29,6 +30,16 @@ def note_anchor(line: int, head: str, statement: str) -> Anchor:
     anchor = Anchor.objects.create(line=line, head=head, statement=statement)
     record("chain.anchored", actor=SYSTEM, object_kind="line", object_id=str(line), details={"head": head})
     return anchor
+
+
+@transaction.atomic
+def note_erasures() -> None:
+    """Where the list of erasures and holds stands; nothing where that has been said already."""
+    stands = sealing.open_vault().erasures.head
+    details = {"line": stands.line, "hash": stands.hash}
+    last = Line.objects.filter(act="erasures.stand").order_by("-line").values_list("details", flat=True).first()
+    if last != encode_canonical(details).decode():
+        record("erasures.stand", actor=SYSTEM, object_kind="erasures", object_id="list", details=details)
 
 
 def note_anchor_left(anchor: Anchor, way: str) -> None:
