@@ -33,9 +33,9 @@ class Opened:
     files: tuple[Part, ...] = ()
 
 
-def read_capture(untrusted: bytes) -> Opened:
+def read_capture(untrusted: bytes, give_up_at: float) -> Opened:
     """WARC, WACZ, MHTML, HAR: the pages as items, pictures and videos as files. ReportFormatError for anything else."""
-    reading = read_container(untrusted)
+    reading = read_container(untrusted, give_up_at=give_up_at)
     pages = [part for part in reading.parts if _is_page(part)]
     files = tuple(part for part in reading.parts if part.role == "file" and is_media(part.data))
     if not any(part.facts.get("url") for part in reading.parts):
@@ -58,9 +58,9 @@ def _is_page(part: Part) -> bool:
     return is_answer and part.facts.get("mime", "").partition(";")[0].strip().lower() == "text/html"
 
 
-def read_chat(untrusted: bytes) -> Opened:
+def read_chat(untrusted: bytes, give_up_at: float) -> Opened:
     """WhatsApp, Telegram or Discord, alone or in an archive with its files. Who wrote what is the export's claim."""
-    reading = read_container(untrusted)
+    reading = read_container(untrusted, give_up_at=give_up_at)
     talks = [part for part in reading.parts if part.role == "messages"]
     if not talks:
         raise ReportFormatError("no exported conversation", mend="export it again, as JSON or text", code="no-chat")
@@ -90,7 +90,7 @@ def _facts(reading: Reading) -> dict[str, Any]:
     return found | ({"damaged": reading.fault} if reading.fault else {})
 
 
-def read_findings(untrusted: bytes) -> Opened:
+def read_findings(untrusted: bytes, give_up_at: float) -> Opened:
     """findings.jsonl of `leadline scan`: a summary, and each file's SHA-256 as an item."""
     findings = list(_findings(untrusted))
     counts = Counter(finding.verdict for finding in findings)

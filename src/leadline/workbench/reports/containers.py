@@ -5,6 +5,7 @@ Nothing is fetched, shown or run. Bytes stay in memory and within bounds.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -45,21 +46,24 @@ class Reading:
     parts: list[Part] = field(default_factory=list)
     total_bytes: int = 0
     fault: str = ""
+    give_up_at: float = float("inf")  # by time.monotonic
 
 
 def type_of(untrusted: bytes) -> str:
     return sniff(untrusted[:4096])
 
 
-def read_container(untrusted: bytes, *, mime: str = "") -> Reading:
+def read_container(untrusted: bytes, *, mime: str = "", give_up_at: float = float("inf")) -> Reading:
     """All parts of a container; captures and chats inside an archive are opened too, one level deep.
 
-    mime  its type where content does not tell. Raises InputError where it is no container, and SandboxUnavailable.
+    mime        its type where content does not tell
+    give_up_at  by time.monotonic: what was read until then is kept, and `fault` says too-slow
+    Raises InputError where it is no container, and SandboxUnavailable.
     """
     mime = mime or type_of(untrusted)
     if mime not in CONTAINER_TYPES:
         raise InputError("no mail, capture, chat or archive of these", mend="check the file", code="no-container")
-    reading = Reading()
+    reading = Reading(give_up_at=give_up_at)
     with Sandbox(Limits()) as sandbox:
         _read(sandbox, untrusted, mime, reading)
         if mime in ARCHIVE_TYPES:
@@ -81,6 +85,9 @@ def _read(sandbox: Sandbox, untrusted: bytes, mime: str, reading: Reading) -> No
     try:
         sandbox.input_buffer(len(untrusted))[: len(untrusted)] = untrusted
         for member in sandbox.members(len(untrusted), from_fd=False, mime=mime):
+            if time.monotonic() > reading.give_up_at:
+                reading.fault = "too-slow"
+                return
             reading.parts.append(_part(member, reading))
             if len(reading.parts) > MAX_PARTS:
                 raise InputError("too many parts in one file", mend="send it in pieces", code="too-many-members")

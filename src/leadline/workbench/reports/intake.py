@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -11,7 +13,7 @@ from typing import Any
 from django.conf import settings
 
 from leadline.domain import Channel, IncomingReport, Tlp
-from leadline.errors import LeadlineError, NotAllowed, ReportFormatError
+from leadline.errors import LeadlineError, NotAllowed, ReportFormatError, WrongState
 from leadline.exchange import iccam, ncmec_report
 from leadline.exchange.incoming import clean_text
 from leadline.media.sniff import ARCHIVE_TYPES, AV_TYPES, PICTURE_TYPES
@@ -43,6 +45,27 @@ class Sender:
     tlp: Tlp = Tlp.AMBER_STRICT
     idempotency_key: str = ""
     importer: Person | None = None
+    give_up_at: float = float("inf")  # by time.monotonic: files that are not taken in by then are named only
+
+
+MOST_AT_ONCE = 2  # files that one web process reads at the same time
+IMPORT_TIMEOUT_S = 80.0
+_turns = threading.BoundedSemaphore(MOST_AT_ONCE)
+
+
+def import_file(channel: Channel, untrusted: bytes, name: str, sender: Sender, resolver: Resolver | None) -> Any:
+    """`receive_file` within a request, where it has to run: an office that does not keep media may put nothing aside
+    for a worker. So it is bounded in time, and in number: others find their pages answered.
+
+    WrongState (code busy) where as many are at work already.
+    """
+    if not _turns.acquire(blocking=False):
+        raise WrongState("other files are being read", mend="send it again in a minute", code="busy")
+    try:
+        in_time = replace(sender, give_up_at=time.monotonic() + IMPORT_TIMEOUT_S)
+        return receive_file(channel, untrusted, name, in_time, resolver)
+    finally:
+        _turns.release()
 
 
 def receive_mail(untrusted: bytes, sender: Sender, resolver: Resolver | None, name: str = "mail.eml") -> Receipt:
@@ -69,7 +92,7 @@ def receive_file(
         results = list(read(BytesIO(untrusted), where=name))
         files = _take_original(name, untrusted, sender, channel.value)
         return _receive_all(results, channel, sender, files, original)
-    opened = _OPENERS[channel](untrusted)
+    opened = _OPENERS[channel](untrusted, sender.give_up_at)
     if channel is Channel.CHAT and not sender.legal_order.strip():
         mend = "name the order under which it was recorded"
         raise ReportFormatError("a conversation needs its legal order", field=LEGAL_ORDER, mend=mend)
@@ -89,7 +112,11 @@ def _receive_export(untrusted: bytes, name: str, sender: Sender, original: str) 
     mime = "application/pdf" if untrusted.startswith(b"%PDF-") else type_of(untrusted)
     files = [take_file(name, untrusted, sender, Channel.NCMEC.value)]
     if mime in ARCHIVE_TYPES:
-        inside = [part for part in read_container(untrusted, mime=mime).parts if part.role == "file"]
+        inside = [
+            part
+            for part in read_container(untrusted, mime=mime, give_up_at=sender.give_up_at).parts
+            if part.role == "file"
+        ]
         files += take_parts([part for part in inside if captures.is_media(part.data)], sender, Channel.NCMEC.value)
     incoming = IncomingReport(channel=Channel.NCMEC, facts={"export": mime, "size_bytes": len(untrusted)})
     return _receive(incoming, Channel.NCMEC, sender, files, original)
@@ -104,7 +131,7 @@ def _sha256(untrusted: bytes) -> str:
     return hashlib.sha256(untrusted).hexdigest()
 
 
-_OPENERS: dict[Channel, Callable[[bytes], captures.Opened]] = {
+_OPENERS: dict[Channel, Callable[[bytes, float], captures.Opened]] = {
     Channel.CHAT: captures.read_chat,
     Channel.CAPTURE: captures.read_capture,
     Channel.SCAN: captures.read_findings,
@@ -155,6 +182,8 @@ def take_parts(parts: Sequence[Part], sender: Sender, source: str) -> list[Taken
     for part in parts:
         if part.skipped or not part.data:
             taken.append(TakenFile(part.name, None, (part.skipped or "empty",)))
+        elif time.monotonic() > sender.give_up_at:
+            taken.append(TakenFile(part.name, None, ("too-slow",)))  # named, so that somebody sends it alone
         else:
             taken.append(take_file(part.name, part.data, sender, source, note=part.facts.get("url", "")))
     return taken

@@ -129,6 +129,11 @@ def import_delivery(delivery_id: str) -> None:
     deliveries.end(delivery)
 
 
+def import_again() -> int:
+    """Imports that died, by whatever killed their worker or the database under it; how many were ordered anew."""
+    return sum(_quietly(deliveries.order_import, delivery) for delivery in deliveries.stopped())
+
+
 def _import_row(delivery: Delivery, row: bulk.Row) -> None:
     if isinstance(row.result, ReportFormatError):
         deliveries.note_line(delivery, row.number, code=row.result.code, field=row.result.field)
@@ -140,9 +145,14 @@ def _import_row(delivery: Delivery, row: bulk.Row) -> None:
             actor=str(delivery.made_by_id),
             source=delivery.source,
             idempotency_key=f"bulk:{delivery.pk}:{row.number}",
+            original_sha256=delivery.sha256,
         )
     except InputError as error:
         deliveries.note_line(delivery, row.number, code=error.code, field=getattr(error, "field", ""))
+    except Exception as error:
+        if delivery.tries < deliveries.MOST_TRIES:
+            raise  # perhaps the database is away: the whole is tried again
+        deliveries.note_line(delivery, row.number, code=type(error).__name__)
     else:
         deliveries.note_line(delivery, row.number, report=receipt.report)
 
@@ -185,11 +195,11 @@ def follow_matches() -> int:
 
 
 def forget() -> None:
-    """Answers to senders' keys after 30 days; bulk files nobody imported after a day."""
+    """Answers to senders' keys after 30 days; bulk files nobody imported after a day, all others after a week."""
     now = timezone.now()
     actions.forget_answers(now - timedelta(days=30))
     actions.replay_contact_erasures()
-    deliveries.forget(now - timedelta(days=1))
+    deliveries.forget(now - timedelta(days=1), now - timedelta(days=7))
 
 
 def _quietly(act: Any, *args: Any, **more: Any) -> int:
@@ -208,5 +218,6 @@ DUTIES = [
     ("reports.overdue", 300.0, return_overdue),
     ("reports.retention", 900.0, erase_expired),
     ("reports.urgency", 20.0, follow_matches),
+    ("reports.bulk", 600.0, import_again),
     ("reports.forget", 3600.0, forget),
 ]

@@ -34,7 +34,8 @@ from leadline.workbench.reports.forms import (
     SettingsForm,
     StateForm,
 )
-from leadline.workbench.reports.intake import Sender, receive_file
+from leadline.workbench.reports.intake import Sender
+from leadline.workbench.reports.intake import import_file as take_file
 from leadline.workbench.reports.states import Outcome, Reason, State
 
 _PREVIEW_ROWS = 50
@@ -164,7 +165,7 @@ def import_file(request: HttpRequest) -> HttpResponse:
         )
         try:
             channel = Channel(given["channel"])
-            receipts = receive_file(channel, file.read(), file.name, sender, tasks.dns_resolver())
+            receipts = take_file(channel, file.read(), file.name, sender, tasks.dns_resolver())
         except LeadlineError as error:
             form.add_error(None, str(error))
         else:
@@ -178,7 +179,8 @@ def new_bulk(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         person = actor_of(request).person
         try:
-            delivery = deliveries.keep(person, form.cleaned_data["file"].read(), form.cleaned_data["source"])
+            file = form.cleaned_data["file"]
+            delivery = deliveries.keep(person, file.read(), form.cleaned_data["source"], file.name or "")
         except LeadlineError as error:
             form.add_error("file", str(error))
         else:
@@ -197,7 +199,9 @@ def show_bulk(request: HttpRequest, delivery_id: str) -> HttpResponse:
         found = bulk.preview(BytesIO(deliveries.open_data(delivery)), where="file", limit=_PREVIEW_ROWS)
         preview = {"format": found.format, "columns": found.columns, "more": found.more, "rows": _rows(found)}
     results = access.delivery_lines(delivery, request.GET.get("cursor", ""))
-    return render(request, "reports/bulk.html", {"delivery": delivery, "preview": preview, "results": results})
+    is_stopped = deliveries.is_stopped(delivery)
+    context = {"delivery": delivery, "preview": preview, "results": results, "is_stopped": is_stopped}
+    return render(request, "reports/bulk.html", context)
 
 
 def _rows(preview: bulk.Preview) -> list[dict[str, Any]]:
@@ -218,7 +222,7 @@ def import_bulk(request: HttpRequest, delivery_id: str) -> HttpResponse:
     if delivery is None:
         raise Http404
     try:
-        deliveries.order_import(delivery)
+        deliveries.order_import(delivery, actor_of(request).person)
     except LeadlineError as error:
         messages.error(request, str(error))
     return redirect("bulk", delivery.pk)
