@@ -21,6 +21,8 @@ NAVIGATION: list[tuple[Permission, str, Any]] = [
     (Permission.SETTINGS_MANAGE, "report_terms", _("Terms of reports")),
     (Permission.REVIEW, "review_queue", _("Review")),
     (Permission.REVIEW_LEAD, "review_team", _("Team")),
+    (Permission.REPORTS_READ, "law", _("Law")),
+    (Permission.SETTINGS_MANAGE, "law_office", _("What this office is")),
     (Permission.SETTINGS_MANAGE, "review_office", _("Floors of review")),
     (Permission.EVIDENCE_READ, "assets", _("Assets")),
     (Permission.EVIDENCE_READ, "exhibits", _("Exhibits")),

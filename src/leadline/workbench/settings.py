@@ -208,6 +208,7 @@ AUTH_USER_MODEL = "accounts.Person"
 INSTALLED_APPS = [
     "leadline.workbench.journal",
     "leadline.workbench.accounts",
+    "leadline.workbench.laws",
     "leadline.workbench.hooks",
     "leadline.workbench.banks",
     "leadline.workbench.evidence",

@@ -11,6 +11,7 @@ from leadline.workbench.permissions import Permission, requires
 urlpatterns = [
     path("", include("leadline.workbench.accounts.urls")),
     path("reports/", include("leadline.workbench.reports.urls")),
+    path("law/", include("leadline.workbench.laws.urls")),
     path("review/", include("leadline.workbench.review.urls")),
     path("journal/", include("leadline.workbench.journal.urls")),
     path("banks/", include("leadline.workbench.banks.urls")),

@@ -16,6 +16,7 @@ from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
 from leadline.workbench.evidence.models import Asset
 from leadline.workbench.journal.models import Line
+from leadline.workbench.laws import access as law
 from leadline.workbench.permissions import Role
 from leadline.workbench.review import access, actions
 from leadline.workbench.review.models import Assessment, Coverage, Draft, Exposure, Label, Review
@@ -156,7 +157,7 @@ def test_an_official_code_is_stored_as_chosen_and_another_is_derived_where_a_sou
 
 
 def code_of(scheme: str) -> str:
-    found = next(one for one in access.library().labels.choosable() if one.id == scheme)
+    found = next(one for one in law.library().labels.choosable() if one.id == scheme)
     return f"{found.id}|{found.version}|{found.codes[0].code}"
 
 
@@ -174,9 +175,9 @@ def test_another_version_of_a_mapping_derives_anew_and_keeps_what_was(
     assert actions.derive_again() == 0
     from dataclasses import replace
 
-    library = access.library()
+    library = law.library()
     none = replace(library, mappings=replace(library.mappings, known={}))
-    monkeypatch.setattr(access, "library", lambda: none)
+    monkeypatch.setattr(law, "library", lambda: none)
     assert actions.derive_again() == 1
     assert Label.objects.get(is_derived=True).ended_at is not None
     assert Label.objects.get(is_derived=False).ended_at is None

@@ -6,15 +6,12 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from leadline.errors import InputError
-from leadline.law.library import Library, load_library
 from leadline.workbench import sealing
 from leadline.workbench.accounts.access import office_setting
 from leadline.workbench.accounts.models import Person
@@ -22,6 +19,7 @@ from leadline.workbench.actors import Actor
 from leadline.workbench.cursors import Slice, slice_rows
 from leadline.workbench.evidence.access import matches_of, visible_assets
 from leadline.workbench.evidence.models import Asset
+from leadline.workbench.laws.access import deadlines_of, laws_beside, library, question_texts
 from leadline.workbench.permissions import ROLE_PERMISSIONS, Permission
 from leadline.workbench.reports.models import Item
 from leadline.workbench.review.floors import (
@@ -97,20 +95,6 @@ def facts_scheme() -> str:
 
 def label_schemes() -> list[str]:
     return [name for name in office_setting(LABEL_SCHEMES, "").split(",") if name]
-
-
-def library() -> Library:
-    folder = settings.LEADLINE_HOME / "law"
-    return _library(folder if folder.is_dir() else None, _age(folder))
-
-
-def _age(folder: Any) -> float:
-    return max((path.stat().st_mtime for path in folder.rglob("*.y*ml")), default=0.0) if folder.is_dir() else 0.0
-
-
-@lru_cache(maxsize=2)
-def _library(folder: Any, _: float) -> Library:
-    return load_library(folder)
 
 
 # --- shifts ----------------------------------------------------------------------------------------------------------
@@ -285,6 +269,20 @@ def card_of(actor: Actor, review: Review) -> Card:
 
 def _sees(actor: Actor, report: Any) -> bool:
     return bool(report.sensitivity <= actor.clearance or str(report.pk) in set(actor.granted_ids("report")))
+
+
+@dataclass(frozen=True, slots=True)
+class LawBeside:
+    """What applies beside a review, and which periods run from its first report."""
+
+    applied: tuple[Any, ...]
+    deadlines: Any
+    questions: dict[str, str]
+
+
+def law_of(card: Card) -> LawBeside:
+    received = min((report.received_at for report in card.reports), default=card.review.received_at)
+    return LawBeside(laws_beside(), deadlines_of(received), question_texts())
 
 
 def forewarning(card: Card) -> list[str]:

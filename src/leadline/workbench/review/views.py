@@ -15,6 +15,7 @@ from leadline.errors import InputError, LeadlineError
 from leadline.workbench.accounts.access import person_of
 from leadline.workbench.accounts.actions import set_office_setting
 from leadline.workbench.actors import actor_of
+from leadline.workbench.laws import access as law
 from leadline.workbench.permissions import Permission, requires
 from leadline.workbench.review import access, actions
 from leadline.workbench.review.forms import (
@@ -139,13 +140,14 @@ def _card(request: HttpRequest, review: Any, form: AnswersForm | None = None) ->
         "floors": access.floors_of(actor.person),
         "can_show": actions.has_picture(centre),
         "lead": access.forewarning(card),
+        "law": access.law_of(card),
         "pending": access.pending_of(actor.person),
     }
     return render(request, "review/card.html", context)
 
 
 def _answers_form(kind: type[AnswersForm], data: Any, *, initial: Any = None) -> AnswersForm:
-    library = access.library()
+    library = law.library()
     offered = set(access.label_schemes())
     labels = [scheme for scheme in library.labels.choosable() if f"{scheme.id}|{scheme.version}" in offered]
     return kind(data, library.assessments.newest(access.facts_scheme()), labels, initial=initial)
@@ -409,7 +411,7 @@ def show_team(request: HttpRequest) -> HttpResponse:
 @requires(Permission.SETTINGS_MANAGE, fresh=True)
 def set_office(request: HttpRequest) -> HttpResponse:
     """The floors of the office: people can only be more careful."""
-    library, floors = access.library(), access.office_floors()
+    library, floors = law.library(), access.office_floors()
     initial = {name: getattr(floors, name) for name in _FLOOR_FIELDS}
     initial |= {
         "cluster_radius": access.cluster_radius(),

@@ -19,6 +19,7 @@ from leadline.workbench import sealing
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.evidence.models import Asset
 from leadline.workbench.journal.actions import SYSTEM, record
+from leadline.workbench.laws import access as law
 from leadline.workbench.review import access
 from leadline.workbench.review.acts.reveals import end_all
 from leadline.workbench.review.floors import LEASE, UNDO
@@ -138,7 +139,7 @@ def revise(
 def _store(
     person: Person, review: Review, asset: Asset, answers: Given, labels: Sequence[str], note: str
 ) -> Assessment:
-    library = access.library()
+    library = law.library()
     scheme = library.assessments.newest(access.facts_scheme())
     given = {question: list(codes) for question, codes in answers.items() if codes}
     scheme.check(given)
@@ -197,7 +198,7 @@ def derive_again() -> int:
 
     What a person chose never changes. History is kept: an ended label stays readable.
     """
-    library, changed = access.library(), 0
+    library, changed = law.library(), 0
     for made in Assessment.objects.filter(standing=Standing.IN_FORCE.value).prefetch_related("labels").iterator(500):
         changed += _derive_again(made, library)
     return changed

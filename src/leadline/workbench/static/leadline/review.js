@@ -178,6 +178,7 @@
     f: () => { if (card && card.dataset.colour === "yes") colour = !colour; },
     c: () => open("cluster"),
     h: () => open("hold"),
+    l: () => open("law"),
     r: () => open("route"),
     n: () => { const note = form && form.querySelector("textarea"); if (note) note.focus(); },
     "?": () => { const keys = document.getElementById("keys"); if (keys) keys.showModal(); },

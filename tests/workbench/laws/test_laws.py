@@ -1,0 +1,101 @@
+"""The law beside an item: the office's own country, deadlines that bind just it, corrections with a source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from leadline.errors import LeadlineError
+from leadline.law.terms import Role
+from leadline.workbench.accounts.models import Person
+from leadline.workbench.journal.models import Line
+from leadline.workbench.laws import access, actions
+from leadline.workbench.permissions import Role as OfficeRole
+
+pytestmark = pytest.mark.django_db
+AT = datetime(2026, 11, 1, tzinfo=UTC)
+CELL = {
+    "jurisdiction": "NL", "question_id": "live", "answer": "yes", "binds": "anyone", "source": "a made-up letter",
+    "as_of": "2026-11-01", "confidence": "M", "verified": "verified",
+}  # fmt: skip
+
+
+@pytest.fixture
+def administrator(make_person: Callable[..., Person]) -> Person:
+    return make_person("boss", OfficeRole.ADMINISTRATOR)
+
+
+def test_without_a_declared_country_nothing_applies_and_nothing_binds(office: object) -> None:
+    assert access.laws_beside() == ()
+    assert access.deadlines_of(AT).binding == ()
+
+
+@pytest.mark.parametrize(
+    ("country", "role", "days"), [("CA", Role.PROVIDER, 21), ("CA", Role.HOTLINE, None), ("NL", Role.PROVIDER, None)]
+)
+def test_a_deadline_is_set_only_where_it_binds_this_office(
+    administrator: Person, country: str, role: Role, days: int | None
+) -> None:
+    actions.declare_office(administrator, country, role, "a test")
+    binding = access.deadlines_of(AT, sent_at=AT).binding
+    assert [(one.due_at - AT).days for one in binding if one.due_at] == ([days] if days else [])
+
+
+def test_a_correction_stands_over_the_shipped_cell_and_keeps_it_in_sight(administrator: Person) -> None:
+    before = access.library().matrix.answers("NL", "live")[0].answer
+    actions.correct_cell(administrator, CELL)
+    assert [cell.answer.value for cell in access.library().matrix.answers("NL", "live")] == ["yes"]
+    correction = access.corrections()[0]
+    assert correction.shipped is not None
+    assert correction.shipped.answer == before
+    assert Line.objects.filter(act="law.corrected", object_id="NL").exists()
+
+
+def test_corrections_add_up_and_one_may_be_corrected_again(administrator: Person) -> None:
+    actions.correct_cell(administrator, CELL)
+    actions.correct_cell(administrator, CELL | {"jurisdiction": "BE"})
+    actions.correct_cell(administrator, CELL | {"answer": "partial"})
+    told = {one.cell.jurisdiction: one.cell.answer.value for one in access.corrections()}
+    assert told == {"NL": "partial", "BE": "yes"}
+
+
+@pytest.mark.parametrize("wrong", [{"source": " "}, {"jurisdiction": "UK"}, {"question_id": "made-up"}, {"as_of": ""}])
+def test_a_wrong_correction_is_refused_and_nothing_is_written(administrator: Person, wrong: dict[str, str]) -> None:
+    with pytest.raises(LeadlineError):
+        actions.correct_cell(administrator, CELL | wrong)
+    assert access.corrections() == ()
+    assert not access.own_folder().exists()
+
+
+def test_the_page_shows_unknown_as_unknown_and_says_whom_a_cell_binds(
+    analyst: Person, client_of: Callable[[Person], Client]
+) -> None:
+    page = client_of(analyst).get("/law/", {"country": "NZ"}).content.decode()
+    assert "<strong>unknown</strong>" in page
+    assert "unverified" in page
+    assert "Not legal advice" in page
+    assert "anyone" in page
+    assert client_of(analyst).get("/law/", {"country": "x1"}).status_code == 200
+
+
+def test_a_cell_is_corrected_on_its_page(
+    administrator: Person, client_of: Callable[[Person], Client]
+) -> None:
+    client = client_of(administrator)
+    assert client.post("/law/correct/", CELL | {"source": ""}).status_code == 200
+    assert access.corrections() == ()
+    assert client.post("/law/correct/", CELL).status_code == 302
+    assert len(access.corrections()) == 1
+
+
+def test_the_card_of_a_review_shows_the_law(
+    claimed: Any, administrator: Person, analyst: Person, client_of: Callable[[Person], Client]
+) -> None:
+    actions.declare_office(administrator, "CA", Role.PROVIDER, "a test")
+    page = client_of(analyst).get(f"/review/{claimed.pk}/").content.decode()
+    assert "Mandatory Reporting Act" in page
+    assert "keep-until" in page
