@@ -102,6 +102,9 @@ def test_an_asset_is_enclosed_encrypted_to_its_recipient_only(material: Any, ide
     assert json.loads((tmp_path / "ex/data/assets.json").read_bytes())[0]["file"] == f"data/assets/{asset.sha256}.age"
     assert path.read_bytes().startswith(b"age-encryption.org/v1\n-> X25519 ")  # the format of the `age` tool
     assert pyrage.decrypt(path.read_bytes(), [identity]) == material.content
+    names = (tmp_path / "ex/data/names.json.age").read_bytes()
+    assert json.loads(pyrage.decrypt(names, [identity])) == {asset.asset_id: asset.name}
+    assert not any(asset.name.encode() in p.read_bytes() for p in (tmp_path / "ex").rglob("*") if p.is_file())
     with pytest.raises(pyrage.DecryptError):
         pyrage.decrypt(path.read_bytes(), [pyrage.x25519.Identity.generate()])
     assert not any(material.content[:20] in p.read_bytes() for p in (tmp_path / "ex").rglob("*") if p.is_file())

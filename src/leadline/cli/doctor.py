@@ -6,6 +6,7 @@ import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from leadline import __version__
@@ -97,6 +98,14 @@ def _look_at_plug_ins() -> list[Check]:
     return [Check("fingerprint plug-ins", True, told or "none")]
 
 
+def _look_at_memory() -> list[Check]:
+    """What media and keys in memory could be written out to. A fact to know, no fault: it may be encrypted."""
+    rows = Path("/proc/swaps").read_text(encoding="utf-8").splitlines()[1:]
+    plain = [row.split()[0] for row in rows if not row.startswith(("/dev/zram", "/dev/dm-"))]
+    told = f"on {', '.join(plain)}: unless that is encrypted, memory can lie there in clear; see docs/operate.md"
+    return [Check("swap", True, one_line(told) if plain else "none on a plain disk")]
+
+
 def _look_at_ray() -> list[Check]:
     try:
         return [Check("ray", True, version("ray"))]
@@ -110,5 +119,6 @@ _LOOKS = (
     _look_at_sandbox,
     _look_at_decoders,
     _look_at_plug_ins,
+    _look_at_memory,
     _look_at_ray,
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from leadline.cli.office import set_up_office
@@ -35,6 +38,33 @@ def verify_command(json: Json = False) -> int:
     elif not found.faults:
         say(f"sound: {found.files} sealed files, {found.unrecorded} of them not recorded yet")
     return EXIT_WRONG if found.faults else EXIT_DONE
+
+
+@app.command("erasures")
+def erasures_command(
+    out: Annotated[str, typer.Option("--out", metavar="FILE", help="Where to; a copy that is there is replaced.")],
+    json: Json = False,
+) -> int:
+    """Copy the list of erasures and holds to a place apart, such as a disk of another machine. Do it daily.
+
+    It holds hashes, reason codes and times. Without the newest one, a restored backup brings back what was erased
+    since, and forgets which files may not be erased.
+
+    \b
+    Examples:
+      leadline vault erasures --out /mnt/other/erasures
+
+    Exit codes: 0 copied, 1 the list is damaged, or the disk refuses.
+    """
+    set_up_office()
+    from leadline.workbench.sealing import open_vault
+
+    stands = open_vault().erasures.copy_to(Path(out).absolute())
+    if json:
+        emit({"line": stands.line, "hash": stands.hash})
+    else:
+        say(f"line {stands.line}  {stands.hash}")
+    return EXIT_DONE
 
 
 @app.command("rotate")

@@ -120,6 +120,25 @@ class ErasureList:
         finally:
             os.close(fd)
 
+    def copy_to(self, path: Path) -> ListHead:
+        """A copy of the list as it stands, whole or not there; what lay there is replaced. Where it stands."""
+        head = self.head
+        fd, partial = self._open(), path.with_name(f".{path.name}.partial")
+        try:
+            data = os.pread(fd, head.line * LINE_BYTES, 0)
+        finally:
+            os.close(fd)
+        partial.unlink(missing_ok=True)
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if ErasureList(partial).head != head:
+            raise VaultUnavailable("the copy is not the list", where=str(path), mend="retry")
+        partial.replace(path)
+        sync_folder(path.parent)
+        return head
+
     def hash_at(self, line: int) -> str:
         """The hash of this line; ErasureListBroken where the list has not so many."""
         fd = self._open()

@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -61,7 +61,8 @@ def build_exhibit(
 
     events       the whole chain in order from line 1; read once, one line at a time
     anchors      of this chain; each has to fit it. `timestamps`: RFC 3161 responses over `encode_anchor` of these
-    recipient    age recipient (age1...); only with it are assets enclosed, encrypted to it while they are read
+    recipient    age recipient (age1...); only with it are assets enclosed, encrypted to it while they are read, and so
+                 are the names they came under (data/names.json.age)
     open_asset   gives an asset's content; checked against its SHA-256 and size
     sign         signs for `public_key` (32 bytes); without it the exhibit is unsigned
     Raises ChainBroken for a chain or anchor that does not hold, CustodyError for an asset that is not what its facts
@@ -75,6 +76,7 @@ def build_exhibit(
         bag = BagWriter(partial)
         walked = _write_custody(bag, facts, events, listed, anchors)
         _write_proofs(bag, anchors, timestamps)
+        listed = _write_names(bag, listed, to)
         enclosed = _write_assets(bag, listed, to, open_asset)
         _write_facts(bag, facts, listed, walked, enclosed)
         page = render_custody(facts, listed, walked.shown, anchors, last=walked.head.line, head=walked.head.hash)
@@ -184,6 +186,17 @@ def _write_assets(
         with bag.open(names[asset.asset_id]) as file:
             _encrypt(asset, open_asset(asset.asset_id), file, to)
     return names
+
+
+def _write_names(
+    bag: BagWriter, assets: Sequence[AssetFacts], to: pyrage.x25519.Recipient | None
+) -> list[AssetFacts]:
+    """The assets without the names they came under, which go to the recipient's eyes only, as the files do."""
+    if to is None:
+        return list(assets)
+    names = {asset.asset_id: asset.name for asset in assets if asset.name}
+    bag.write("data/names.json.age", pyrage.encrypt(_page(names), [to]))
+    return [replace(asset, name="") for asset in assets]
 
 
 def _encrypt(asset: AssetFacts, pieces: Iterator[bytes], file: HashingFile, to: pyrage.x25519.Recipient) -> None:

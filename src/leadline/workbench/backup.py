@@ -36,6 +36,7 @@ from leadline.errors import (
     BankCorrupt,
     BankError,
     ConfigError,
+    ErasureListBroken,
     InputError,
     LeadlineError,
     SealBroken,
@@ -100,11 +101,12 @@ def make_backup(folder: Path, say: Say) -> Backup:
             _dump_database(partial)
             say("copying sealed files")
             vault = sealing.open_vault()
+            stands = vault.erasures.head  # before the vault is copied: so it is not older than what it holds
             copy_vault(vault.storage, FolderStorage(partial / _VAULT), vault.erasures.erased(), damaged)
             say("copying banks and exhibits")
             banks = _copy_banks(Path(settings.LEADLINE_BANKS), partial / _BANKS)
             _copy_folder(_folders()[_EXHIBITS], partial / _EXHIBITS)
-            _write_reference(partial, name, damaged, banks)
+            _write_reference(partial, name, {"damaged": damaged, "damaged_banks": banks, "erasures": [*stands]})
             partial.rename(final)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
@@ -208,13 +210,13 @@ def _copy_file(source: Path, target: Path) -> None:
     target.chmod(0o600)
 
 
-def _write_reference(folder: Path, name: str, damaged: list[str], banks: list[str]) -> None:
+def _write_reference(folder: Path, name: str, found: dict[str, Any]) -> None:
     if not any((folder / database).is_file() for database in (_SQLITE, _POSTGRESQL)):
         raise FileNotFoundError(2, "the copy of the database is gone")  # somebody tidied up; no backup without it
     line, head = _head_in(folder)
     files = {str(path.relative_to(folder)): _sum(path) for path in _files_of(folder)}
     said = {"format": FORMAT, "name": name, "made_at": now_name(), "line": line, "head": head}
-    said |= {"damaged": damaged, "damaged_banks": banks, "files": files}
+    said |= {**found, "files": files}
     path = folder / _REFERENCE
     with path.open("x", encoding="utf-8") as file:
         json.dump(said, file, indent=1)
@@ -255,7 +257,8 @@ def check_backup(folder: Path) -> dict[str, Any]:
     try:
         said = json.loads((folder / _REFERENCE).read_text(encoding="utf-8"))
         files = dict(said["files"])
-        said = {"damaged": [], **said, "name": said.get("name", f"leadline-{said['made_at']}")}
+        name = said.get("name", f"leadline-{said['made_at']}")
+        said = {"damaged": [], "erasures": [0, "0" * 64], **said, "name": name}
         if said["format"] != FORMAT or not _ID.fullmatch(said["name"]):
             raise ValueError
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -280,7 +283,7 @@ def restore_backup(folder: Path, *, replace: bool, say: Say) -> Restored:
     said = check_backup(folder)
     slot = sealing.key_slot()  # without the key, and without the newest list of erasures, nothing is touched
     names.check_key(names.read_head((folder / _VAULT / names.VAULT_NAME).read_bytes()), slot)
-    ErasureList(settings.LEADLINE_ERASURES)
+    _check_erasures(*said["erasures"])
     if (folder / _SQLITE).exists() != (connection.vendor == "sqlite"):
         raise ConfigError("the backup is of another kind of database", where="DATABASE_URL", mend="set it as it was")
     _refuse_other_connections()
@@ -296,6 +299,15 @@ def restore_backup(folder: Path, *, replace: bool, say: Say) -> Restored:
         mend = "mend that, then run `leadline restore --replace BACKUP` again: it goes on"
         what = f"the restore stopped half-way: {_reason(error)}{aside}"
         raise BackupFailed(what, where=str(settings.LEADLINE_HOME), mend=mend) from None
+
+
+def _check_erasures(line: int, hash_then: str) -> None:
+    """ErasureListBroken where the list is missing, another office's, or older than the backup."""
+    listed = ErasureList(settings.LEADLINE_ERASURES)
+    if listed.hash_at(int(line)) != hash_then:
+        mend = "put the newest list of this office in its place; see docs/operate.md, Backups"
+        where = str(settings.LEADLINE_ERASURES)
+        raise ErasureListBroken("the list of erasures is not this backup's", where=where, mend=mend)
 
 
 def _begin(*, replace: bool) -> dict[str, Any]:

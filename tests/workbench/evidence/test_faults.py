@@ -75,12 +75,6 @@ class Machine:
             env=self.environment, cwd=folder, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
 
-    def run_in(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, *arguments],
-            env=self.environment, cwd=folder, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, *arguments], env=self.environment, capture_output=True, text=True, timeout=120, check=False

@@ -83,7 +83,7 @@ def test_lateness_is_seen(running: Any, senior: Person, settings: Any) -> None:
     (running.home / "backups" / ".b0.partial").write_text("x")
     assert state("backup") == "late"
     (running.home / "backups" / "b1").write_text("x")
-    Anchor.objects.create(line=1, head="a" * 64, statement="s", stamps=[["x"]])
+    Anchor.objects.create(line=1, head="a" * 64, statement="s", stamps=[["x"]], left_by=["mail"])
     claim_duty("reports.mail", 60)
     end_duty("reports.mail")
     for name in ("backup", "anchor", "timestamps", "mail"):

@@ -22,6 +22,7 @@ from leadline.workbench.evidence.acts.keeping import (
     set_term,
 )
 from leadline.workbench.evidence.acts.matches import announce_bank, end_task, match_again, note_bank, note_bank_gone
+from leadline.workbench.evidence.acts.removal import remove_exhibits
 from leadline.workbench.evidence.acts.telling import bank_code
 from leadline.workbench.evidence.acts.vault import (
     VaultCheck,
@@ -62,6 +63,7 @@ __all__ = [
     "note_restored",
     "note_stamp",
     "reconcile_erased",
+    "remove_exhibits",
     "request_exhibit",
     "rotate_key",
     "set_handling",

@@ -302,6 +302,11 @@ def _is_kept(sha256: str) -> bool:
     return Asset.objects.filter(sha256=sha256, state=AssetState.KEPT.value).exists()
 
 
+def remove_exhibits() -> int:
+    """Built files whose time is over. What was sent is with its recipient; here it would outlive what it is of."""
+    return actions.remove_exhibits(timezone.now())
+
+
 DUTIES = [
     ("evidence.match-changes", 5.0, match_changes),
     ("evidence.erase-expired", 300.0, actions.erase_expired),
@@ -310,4 +315,5 @@ DUTIES = [
     ("evidence.send-anchor", 300.0, send_anchor),
     ("evidence.rebuild-exhibits", 600.0, rebuild_stuck),
     ("evidence.sweep", 3600.0, sweep),
+    ("evidence.remove-exhibits", 3600.0, remove_exhibits),
 ]
