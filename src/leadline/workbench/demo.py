@@ -8,25 +8,45 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from base64 import encodebytes
 from collections.abc import Callable
+from datetime import timedelta
 from io import BytesIO
-from pathlib import Path
 
 from django.conf import settings
+from django.utils import timezone
 
-from leadline.domain import Channel, Entry, IncomingItem, IncomingReport, ItemKind, Kind, Reporter, Urgency
+from leadline.domain import Channel, Entry, IncomingItem, IncomingReport, ItemKind, Kind, Reporter, Tlp, Urgency
 from leadline.errors import SandboxUnavailable, WrongState
 from leadline.exchange import bulk
-from leadline.match.bank import Bank
 from leadline.media.scenes import draw_scene, encode_picture
-from leadline.workbench.reports import actions
+from leadline.workbench.accounts.access import is_set_up
+from leadline.workbench.accounts.actions import (
+    accept_invitation,
+    give_role,
+    make_demo_link,
+    make_setup_link,
+    set_office_setting,
+)
+from leadline.workbench.accounts.models import Person
+from leadline.workbench.actors import Actor
+from leadline.workbench.banks import actions as banks
+from leadline.workbench.evidence import actions as evidence
+from leadline.workbench.evidence import tasks as evidence_tasks
+from leadline.workbench.evidence.models import Asset, MediaMode
+from leadline.workbench.hooks import actions as hooks
+from leadline.workbench.office import address_of
+from leadline.workbench.permissions import Role, Sensitivity
+from leadline.workbench.reports import access, actions
+from leadline.workbench.reports import tasks as report_tasks
 from leadline.workbench.reports.actions import Receipt
 from leadline.workbench.reports.intake import Sender, receive_file
 from leadline.workbench.reports.models import Report
 from leadline.workbench.reports.states import Outcome, Reason, State
 
 SOURCE = "demo"
+BANK = "demo-drawings"
 PASSPHRASE = "demo lantern harbour violet pebble orchard"  # noqa: S105  # of a made-up report
 _ACTOR = "demo"
 _SENDER = Sender(actor=_ACTOR, source=SOURCE, legal_order="made-up order 12/2026")
@@ -34,34 +54,68 @@ _URL = "https://gallery.example.net/album/7"
 
 
 def fill_office(say: Callable[[str], None]) -> None:
-    """Fill an office without reports. WrongState where real ones are; a second time does nothing."""
+    """Fill an office without reports. WrongState where real ones are; a second time it only makes new links."""
     if Report.objects.exclude(source=SOURCE).exists():
         raise WrongState("this office has real reports", mend="give another LEADLINE_HOME for the demo")
-    if Report.objects.exists():
+    if not Report.objects.exists():
+        if is_set_up():
+            raise WrongState("people work in this office", mend="give another LEADLINE_HOME for the demo")
+        say("filling the workbench with made-up people and reports")
+        _fill(say)
+    else:
         say("the demo's reports are there already")
-        return
-    say("filling the workbench with made-up reports")
-    _make_bank(Path(settings.LEADLINE_BANKS) / "demo-drawings")
+    _tell_links(say)
+
+
+def _fill(say: Callable[[str], None]) -> None:
+    people = _make_people()
     _receive_typed()
-    for channel, name, data in _files():
-        try:
-            receive_file(channel, data, name, _SENDER, None)
-        except SandboxUnavailable:
-            say(f"{channel}: left out, for this machine cannot isolate decoders (leadline doctor)")
-    _work_on_some()
-    say(f"the passphrase of a made-up reporter: {PASSPHRASE}")
+    _work_on_some(people[Role.ANALYST])
+    try:
+        _fill_evidence(people)
+    except SandboxUnavailable:
+        say("files are left out, for this machine cannot isolate decoders (leadline doctor)")
+    _fill_office_pages(people)
+
+
+def _tell_links(say: Callable[[str], None]) -> None:
+    """No password is ever made up for anybody: who looks around joins by a link, as everybody does."""
+    address = address_of(settings.LEADLINE_ADDRESS)
+    say("", "come in by one of these links; each works once, within a day:")
+    for what, roles in _LOOKING_AROUND.items():
+        say(f"  {what}", f"    {address}/join/{make_demo_link(roles)}/")
+    say("", f"the passphrase of a made-up reporter: {PASSPHRASE}", "")
+
+
+_LOOKING_AROUND = {
+    "to see every page (administrator, senior, auditor and curator in one)": (
+        Role.ADMINISTRATOR, Role.SENIOR, Role.AUDITOR, Role.CURATOR,
+    ),
+    "to see what an analyst sees": (Role.ANALYST,),
+    "to see what an investigator sees": (Role.INVESTIGATOR,),
+}  # fmt: skip
+_PEOPLE = {
+    Role.ADMINISTRATOR: "Ada Madeup",
+    Role.SENIOR: "Sam Madeup",
+    Role.ANALYST: "Ann Madeup",
+    Role.INVESTIGATOR: "Ira Madeup",
+    Role.CURATOR: "Cor Madeup",
+}
+
+
+def _make_people() -> dict[Role, Person]:
+    """They never sign in: their passwords are made by chance and told to nobody."""
+    made = {}
+    for role, name in _PEOPLE.items():
+        token = make_demo_link([role]) if is_set_up() else make_setup_link()
+        email, password = f"{role.value}@office.invalid", secrets.token_urlsafe(32)
+        made[role] = accept_invitation(token, email=email, name=name, password=password)
+    give_role(made[Role.ADMINISTRATOR], made[Role.CURATOR], Role.ANALYST)  # waits for a second person
+    return made
 
 
 def _picture(seed: int) -> bytes:
     return encode_picture(draw_scene(seed, 320, 240), "PNG")
-
-
-def _make_bank(path: Path) -> None:
-    if (path / "manifest.json").exists():
-        return
-    bank = Bank.create(path, name="Demo drawings", kind=Kind.ILLEGAL, source="leadline demo", licence="Apache-2.0")
-    digest = hashlib.sha256(_picture(1)).digest()
-    bank.add([Entry(Kind.ILLEGAL, {"sha256": digest}, label="drawn scene 1", source="leadline demo")])
 
 
 # --- typed ------------------------------------------------------------------------------------------------------------
@@ -223,24 +277,67 @@ def _findings() -> bytes:
     return "".join(lines).encode()
 
 
+# --- evidence ---------------------------------------------------------------------------------------------------------
+
+
+def _fill_evidence(people: dict[Role, Person]) -> None:
+    """Files that are kept; one that a list knows, one that it comes to know later; an exhibit asked for, one ready."""
+    senior, investigator = people[Role.SENIOR], people[Role.INVESTIGATOR]
+    evidence.set_media_mode(people[Role.ADMINISTRATOR], MediaMode.KEEP, "made-up law, section 1", retention_days=30)
+    curator = Actor.of_person(people[Role.CURATOR])
+    banks.create_bank(curator, BANK, kind=Kind.ILLEGAL, reason="own-list")
+    banks.add_entries(curator, BANK, [_entry(Kind.ILLEGAL, 1)], reason="own-assessment")
+    for channel, name, data in _files():
+        receive_file(channel, data, name, _SENDER, None)
+    evidence_tasks.match_changes()
+    banks.add_entries(curator, BANK, [_entry(Kind.ILLEGAL, 2)], reason="own-assessment")
+    banks.add_entries(curator, BANK, [_entry(Kind.FALSE_POSITIVE, 3)], reason="harmless")  # waits for a second person
+    evidence_tasks.match_changes()
+    report_tasks.follow_matches()
+    drawn = Asset.objects.get(sha256=hashlib.sha256(_picture(2)).hexdigest())
+    evidence.set_hold(senior, drawn, is_on=True, reason="own-case")
+    ready = evidence.request_exhibit(investigator, [drawn], recipient="A made-up court", reason="court-order")
+    evidence.decide_exhibit(senior, ready, release=True, reason="checked")
+    evidence_tasks.build.call(str(ready.pk))
+    evidence.request_exhibit(investigator, [drawn], recipient="A made-up police", reason="police-request")
+
+
+def _entry(kind: Kind, seed: int) -> Entry:
+    digest = hashlib.sha256(_picture(seed)).digest()
+    return Entry(kind, {"sha256": digest}, label=f"drawn scene {seed}", source="leadline demo")
+
+
 # --- worked on --------------------------------------------------------------------------------------------------------
 
 
-def _work_on_some() -> None:
-    """One in every state; nobody of the office is named, for nobody works here yet."""
-    queue = list(Report.objects.filter(channel=Channel.BULK, state=State.NEW).order_by("number")[:4])
-    triaged, waiting, forwarded, closed = queue
+def _work_on_some(analyst: Person) -> None:
+    """One in every state."""
+    queue = list(Report.objects.filter(channel=Channel.BULK, state=State.NEW).order_by("number")[:5])
+    triaged, waiting, forwarded, closed, _ = queue
     for report in queue:
-        actions.change_state(None, report.pk, State.TRIAGE, Reason.TAKEN, seen=State.NEW)
-    _move(waiting, State.WAITING, Reason.ASKED_PARTNER)
-    _move(forwarded, State.FORWARDED, Reason.TO_HOTLINE)
-    _move(closed, State.CLOSED, Reason.ASSESSED, Outcome.REMOVED)
+        actions.change_state(analyst, report.pk, State.TRIAGE, Reason.TAKEN, seen=State.NEW)
+    _move(analyst, waiting, State.WAITING, Reason.ASKED_PARTNER)
+    _move(analyst, forwarded, State.FORWARDED, Reason.TO_HOTLINE)
+    _move(analyst, closed, State.CLOSED, Reason.ASSESSED, Outcome.REMOVED)
     again = _receive(Channel.STAFF_FORM, _url("https://forum.example.invalid/thread/3"))
     assert again.report.attached_to_id == closed.pk, "a re-report opens what was closed"
     asked = Report.objects.get(channel=Channel.PUBLIC_FORM, urgency=0)
-    actions.post_message(asked, text="Which page of the album was it?", actor=_ACTOR, from_reporter=False)
-    _move(triaged, State.CLOSED, Reason.OUT_OF_SCOPE, Outcome.NOT_FOR_US)
+    actions.post_message(asked, text="Which page of the album was it?", actor=str(analyst.pk), from_reporter=False)
+    _move(analyst, triaged, State.CLOSED, Reason.OUT_OF_SCOPE, Outcome.NOT_FOR_US)
 
 
-def _move(report: Report, to: State, reason: Reason, outcome: Outcome | None = None) -> None:
-    actions.change_state(None, report.pk, to, reason, seen=State.TRIAGE, outcome=outcome)
+def _move(by: Person, report: Report, to: State, reason: Reason, outcome: Outcome | None = None) -> None:
+    actions.change_state(by, report.pk, to, reason, seen=State.TRIAGE, outcome=outcome)
+
+
+def _fill_office_pages(people: dict[Role, Person]) -> None:
+    """Somebody on call, a change of handling that waits for a second person, a webhook, terms."""
+    administrator, senior, now = people[Role.ADMINISTRATOR], people[Role.SENIOR], timezone.now()
+    actions.set_on_call(senior, people[Role.ANALYST], now, now + timedelta(hours=12))
+    held = Report.objects.filter(channel=Channel.API).order_by("number").first()
+    assert held is not None
+    actions.set_hold(senior, held.pk, True, reason="preservation-request")
+    actions.set_handling(senior, held.pk, Sensitivity.ORDINARY, Tlp.AMBER, "source-asked")
+    set_office_setting(administrator, access.CONTACT_DAYS, "90", "made-up law, section 2")
+    # An event that the demo does not cause: nothing is sent anywhere.
+    hooks.make_endpoint(administrator, "https://hooks.example.invalid/leadline", ["exhibit.received"])
