@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -71,12 +72,44 @@ def test_an_exhibit_is_asked_for_by_one_released_by_another_and_verified_offline
     assert (code, changed.name in said) == (4, True), said
 
 
-def test_what_came_out_for_a_court_is_told_in_the_journal(staffed_office: Any, visitor: Any) -> None:
+def test_an_auditor_carries_the_chain_out_and_a_changed_copy_is_named(
+    staffed_office: Any, visitor: Any, tmp_path: Path
+) -> None:
     office, page = staffed_office, visitor.page
+    left = Path(office.ask("sign_head"))  # the daily duty; what it sends is what the expert got another way
     visitor.sign_in(office, "auditor")
     page.goto(f"{office.address}/journal/?object_id={office.filled['exhibit']}")
     visitor.look("journal-of-an-exhibit")
     for act in ("exhibit.requested", "exhibit.released", "exhibit.built"):
         assert act in page.content()
+    page.goto(f"{office.address}/journal/")
+    visitor.look("journal")
+    assert "Signed up to line" in page.content()
+    for link, name in (("Download the chain", "custody.jsonl"), ("Download anchors", "anchors.zip")):
+        with page.expect_download() as downloaded:
+            page.get_by_role("link", name=link).click()
+        downloaded.value.save_as(tmp_path / name)
+    with zipfile.ZipFile(tmp_path / "anchors.zip") as archive:
+        archive.extractall(tmp_path / "proofs")
+    key, chain = tmp_path / "proofs" / "key.hex", tmp_path / "custody.jsonl"
+    assert key.read_text().strip() == office.ask("public_key")
+    line = json.loads(left.read_text())["line"]
+    said = office.command("verify", chain, "--key", key, "--anchor", left)
+    assert f"anchored up to {line}" in said.replace("line ", ""), said
+    assert "not anchored" in office.command("verify", chain)
+
+    lines = chain.read_bytes().splitlines(keepends=True)
+    changed, number = tmp_path / "changed.jsonl", len(lines) // 2
+    actor = json.loads(lines[number - 1])["actor"]
+    lines[number - 1] = lines[number - 1].replace(actor.encode(), b"somebody-else", 1)
+    changed.write_bytes(b"".join(lines))
+    assert f"first at line {number}" in office.command("verify", changed, "--key", key, "--anchor", left, code=4)
+    cut = tmp_path / "cut.jsonl"
+    cut.write_bytes(b"".join(chain.read_bytes().splitlines(keepends=True)[: line - 1]))
+    office.command("verify", cut, "--anchor", left, code=4)  # whole in itself, and shorter than what was signed
+
     page.goto(f"{office.address}/evidence/exhibits/{office.filled['exhibit']}/")
     assert page.get_by_role("heading", name="Not found").is_visible()  # an auditor reads the log, not the evidence
+    office.command("journal", "verify")
+    office.command("journal", "export", tmp_path / "carried")
+    office.command("verify", tmp_path / "carried" / "custody.jsonl", "--key", key, "--anchor", left)
