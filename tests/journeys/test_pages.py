@@ -29,7 +29,7 @@ VISITED: dict[str, dict[str, str]] = {
     "webhook": {"endpoint_id": "webhook"}, "health": {}, "api_docs": {}, "assets": {}, "upload_asset": {},
     "evidence_tasks": {}, "asset": {"asset_id": "asset"}, "exhibits": {}, "request_exhibit": {},
     "exhibit": {"exhibit_id": "exhibit"}, "media_mode": {}, "review_queue": {}, "review_shift": {}, "review_me": {},
-    "review_team": {}, "review_assessments": {}, "review_office": {},
+    "review_team": {}, "review_assessments": {}, "review_office": {}, "law": {}, "correct_law": {}, "law_office": {},
 }  # fmt: skip
 # Opened by somebody who has not signed in.
 VISITED_OUTSIDE = (
