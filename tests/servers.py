@@ -81,11 +81,10 @@ class Postgresql:
         assert programs is not None
         data, port, who = folder / "data", free_port(), _as_ordinary_user()
         data.mkdir()
+        self._data, self._is_another = data, bool(who)
         if who:
             os.chown(data, int(str(who["user"])), int(str(who["group"])))
-            for parent in [folder, *folder.parents]:
-                if parent.stat().st_uid == 0 and str(parent).startswith("/tmp/"):
-                    parent.chmod(parent.stat().st_mode | 0o011)
+        self._open_the_way()
         self._common = {"cwd": data, "check": True, "stdout": subprocess.DEVNULL, **who}
         make = [programs / "initdb", "-D", data, "-U", "leadline", "--auth=trust", "--no-sync", "--locale=C"]
         subprocess.run([*make, "-E", "UTF8"], **self._common)  # type: ignore[call-overload]
@@ -94,11 +93,19 @@ class Postgresql:
         self._control = [programs / "pg_ctl", "-D", data, "-w", "-l", data / "log"]
         self.url = f"postgresql://leadline@127.0.0.1:{port}/postgres"
 
+    def _open_the_way(self) -> None:
+        """To the folder, for the server's user. Each run of pytest that begins meanwhile closes it again."""
+        for parent in self._data.parents if self._is_another else ():
+            if parent.stat().st_uid == 0 and str(parent).startswith("/tmp/"):
+                parent.chmod(parent.stat().st_mode | 0o011)
+
     def start(self) -> None:
+        self._open_the_way()
         subprocess.run([*self._control, "-o", self._options, "start"], **self._common)  # type: ignore[call-overload]
 
     def stop(self) -> None:
         """At once: whoever is connected is cut off in the middle."""
+        self._open_the_way()
         subprocess.run([*self._control, "-m", "immediate", "stop"], **self._common)  # type: ignore[call-overload]
 
 
