@@ -53,7 +53,7 @@ _SENDER = Sender(actor=_ACTOR, source=SOURCE, legal_order="made-up order 12/2026
 _URL = "https://gallery.example.net/album/7"
 
 
-def fill_office(say: Callable[[str], None]) -> None:
+def fill_office(say: Callable[..., None]) -> None:
     """Fill an office without reports. WrongState where real ones are; a second time it only makes new links."""
     if Report.objects.exclude(source=SOURCE).exists():
         raise WrongState("this office has real reports", mend="give another LEADLINE_HOME for the demo")
@@ -67,7 +67,7 @@ def fill_office(say: Callable[[str], None]) -> None:
     _tell_links(say)
 
 
-def _fill(say: Callable[[str], None]) -> None:
+def _fill(say: Callable[..., None]) -> None:
     people = _make_people()
     _receive_typed()
     _work_on_some(people[Role.ANALYST])
@@ -78,7 +78,7 @@ def _fill(say: Callable[[str], None]) -> None:
     _fill_office_pages(people)
 
 
-def _tell_links(say: Callable[[str], None]) -> None:
+def _tell_links(say: Callable[..., None]) -> None:
     """No password is ever made up for anybody: who looks around joins by a link, as everybody does."""
     address = address_of(settings.LEADLINE_ADDRESS)
     say("", "come in by one of these links; each works once, within a day:")

@@ -14,7 +14,7 @@ from django.db import OperationalError, connections
 from django.test import Client
 from django.utils import timezone
 from tests.media.test_archives import zipped
-from tests.workbench.reports.conftest import draw_png
+from tests.workbench.reports.conftest import draw_png, mail_with_file
 
 from leadline.domain import Channel
 from leadline.errors import WrongState
@@ -22,7 +22,7 @@ from leadline.workbench.accounts.models import Person
 from leadline.workbench.evidence.models import Asset
 from leadline.workbench.journal.models import Line
 from leadline.workbench.reports import deliveries, intake, tasks
-from leadline.workbench.reports.intake import Sender, receive_file
+from leadline.workbench.reports.intake import Sender, receive_file, receive_mail
 from leadline.workbench.reports.models import Delivery, Report
 
 CSV = b"url,note\nhttps://example.org/1,a\nhttps://example.org/2,b\n,only a note\n"
@@ -83,6 +83,12 @@ def test_a_container_that_takes_too_long_is_received_as_far_as_it_was_read_and_n
     (receipt,) = receive_file(Channel.NCMEC, archive + b"\0", "b.zip", late, None)
     assert time.monotonic() - begun < 30
     assert [item.asset is not None for item in receipt.items] == [True]  # the archive itself, hashed; nothing of it
+
+
+def test_a_mail_of_very_many_files_holds_nobody_up_and_names_what_was_not_taken_in(office: Any) -> None:
+    late = Sender(actor="tester", give_up_at=time.monotonic())
+    receipt = receive_mail(mail_with_file("a.png", draw_png(3)), late, None)
+    assert [(item.asset_id, item.flags) for item in receipt.items] == [(None, ["too-slow"])]
 
 
 # --- bulk ------------------------------------------------------------------------------------------------------------

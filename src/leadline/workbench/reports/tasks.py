@@ -22,7 +22,7 @@ from leadline.workbench.evidence.access import media_mode
 from leadline.workbench.evidence.models import MediaMode
 from leadline.workbench.journal.actions import SYSTEM
 from leadline.workbench.reports import access, actions, deliveries
-from leadline.workbench.reports.intake import Sender, receive_mail
+from leadline.workbench.reports.intake import IMPORT_TIMEOUT_S, Sender, receive_mail
 from leadline.workbench.reports.mail import Budgeted, Resolver, system_resolver
 from leadline.workbench.reports.mailbox import Fate, Letter, Mailbox
 from leadline.workbench.reports.models import Alert, Delivery, Report
@@ -62,7 +62,8 @@ def take_letter(letter: Letter, resolver: Resolver | None) -> Fate:
     so a stop between taking in and expunging makes no second report."""
     if letter.data is None:
         return Fate.LEAVE
-    sender = Sender(actor=SYSTEM, source="mail", idempotency_key=f"imap:{letter.name}")
+    key, give_up_at = f"imap:{letter.name}", time.monotonic() + IMPORT_TIMEOUT_S
+    sender = Sender(actor=SYSTEM, source="mail", idempotency_key=key, give_up_at=give_up_at)
     try:
         receive_mail(letter.data, sender, resolver)
     except InputError as error:
