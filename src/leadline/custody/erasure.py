@@ -3,8 +3,8 @@ back what was erased, or lets be erased what a court has said to keep.
 
 Append-only: lines of 512 bytes, each a hash, a space, canonical JSON and spaces up to the line feed; the hash is over
 the hash before and the JSON. 512 because a disk writes that much whole: what a crash leaves of a line is cut off at
-the next writing. Holds hashes of files, and of the names of other
-keys that were destroyed (the workbench: contacts of reports), a reason code and a time. Removes nothing in the vault by itself.
+the next writing. Holds hashes of files, and of names of other keys that were destroyed (contacts of reports), a reason
+code and a time. Removes nothing in the vault by itself.
 """
 
 from __future__ import annotations
