@@ -264,6 +264,98 @@ def test_exposure_saved_counts_what_was_decided_without_a_look(claimed: Review, 
     assert (day.decided, day.without_reveal) == (2, 1)
 
 
+# --- what it leads to --------------------------------------------------------------------------------------------------
+
+
+def proposed(claimed: Review, analyst: Person, senior: Person, kind: Any) -> Any:
+    made = in_force(actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS))
+    return made, actions.propose_entry(Actor.of_person(senior), made.pk, "own", kind)
+
+
+def test_an_entry_of_the_own_bank_takes_two_people_and_matches_then(
+    claimed: Review, analyst: Person, senior: Person, make_person: Callable[..., Person], make_bank: Any
+) -> None:
+    from leadline.domain import Kind
+    from leadline.match.bank import Bank
+    from leadline.workbench.banks import actions as banks
+
+    bank = make_bank("own")
+    made, reach = proposed(claimed, analyst, senior, Kind.ILLEGAL)
+    bank.refresh()
+    assert bank.count == 0
+    second = make_person("second", Role.SENIOR)
+    banks.confirm(Actor.of_person(second), reach.proposal)
+    reach.refresh_from_db()
+    fresh = Bank.open(bank.path)
+    assert fresh.count == 1
+    entry = fresh.get(actions.entries_of(reach)[0])
+    asset = claimed.cluster.centre
+    assert entry.fingerprints["sha256"].hex() == asset.sha256
+    assert entry.fingerprints["pdq"].hex() == asset.pdq
+    assert (entry.source, entry.source_id) == ("own-assessment", str(made.pk))
+    assert "made up" not in entry.metadata
+
+
+def test_a_false_positive_speaks_for_the_very_file_only(
+    claimed: Review, analyst: Person, senior: Person, make_bank: Any
+) -> None:
+    from leadline.domain import Kind
+
+    make_bank("own")
+    made, _ = proposed(claimed, analyst, senior, Kind.FALSE_POSITIVE)
+    from leadline.workbench.review.acts.reaching import entry_of
+
+    assert "pdq" not in entry_of(claimed.cluster.centre, made, Kind.FALSE_POSITIVE).fingerprints
+
+
+def test_a_revision_takes_back_what_waits_and_asks_to_withdraw_what_stands(
+    claimed: Review, arrive: Any, analyst: Person, senior: Person, make_person: Callable[..., Person], make_bank: Any
+) -> None:
+    from leadline.domain import Kind
+    from leadline.match.bank import Bank
+    from leadline.workbench.banks import actions as banks
+
+    bank = make_bank("own")
+    second = Actor.of_person(make_person("second", Role.SENIOR))
+    made, reach = proposed(claimed, analyst, senior, Kind.ILLEGAL)
+    banks.confirm(second, reach.proposal)
+    new = in_force(actions.revise(senior, made.pk, "mistake", {**ANSWERS, "depiction": ["real"]}))
+    reach.refresh_from_db()
+    assert (reach.undone_by.what, reach.undone_by.state) == ("withdraw", "open")
+    banks.confirm(second, reach.undone_by)
+    assert Bank.open(bank.path).count == 0
+    waiting = actions.propose_entry(Actor.of_person(senior), new.pk, "own", Kind.OTHER)
+    in_force(actions.revise(make_person("third", Role.SENIOR), new.pk, "new-information", ANSWERS))
+    waiting.refresh_from_db()
+    assert waiting.proposal.state == "refused"
+    assert waiting.ended_at is not None
+
+
+def test_each_person_learns_what_became_of_what_they_decided(
+    claimed: Review, analyst: Person, make_person: Callable[..., Person]
+) -> None:
+    actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS)
+    actions.note_outcome(str(analyst.pk), claimed.cluster, "safeguarded", "police")
+    with pytest.raises(InputError):
+        actions.note_outcome(str(analyst.pk), claimed.cluster, "unheard-of", "police")
+    assert [one.word for one in access.outcomes_for(analyst)] == ["safeguarded"]
+    assert not access.outcomes_for(make_person("other", Role.ANALYST)).exists()
+
+
+def test_the_page_of_an_assessment_proposes_and_notes(
+    claimed: Review, analyst: Person, senior: Person, make_bank: Any, client_of: Callable[[Person], Client]
+) -> None:
+    make_bank("own")
+    made = in_force(actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS))
+    client, address = client_of(senior), f"/review/assessments/{made.pk}/"
+    client.post(f"{address}propose/", {"bank": "own", "kind": "illegal"})
+    client.post(f"{address}outcome/", {"word": "removed", "source": "host"})
+    page = client.get(address).content.decode()
+    assert "removed (host)" in page
+    assert "<th scope=\"row\">own</th><td>open</td>" in page
+    assert client_of(analyst).post(f"{address}propose/", {"bank": "own", "kind": "illegal"}).status_code == 404
+
+
 # --- pages -------------------------------------------------------------------------------------------------------------
 
 

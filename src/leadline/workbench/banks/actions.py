@@ -16,7 +16,7 @@ from leadline.workbench.banks.acts.entries import (
     withdraw_entries,
 )
 from leadline.workbench.banks.acts.outside import follow_folders
-from leadline.workbench.banks.acts.proposals import Outcome, confirm, refuse
+from leadline.workbench.banks.acts.proposals import Outcome, confirm, propose, refuse
 
 __all__ = [
     "MANY",
@@ -27,6 +27,7 @@ __all__ = [
     "create_bank",
     "follow_folders",
     "merge_due",
+    "propose",
     "refuse",
     "set_bank",
     "settle_changes",

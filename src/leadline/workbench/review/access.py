@@ -39,7 +39,9 @@ from leadline.workbench.review.models import (
     Member,
     Never,
     Origin,
+    Outcome,
     Purpose,
+    Reach,
     Review,
     Shift,
     Standing,
@@ -341,6 +343,8 @@ class Told:
     propagated: list[Any]
     seen: str
     history: list[Assessment]
+    reached: list[Reach]
+    outcomes: list[Outcome]
 
 
 def told_of(made: Assessment) -> Told:
@@ -360,6 +364,8 @@ def told_of(made: Assessment) -> Told:
         [one for one in covered if one.origin == Origin.PROPAGATED],
         seen_of(assessed[0].asset) if assessed else Seen.NOT,
         list(Assessment.objects.filter(cluster=made.cluster).exclude(pk=made.pk).select_related("by")[:50]),
+        list(made.reached.select_related("proposal", "undone_by")),
+        list(made.cluster.outcomes.all()[:50]),
     )
 
 
@@ -463,6 +469,12 @@ def settings_of(given: dict[str, Any]) -> dict[str, str]:
         LABEL_SCHEMES: ",".join(given["label_schemes"]),
         FACTS_SCHEME: given["facts_scheme"],
     }
+
+
+def outcomes_for(person: Person) -> QuerySet[Outcome]:
+    """What became of the clusters that this person decided: nobody else's."""
+    mine = Assessment.objects.filter(by=person).exclude(standing=Standing.UNDONE.value).values("cluster")
+    return Outcome.objects.filter(cluster__in=mine).select_related("cluster__centre").order_by("-at", "-id")
 
 
 def moods_of(person: Person) -> QuerySet[CheckIn]:

@@ -24,6 +24,14 @@ from leadline.workbench.review.acts.queue import (
     second_opinion,
     skip,
 )
+from leadline.workbench.review.acts.reaching import (
+    OUTCOMES,
+    SOURCES,
+    entries_of,
+    note_outcome,
+    propose_entry,
+    undo_reach,
+)
 from leadline.workbench.review.acts.reveals import end, end_all, grant, has_picture, never_again, show, show_tile
 from leadline.workbench.review.acts.shifts import begin_break, begin_shift, check_in, end_break, end_shift, set_wish
 from leadline.workbench.review.acts.sorting import refresh_review, sort_assets
@@ -31,7 +39,9 @@ from leadline.workbench.review.models import Level
 
 __all__ = [
     "HOLD_REASONS",
+    "OUTCOMES",
     "REVISION_REASONS",
+    "SOURCES",
     "Level",
     "assign",
     "begin_break",
@@ -45,6 +55,7 @@ __all__ = [
     "end_all",
     "end_break",
     "end_shift",
+    "entries_of",
     "escalate",
     "give_back",
     "grant",
@@ -52,6 +63,8 @@ __all__ = [
     "has_picture",
     "hold",
     "never_again",
+    "note_outcome",
+    "propose_entry",
     "refresh_review",
     "renew",
     "revise",
@@ -64,4 +77,5 @@ __all__ = [
     "skip",
     "sort_assets",
     "undo",
+    "undo_reach",
 ]

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from leadline.law.assessments import AssessmentScheme
 from leadline.law.labels import LabelScheme
-from leadline.workbench.review.actions import HOLD_REASONS, REVISION_REASONS
+from leadline.workbench.review.actions import HOLD_REASONS, OUTCOMES, REVISION_REASONS, SOURCES
 from leadline.workbench.review.floors import CATEGORIES, DAILY_MINUTES, REVEAL_S, SHIFT_MINUTES, TILE_EDGE_PX
 
 MAX_NOTE_CHARS = 10_000
@@ -64,6 +64,24 @@ class RevisionForm(AnswersForm):
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self.fields["reason"] = forms.ChoiceField(label=_("Reason"), choices=[(r, r) for r in REVISION_REASONS])
+
+
+class ProposeForm(forms.Form):
+    """The assessed file as an entry of a bank of the office; a second person confirms it there."""
+
+    bank = forms.ChoiceField(label=_("Bank"))
+    kind = forms.ChoiceField(
+        label=_("Kind"), choices=[(k, k) for k in ("illegal", "exploitative", "other", "false-positive")]
+    )
+
+    def __init__(self, *args: Any, banks: Iterable[str], **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fields["bank"].choices = [(name, name) for name in banks]  # type: ignore[attr-defined]
+
+
+class OutcomeForm(forms.Form):
+    word = forms.ChoiceField(label=_("What became of it"), choices=[(word, word) for word in OUTCOMES])
+    source = forms.ChoiceField(label=_("Told by"), choices=[(source, source) for source in SOURCES])
 
 
 class HoldForm(forms.Form):

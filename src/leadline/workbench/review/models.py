@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from leadline.workbench.accounts.models import Person
+from leadline.workbench.banks.models import Proposal
 from leadline.workbench.evidence.models import Asset
 from leadline.workbench.sealing import SealedField
 
@@ -311,3 +312,30 @@ class Label(models.Model):
                 condition=Q(is_derived=False) | ~Q(mapping="") & ~Q(source=""), name="a_derived_label_cites_its_source"
             ),
         )  # fmt: skip
+
+
+class Reach(models.Model):
+    """Something outside this app that an assessment led to: a proposal for a bank, and what undoes it."""
+
+    assessment = models.ForeignKey(Assessment, on_delete=models.PROTECT, related_name="reached")
+    proposal = models.OneToOneField(Proposal, on_delete=models.PROTECT, related_name="+")
+    undone_by = models.OneToOneField(Proposal, on_delete=models.PROTECT, related_name="+", null=True)
+    ended_at = models.DateTimeField(null=True)  # taken back before anybody confirmed it
+
+    class Meta:
+        ordering = ("id",)
+
+
+class Outcome(models.Model):
+    """What became of something that was decided here, as somebody outside told it: by hand or through the API."""
+
+    WORDS = tuple((word, word) for word in ("removed", "safeguarded", "no-action", "unknown"))
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="outcomes")
+    word = models.CharField(max_length=16, choices=WORDS)
+    source = models.CharField(max_length=64)  # a code: police, host, partner, own-check
+    noted_by = models.CharField(max_length=128)  # a person's id, or key:ID
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-at", "-id")

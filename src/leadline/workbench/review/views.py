@@ -11,10 +11,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from leadline.domain import Kind
 from leadline.errors import InputError, LeadlineError
 from leadline.workbench.accounts.access import person_of
 from leadline.workbench.accounts.actions import set_office_setting
 from leadline.workbench.actors import actor_of
+from leadline.workbench.banks.access import visible_banks
 from leadline.workbench.laws import access as law
 from leadline.workbench.permissions import Permission, requires
 from leadline.workbench.review import access, actions
@@ -24,6 +26,8 @@ from leadline.workbench.review.forms import (
     HoldForm,
     MoodForm,
     OfficeForm,
+    OutcomeForm,
+    ProposeForm,
     RevisionForm,
     ShiftForm,
     WishForm,
@@ -371,8 +375,37 @@ def show_assessment(request: HttpRequest, assessment_id: str) -> HttpResponse:
         else:
             return redirect("review_assessment", new.pk)
     can_undo = access.can_undo(made, actor.person)
+    bank_ids = [bank.id for bank in visible_banks(actor) if not bank.fault] if actor.may(Permission.BANKS_WRITE) else []
     context = {"made": made, "told": access.told_of(made), "form": form, "can_undo": can_undo}
+    context |= {"outcome_form": OutcomeForm(), "propose_form": ProposeForm(banks=bank_ids) if bank_ids else None}
     return render(request, "review/assessment.html", context)
+
+
+@requires(Permission.BANKS_WRITE)
+@require_POST
+def propose_entry(request: HttpRequest, assessment_id: str) -> HttpResponse:
+    """By somebody who may write banks; nothing is in a bank before a second person has confirmed it there."""
+    actor = actor_of(request)
+    made = access.find_assessment(actor, assessment_id)
+    if made is None:
+        raise Http404
+    form = ProposeForm(request.POST, banks=[bank.id for bank in visible_banks(actor)])
+    if form.is_valid():
+        given = form.cleaned_data
+        if _try(request, lambda: actions.propose_entry(actor, made.pk, given["bank"], Kind(given["kind"]))):
+            messages.success(request, _("Proposed: a second person confirms it on the page of the bank."))
+    return redirect("review_assessment", made.pk)
+
+
+@requires(Permission.REVIEW)
+@require_POST
+def note_outcome(request: HttpRequest, assessment_id: str) -> HttpResponse:
+    made, form = access.find_assessment(actor_of(request), assessment_id), OutcomeForm(request.POST)
+    if made is None:
+        raise Http404
+    if form.is_valid():
+        actions.note_outcome(actor_of(request).id, made.cluster, form.cleaned_data["word"], form.cleaned_data["source"])
+    return redirect("review_assessment", made.pk)
 
 
 # --- oneself, the team, the office -----------------------------------------------------------------------------------
@@ -397,6 +430,7 @@ def show_me(request: HttpRequest) -> HttpResponse:
         "work": access.work_of(person),
         "looks": access.exposures_of(person)[:50],
         "days": access.own_days(person),
+        "outcomes": access.outcomes_for(person)[:50],
         "moods": access.moods_of(person)[:30],
         "mood_form": MoodForm(),
     }

@@ -17,10 +17,12 @@ from leadline.law.labels import Label as LawLabel
 from leadline.law.mappings import Answers
 from leadline.workbench import sealing
 from leadline.workbench.accounts.models import Person
+from leadline.workbench.actors import Actor
 from leadline.workbench.evidence.models import Asset
 from leadline.workbench.journal.actions import SYSTEM, record
 from leadline.workbench.laws import access as law
 from leadline.workbench.review import access
+from leadline.workbench.review.acts.reaching import undo_reach
 from leadline.workbench.review.acts.reveals import end_all
 from leadline.workbench.review.floors import LEASE, UNDO
 from leadline.workbench.review.models import (
@@ -117,7 +119,7 @@ def _settle(assessment_id: Any) -> int:
 def revise(
     person: Person, assessment_id: Any, reason: str, answers: Given, labels: Sequence[str] = (), note: str = ""
 ) -> Assessment:
-    """Other answers, by somebody else than the author, with a reason."""
+    """Other answers, by somebody else than the author, with a reason. What the old ones led to is undone with it."""
     if reason not in REVISION_REASONS:
         raise InputError("no such reason", where="reason", mend=", ".join(REVISION_REASONS))
     old = Assessment.objects.select_for_update().get(pk=assessment_id)
@@ -133,6 +135,7 @@ def revise(
         "assessment.revised", actor=str(person.pk), object_kind="assessment", object_id=str(made.pk), reason=reason,
         details={"before": str(old.pk), "cluster": str(old.cluster_id)},
     )  # fmt: skip
+    undo_reach(Actor.of_person(person), old)
     return made
 
 

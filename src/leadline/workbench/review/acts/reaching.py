@@ -1,0 +1,128 @@
+"""What an assessment leads to outside this app: entries proposed for the office's banks, outcomes noted, both undone.
+
+Nothing here changes a bank: it makes proposals, and a second person confirms each of them on the pages of banks.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from leadline.domain import EXACT_ALGORITHMS, Entry, Kind, PdqFamily
+from leadline.errors import BankError, InputError, WrongState
+from leadline.workbench.actors import Actor
+from leadline.workbench.banks import access as banks
+from leadline.workbench.banks import actions as bank_actions
+from leadline.workbench.banks.models import EntryChange, Proposal
+from leadline.workbench.evidence.models import Asset
+from leadline.workbench.journal.actions import record
+from leadline.workbench.review.models import Assessment, Cluster, Origin, Outcome, Reach, Standing
+
+_KINDS = frozenset({Kind.ILLEGAL, Kind.EXPLOITATIVE, Kind.OTHER, Kind.FALSE_POSITIVE})
+OUTCOMES = tuple(word for word, _ in Outcome.WORDS)
+SOURCES = ("police", "host", "partner", "own-check")
+
+
+@transaction.atomic
+def propose_entry(by: Actor, assessment_id: Any, bank_id: str, kind: Kind) -> Reach:
+    """The assessed file's fingerprints as an entry of a bank of the office. A second person confirms it there.
+
+    Only the file that the person had before them: near-duplicates are matched by its PDQ anyhow.
+    """
+    made = Assessment.objects.select_for_update().get(pk=assessment_id)
+    if made.standing != Standing.IN_FORCE:
+        raise WrongState("it does not count", mend="wait ten seconds, or take the one that does")
+    if kind not in _KINDS:
+        raise InputError("not a kind that an assessment can state", where="kind")
+    if made.reached.filter(undone_by__isnull=True, ended_at__isnull=True, proposal__bank=bank_id).exists():
+        raise WrongState("it is proposed for this bank already")
+    covered = made.coverage.filter(origin=Origin.ASSESSED.value).select_related("asset").first()
+    if covered is None:
+        raise WrongState("no file of it was assessed")
+    entry = entry_of(covered.asset, made, kind)
+    reason = "other-content" if kind is Kind.FALSE_POSITIVE else "own-assessment"
+    outcome = bank_actions.propose(by, banks.find_bank(by, bank_id), "add", [entry], 1, reason)
+    proposal = _proposal_of(outcome, by, bank_id)
+    reach = Reach.objects.create(assessment=made, proposal=proposal)
+    _tell("assessment.proposed", made, by.id, {"bank": bank_id, "kind": kind.value, "proposal": str(proposal.pk)})
+    return reach
+
+
+def _proposal_of(outcome: bank_actions.Outcome, by: Actor, bank_id: str) -> Proposal:
+    """In an office of one person it was confirmed at once, and only its row says so."""
+    if outcome.proposal is not None:
+        return outcome.proposal
+    return Proposal.objects.filter(bank=bank_id, proposed_by=by.person).latest("proposed_at")
+
+
+def entry_of(asset: Asset, made: Assessment, kind: Kind) -> Entry:
+    prints = {name: bytes.fromhex(getattr(asset, name)) for name in EXACT_ALGORITHMS}
+    view = asset.views.filter(family=PdqFamily.B.value).order_by("id").first()
+    if view is not None and kind is not Kind.FALSE_POSITIVE:  # a false positive speaks for the very file only
+        prints["pdq"] = view.hashes.pdq[0]
+    label = made.labels.filter(is_derived=False, ended_at__isnull=True).first()
+    return Entry(
+        kind=kind,
+        fingerprints=prints,
+        quality=view.quality if view is not None and "pdq" in prints else None,
+        scheme=f"{label.scheme}:{label.version}" if label else "",
+        label=label.code if label else "",
+        source="own-assessment",
+        source_id=str(made.pk),
+        metadata=json.dumps({"assessment": str(made.pk)}),
+    )
+
+
+def undo_reach(by: Actor, old: Assessment) -> list[Reach]:
+    """After a revision: what waits is taken back, what stands in a bank is proposed for withdrawal. Each is listed.
+
+    What lies in a bank that this person may not see stays on the list, for somebody who may.
+    """
+    done = []
+    for reach in old.reached.filter(undone_by__isnull=True, ended_at__isnull=True).select_related("proposal"):
+        proposal = reach.proposal
+        try:
+            bank = banks.find_bank(by, proposal.bank)
+        except BankError:
+            continue
+        if proposal.state == "open":
+            bank_actions.refuse(by, proposal)
+            reach.ended_at = timezone.now()
+        elif proposal.state == "confirmed":
+            ids = entries_of(reach)
+            outcome = bank_actions.propose(by, bank, "withdraw", ids, len(ids), "listed-by-mistake")
+            reach.undone_by = _proposal_of(outcome, by, proposal.bank)
+        else:
+            reach.ended_at = timezone.now()
+        reach.save()
+        done.append(reach)
+    return done
+
+
+def entries_of(reach: Reach) -> list[int]:
+    """The ids under which its entries stand in the bank, once they do."""
+    if reach.proposal.change_id is None:
+        return []
+    ranges = EntryChange.objects.filter(change=reach.proposal.change_id)
+    return [i for row in ranges for i in range(row.first_entry, row.last_entry + 1)]
+
+
+@transaction.atomic
+def note_outcome(by: str, cluster: Cluster, word: str, source: str) -> Outcome:
+    if word not in OUTCOMES:
+        raise InputError("no such outcome", where="word", mend=", ".join(OUTCOMES))
+    if source not in SOURCES:
+        raise InputError("no such source", where="source", mend=", ".join(SOURCES))
+    noted = Outcome.objects.create(cluster=cluster, word=word, source=source, noted_by=by)
+    record(
+        "outcome.noted", actor=by, object_kind="cluster", object_id=str(cluster.pk), reason=word,
+        details={"source": source},
+    )  # fmt: skip
+    return noted
+
+
+def _tell(act: str, made: Assessment, actor: str, details: dict[str, Any]) -> None:
+    record(act, actor=actor, object_kind="assessment", object_id=str(made.pk), details=details)
