@@ -41,10 +41,7 @@ def export_command(
         raise InputError("it is there already", where=folder, mend="name a new folder") from None
     with (target / "custody.jsonl").open("xb") as file:
         count = sum(1 for line in chain.lines() if file.write(line))
-    for name, data in chain.proofs():
-        path = target / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(data)
+    chain.write_proofs(target)
     if json:
         emit({"folder": str(target), "lines": count})
     else:

@@ -38,6 +38,13 @@ def proofs() -> Iterator[tuple[str, bytes]]:
     yield "key.hex", f"{sealing.signing_key().public_bytes.hex()}\n".encode()
 
 
+def write_proofs(folder: Path) -> None:
+    for name, data in proofs():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
 def check() -> verify.Result:
     """Walk the chain in the database: each line against its stored hash, all of it against every anchor and stamp.
 
@@ -121,7 +128,7 @@ def _is_told_gap(one: verify.Given, result: verify.Result) -> bool:
     anchor = verify.read_anchor(one.data)
     for row in Line.objects.filter(act="office.restored"):
         told = event_of(row).details
-        if int(told["line"]) < anchor["line"] <= int(told.get("replaced_line", verify.MAX_NUMBER)):
+        if int(str(told["line"])) < anchor["line"] <= int(str(told.get("replaced_line", verify.MAX_NUMBER))):
             if anchor["at"] <= row.at:
                 result.notes.append(f"{one.where} lies in the gap that line {row.line} tells: a backup was restored")
                 return True
