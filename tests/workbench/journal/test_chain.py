@@ -13,6 +13,7 @@ from django.test import Client
 from leadline.custody.chain import encode_line, find_fault
 from leadline.errors import LeadlineError
 from leadline.workbench.accounts.models import Person
+from leadline.workbench.journal.access import visible_lines
 from leadline.workbench.journal.actions import event_of, record
 from leadline.workbench.journal.models import Line
 from leadline.workbench.permissions import Role
@@ -119,3 +120,14 @@ def test_the_auditor_reads_it_and_others_find_nothing(
     assert "4711" in client_of(auditor).get("/journal/?object_id=4711").content.decode()
     assert "4711" not in client_of(auditor).get("/journal/?object_id=1").content.decode().partition("<tbody>")[2]
     assert client_of(analyst).get("/journal/").status_code == 404
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL walks a small table whatever its indexes")
+@pytest.mark.parametrize("asked", [{"object_id": "7"}, {"act": "thing"}, {"actor": "somebody"}])
+def test_lines_of_one_object_act_or_actor_are_found_through_an_index(asked: dict[str, str]) -> None:
+    for number in range(8):
+        write(number)
+    found = visible_lines(**asked)
+    assert {line.line for line in found} == ({8} if "object_id" in asked else set(range(1, 9)))
+    assert "USING INDEX journal_lin" in found.explain()

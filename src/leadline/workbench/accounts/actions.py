@@ -184,7 +184,7 @@ def give_role(by: Person, person: Person, role: Role) -> RoleGrant:
 @transaction.atomic
 def confirm_role(by: Person, grant_id: int) -> RoleGrant:
     """By somebody who is not the one who gave it, nor perhaps another account of that one, or of who gets it."""
-    grant = RoleGrant.objects.select_for_update().select_related("given_by", "person").get(pk=grant_id)
+    grant = RoleGrant.objects.select_for_update().get(pk=grant_id)
     if grant.confirmed_by_id is not None or grant.given_by is None or grant.ended_at is not None:
         raise WrongState("there is nothing to confirm")
     if by.pk in {grant.person_id, grant.given_by_id}:

@@ -13,7 +13,9 @@ def visible_lines(*, object_id: str = "", actor: str = "", act: str = "") -> Que
         lines = lines.filter(object_id=object_id)
     if actor:
         lines = lines.filter(actor=actor)
-    return lines.filter(act__startswith=act) if act else lines
+    if act:  # a range, as LIKE of SQLite uses no index; acts are lower-case letters, digits, - and .
+        lines = lines.filter(act__gte=act, act__lt=act + "\x7f")
+    return lines
 
 
 def latest_anchor() -> Anchor | None:

@@ -27,7 +27,7 @@ class Line(models.Model):
     class Meta:
         ordering = ("line",)
         indexes = (
-            models.Index(fields=("object_kind", "object_id", "line")),
+            models.Index(fields=("object_id", "line")),  # an id is of one kind, nearly always
             models.Index(fields=("actor", "line")),
             models.Index(fields=("act", "line")),
         )
