@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadline.custody.keys import FileKeySlot, InstanceKey, SigningKey, rewrap, rotate_key
+from leadline.custody.keys import FileKeySlot, InstanceKey, SigningKey, WatchedKeySlot, rewrap, rotate_key
 from leadline.errors import KeyUnavailable, SealBroken
 
 SECRET = bytes(range(32))
@@ -111,6 +111,27 @@ def test_a_key_of_somebody_else_is_refused(path: Path) -> None:
     os.chown(path, 12345, 12345)
     with pytest.raises(KeyUnavailable, match="somebody else"):
         InstanceKey.load(path)
+
+
+def test_a_key_whose_folder_others_can_write_to_is_refused(path: Path) -> None:
+    InstanceKey.create(path)
+    path.parent.chmod(0o770)
+    with pytest.raises(KeyUnavailable, match="write to the key's folder"):
+        InstanceKey.load(path)
+    path.parent.chmod(0o1777)  # like /tmp: others can put files there, and not replace this one
+    InstanceKey.load(path)
+
+
+def test_a_watched_slot_takes_up_another_key_at_its_next_use(path: Path) -> None:
+    InstanceKey.create(path)
+    slot = WatchedKeySlot(path)
+    before = slot.wrap(bytes(32), b"here")
+    key = rotate_key(path)
+    assert (slot.key_id, slot.is_current(before), slot.unwrap(before, b"here")) == (key.key_id, False, bytes(32))
+    assert slot.is_current(slot.wrap(bytes(32), b"here"))
+    path.chmod(0o644)
+    with pytest.raises(KeyUnavailable, match="others can read"):
+        slot.wrap(bytes(32), b"here")
 
 
 def test_a_key_is_never_shown(path: Path) -> None:

@@ -113,6 +113,8 @@ print("ended", flush=True)
         ("LEADLINE_MAIL_URL", "carrier-pigeon://loft"),
         ("LEADLINE_TLS_KEY", "only-half.pem"),
         ("DATABASE_URL", "mysql://host/name"),
+        ("LEADLINE_TIMESTAMP_URLS", "https://tsa.example.org"),
+        ("LEADLINE_KEY_SLOT", ":argument"),
     ],
 )
 def test_a_malformed_setting_is_named(tmp_path: Path, name: str, value: str) -> None:
