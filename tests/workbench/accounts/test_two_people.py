@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from leadline.domain import Entry, Kind
 from leadline.errors import NotAllowed, WrongState
+from leadline.workbench import matching, sealing
 from leadline.workbench.accounts import access, actions
 from leadline.workbench.accounts.models import Invitation, OfficeSetting, Person, RoleGrant
+from leadline.workbench.actors import Actor
+from leadline.workbench.banks import actions as banks
+from leadline.workbench.evidence import actions as evidence
 from leadline.workbench.journal.models import Line
 from leadline.workbench.permissions import Permission, Role
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 PASSWORD = "x" * 20
+
+
+@pytest.fixture(autouse=True)
+def _engine() -> Iterator[None]:
+    sealing.forget()
+    yield
+    matching.close_engine()
+    sealing.forget()
 
 
 def again(person: Person) -> Person:
@@ -144,6 +157,23 @@ def test_whoever_has_the_machine_can_stand_for_an_account(first: Person) -> None
     assert Line.objects.get(act="person.vouched").actor == "system"
     with pytest.raises(WrongState):
         actions.vouch_at_machine(colleague)
+
+
+def test_an_alias_of_who_asks_releases_no_exhibit_and_confirms_no_false_positive(first: Person) -> None:
+    alias = invited(first, "alias", Role.SENIOR)
+    RoleGrant.objects.filter(person=alias).update(is_active=True)  # as from older days
+    RoleGrant.objects.create(person=first, role=Role.SENIOR, is_active=True)
+    asset = evidence.take_in(b"made up", actor="somebody", source="test")
+    exhibit = evidence.request_exhibit(first, [asset], recipient="Made-up court", reason="court-order")
+    with pytest.raises(NotAllowed):
+        evidence.decide_exhibit(alias, exhibit, release=True, reason="checked")
+    asker, helper = Actor.of_person(again(first)), Actor.of_person(again(alias))
+    banks.create_bank(asker, "ours", kind=Kind.FALSE_POSITIVE, reason="own-list")
+    entry = Entry(kind=Kind.FALSE_POSITIVE, fingerprints={"sha256": bytes(32)})
+    proposal = banks.add_entries(asker, "ours", [entry], reason="harmless").proposal
+    assert proposal is not None
+    with pytest.raises(NotAllowed):
+        banks.confirm(helper, proposal)
 
 
 # --- the office of one person ----------------------------------------------------------------------------------------
