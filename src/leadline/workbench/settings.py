@@ -190,7 +190,8 @@ if LEADLINE_KEY_SLOT and not LEADLINE_KEY_SLOT.partition(":")[0]:
     raise ConfigError("no name of a key slot", where="LEADLINE_KEY_SLOT", mend="give NAME:ARGUMENT")
 if LEADLINE_TIMESTAMP_URLS and not LEADLINE_TIMESTAMP_ROOTS:
     mend = "name the file of their root certificates (PEM): an answer that nobody can check proves nothing"
-    raise ConfigError("timestamp authorities without roots", where="LEADLINE_TIMESTAMP_ROOTS", mend=mend)
+    where = "LEADLINE_TIMESTAMP_URLS, LEADLINE_TIMESTAMP_ROOTS"
+    raise ConfigError("timestamp authorities without roots", where=where, mend=mend)
 if any(LEADLINE_TLS) and not all(LEADLINE_TLS):
     raise ConfigError(
         "half of a TLS configuration", where="LEADLINE_TLS_CERTIFICATE, LEADLINE_TLS_KEY", mend="give both files"
