@@ -107,6 +107,7 @@ def wait_for(port: int) -> None:
     raise RuntimeError("the server did not come back")
 
 
+NO_ANSWER = 0
 Answer = tuple[int, dict[str, str], bytes]
 
 
@@ -178,15 +179,16 @@ class Load:
             self.stopping.wait(dice.uniform(0, 0.1))
 
     def until_answered(self, *asked: Any, **named: Any) -> Answer | None:
-        """The same request again and again until there is an answer that is no 5xx; None when it is time to stop."""
+        """The same request again and again until there is an answer that is no fault of ours; None when it is time to stop."""
         while not self.stopping.is_set():
             try:
                 answer = ask(*asked, **named)
             except OSError:
-                answer = (503, {}, b"")
-            if answer[0] not in (429, 500, 502, 503):
+                answer = (NO_ANSWER, {}, b"")
+            if answer[0] not in (NO_ANSWER, 429, 500, 502, 503):
                 return answer
-            self.said.refused[str(answer[0])] += 1
+            name = "no answer" if answer[0] == NO_ANSWER else f"{answer[0]} of {asked[2]}"
+            self.said.refused[name] += 1
             self.stopping.wait(0.2)
         return None
 
