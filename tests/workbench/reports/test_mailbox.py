@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import imaplib
 import os
 import pwd
@@ -9,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -63,30 +65,29 @@ service anvil {{
 
 
 @pytest.fixture(scope="module")
-def dovecot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """Its port. As root it runs as Debian's own user of it; else as whoever runs the tests."""
-    skip_without("dovecot-imapd")
-    folder = tmp_path_factory.mktemp("dovecot")
-    entry = pwd.getpwnam("dovecot") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
-    import grp
+def dovecot() -> Iterator[int]:
+    """Its port. As root it runs as Debian's own user of it; else as whoever runs the tests.
 
-    group = grp.getgrgid(entry.pw_gid).gr_name
-    port = free_port()
-    (folder / "dovecot.conf").write_text(_config(folder, port, entry.pw_name, group))
-    for name in ("run", "state", "home", "mail"):
-        (folder / name).mkdir()
-        os.chown(folder / name, entry.pw_uid, entry.pw_gid)
-    for parent in [folder, *folder.parents]:
-        if parent.stat().st_uid == os.geteuid() and str(parent).startswith("/tmp/"):
-            parent.chmod(parent.stat().st_mode | 0o011)
-    command = ["dovecot", "-F", "-c", str(folder / "dovecot.conf")]
-    server = subprocess.Popen(command, env={"PATH": "/usr/sbin:/usr/bin:/bin"})
-    try:
-        _wait(port, folder)
-        yield port
-    finally:
-        server.terminate()
-        server.wait(20)
+    Not in pytest's folder: that is closed to other users again by every session that starts meanwhile.
+    """
+    skip_without("dovecot-imapd")
+    with TemporaryDirectory(prefix="leadline-dovecot-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        entry = pwd.getpwnam("dovecot") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+        group, port = grp.getgrgid(entry.pw_gid).gr_name, free_port()
+        (folder / "dovecot.conf").write_text(_config(folder, port, entry.pw_name, group))
+        for inner in ("run", "state", "home", "mail"):
+            (folder / inner).mkdir()
+            os.chown(folder / inner, entry.pw_uid, entry.pw_gid)
+        command = ["dovecot", "-F", "-c", str(folder / "dovecot.conf")]
+        server = subprocess.Popen(command, env={"PATH": "/usr/sbin:/usr/bin:/bin"})
+        try:
+            _wait(port, folder)
+            yield port
+        finally:
+            server.terminate()
+            server.wait(20)
 
 
 def _wait(port: int, folder: Path) -> None:
