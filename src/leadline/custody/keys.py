@@ -6,13 +6,12 @@ read everything; whoever loses it can read nothing.
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 import secrets
 import stat
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
 
@@ -204,8 +203,13 @@ class KeySlot(Protocol):
     def is_current(self, wrapped: bytes) -> bool: ...
 
 
-def _older(path: Path) -> Iterator[Path]:
-    return path.parent.glob(f"{glob.escape(path.name)}.old-*")
+def _older(path: Path) -> list[Path]:
+    """By the folder's names, not by a pattern: it is asked for at every use of a key."""
+    begin = f"{path.name}.old-"
+    try:
+        return [path.with_name(name) for name in os.listdir(path.parent) if name.startswith(begin)]
+    except FileNotFoundError:
+        return []
 
 
 class FileKeySlot:
@@ -255,7 +259,7 @@ class WatchedKeySlot:
         found = []
         for path in (self._path, *sorted(_older(self._path))):
             try:
-                facts = path.lstat()
+                facts = os.lstat(path)
             except OSError as error:
                 mend = "put the key back: a new one opens nothing"
                 what = f"the key cannot be opened: {error.strerror}"
