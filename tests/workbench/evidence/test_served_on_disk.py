@@ -77,7 +77,7 @@ def searching(*folders: Path) -> Iterator[list[str]]:
     is_over = threading.Event()
 
     def search() -> None:
-        while not is_over.wait(0.02):
+        while not is_over.wait(0.1):
             found.extend(find_media(*folders))
 
     searcher = threading.Thread(target=search)

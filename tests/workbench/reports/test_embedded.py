@@ -97,3 +97,10 @@ def test_media_in_an_answer_to_the_office_are_left_out(mode: MediaMode, sealed: 
     actions.post_message(report, text=f"here: {B64[:9000]}", actor="public-form", from_reporter=True)
     assert not any(B64[100:140] in text for text in sealed)
     assert any(text.startswith("here: [content of ") for text in sealed)
+
+
+def test_a_stranger_sets_nothing_to_decoding(analyst: Person, sealed: list[str]) -> None:
+    incoming = IncomingReport(channel=Channel.PUBLIC_FORM, text=f"see {URL}")
+    actions.receive(incoming, channel=Channel.PUBLIC_FORM, actor="public-form")
+    assert "[content of " in "".join(sealed)
+    assert not Asset.objects.exists()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from leadline.domain import IncomingReport
+from leadline.domain import Channel, IncomingReport
 from leadline.errors import ReportFormatError
 from leadline.workbench.embedded import is_media, leave_out
 from leadline.workbench.evidence.access import media_mode
@@ -20,12 +20,13 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 def leave_out_media(incoming: IncomingReport, actor: str, source: str) -> tuple[IncomingReport, list[Asset]]:
     """The report with a note in the place of each, and the assets they are; unchanged where the office keeps media.
 
-    In an office that refuses files they are only left out.
+    In an office that refuses files they are only left out, and so they are where a stranger writes: the form takes no
+    files, and nobody from outside may set its process to decoding.
     """
     contents: list[bytes] = []
     if (mode := media_mode()) is not MediaMode.KEEP:
         incoming = _in_all_words(incoming, lambda text: _left_out(text, contents))
-    if mode is not MediaMode.HASH_AND_DISCARD:
+    if mode is not MediaMode.HASH_AND_DISCARD or source == Channel.PUBLIC_FORM:
         return incoming, []
     found = [take_in(content, actor=actor, source=source) for content in contents]
     return incoming, list({asset.pk: asset for asset in found}.values())
