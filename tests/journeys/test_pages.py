@@ -56,7 +56,8 @@ NOT_VISITED: dict[str, str] = {
     **dict.fromkeys(
         [
             "review_next", "review_end_shift", "review_begin_break", "review_blank", "review_mood", "review_undo",
-            "review_end_look", "review_outcome", "review_propose", "review_claim", "review_draft", "review_hand_in", "review_reveal", "review_change",
+            "review_end_look", "review_outcome", "review_propose", "review_claim", "review_draft", "review_hand_in",
+            "review_reveal", "review_change",
         ],
         _FORM,
     ),
