@@ -324,7 +324,7 @@ def test_a_file_that_is_something_else_is_refused_with_a_reason(browser: Client)
 
 CSV = b"""url,note,urgency
 https://example.org/1,first,
-not a url at all \x00,,
+not a url at all \x01,,
 https://example.org/1,again,ongoing
 ,,
 https://example.org/3,,nonsense
