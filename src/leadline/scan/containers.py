@@ -252,7 +252,8 @@ class ContainerReader:
 
 def _not_whole(facts: FileFacts, error: LeadlineError) -> FileFacts:
     told = f"damaged or cut off in its container: the hashes are of the {facts.size_bytes} bytes that came out"
-    return replace(facts, partial=True, error=error, reasons=(told, *facts.reasons))
+    fault = UntrustedMediaError(f"member not whole: {error.code.replace('-', ' ')}", code=error.code)
+    return replace(facts, partial=True, error=fault, reasons=(told, *facts.reasons))
 
 
 def _bare_name(container: bytes) -> bytes:
