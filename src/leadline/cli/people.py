@@ -28,7 +28,7 @@ def link_command(
       leadline people link
       leadline people link --role senior
 
-    Exit codes: 0 printed, 1 nobody is set up yet, 2 wrong use.
+    Exit codes: 0 printed, 1 nobody is set up yet, or not such a role.
     """
     set_up_office()
     from django.conf import settings

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from typer.testing import CliRunner
 
+from leadline.cli.app import app
 from leadline.domain import Entry, Kind
-from leadline.errors import NotAllowed, WrongState
+from leadline.errors import InputError, NotAllowed, WrongState
 from leadline.workbench import matching, sealing
 from leadline.workbench.accounts import access, actions
 from leadline.workbench.accounts.models import Invitation, OfficeSetting, Person, RoleGrant
@@ -174,6 +176,21 @@ def test_an_alias_of_who_asks_releases_no_exhibit_and_confirms_no_false_positive
     assert proposal is not None
     with pytest.raises(NotAllowed):
         banks.confirm(helper, proposal)
+
+
+def test_both_are_done_by_commands_at_the_machine(first: Person) -> None:
+    def leadline(*words: str) -> tuple[Any, str]:
+        done = CliRunner().invoke(app, ["people", *words], standalone_mode=False)
+        return done.exception or done.return_value, done.output
+
+    code, said = leadline("link", "--role", "senior")
+    assert code == 0
+    assert roles(join(said.strip().rstrip("/").rpartition("/")[2], "second")) == {Role.SENIOR}
+    assert isinstance(leadline("link", "--role", "analyst")[0], InputError)
+    invited(first, "colleague", Role.ADMINISTRATOR)
+    assert leadline("vouch", "colleague@example.org")[0] == 0
+    assert roles(Person.objects.get(name="colleague")) == {Role.ADMINISTRATOR}
+    assert isinstance(leadline("vouch", "nobody@example.org")[0], InputError)
 
 
 # --- the office of one person ----------------------------------------------------------------------------------------
