@@ -245,15 +245,12 @@ def test_the_helpline_is_one_text_or_one_for_each_language(
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[int, Path, subprocess.Popen[bytes]]]:
     """The public form as `server.py` starts it, with its own office: port, home, process."""
-    from leadline.custody.keys import InstanceKey
-
-    home = tmp_path / "home"
-    (home / "keys").mkdir(parents=True, mode=0o700)
-    InstanceKey.create(home / "keys" / "instance.key")
-    port = free_port()
+    home, port = tmp_path / "home", free_port()
+    home.mkdir(mode=0o700)
     environment = _environment(home, LEADLINE_PUBLIC_ADDRESS=f"127.0.0.1:{port}")
-    migrate = environment | {"DJANGO_SETTINGS_MODULE": "leadline.workbench.settings"}
-    subprocess.run([sys.executable, "-m", "django", "migrate", "--verbosity=0"], env=migrate, check=True)
+    prepare = "import django; django.setup(); from leadline.workbench.office import prepare_office as p; p(print)"
+    office = environment | {"DJANGO_SETTINGS_MODULE": "leadline.workbench.settings"}
+    subprocess.run([sys.executable, "-c", prepare], env=office, check=True)
     with (tmp_path / "log").open("wb") as log:
         command = [sys.executable, "-m", "leadline.workbench.server", "public"]
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
