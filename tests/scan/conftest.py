@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pytest
 from leadline.domain import Entry, Fingerprints, Isolation, Kind, PdqFamily, ViewHashes
 from leadline.match.bank import Bank
 from leadline.media import scenes
-from leadline.scan.hashing import FileFacts, blank_facts
+from leadline.scan.hashing import FileFacts, blank_facts, hash_file
+from leadline.scan.run import scan_paths
 
 MakeFacts = Callable[..., FileFacts]
+Draw = Callable[[int], bytes]
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +57,49 @@ def new_bank(tmp_path: Path) -> Callable[..., Bank]:
         return bank
 
     return make
+
+
+@pytest.fixture(scope="session")
+def evidence(tmp_path_factory: pytest.TempPathFactory, picture: Draw) -> Path:
+    """A small folder in which every verdict occurs."""
+    folder = tmp_path_factory.mktemp("scanned") / "evidence"
+    (folder / "deep/er").mkdir(parents=True)
+    for seed in range(6):
+        (folder / f"known-{seed}.jpg").write_bytes(picture(seed))
+    drawn = scenes.draw_scene(3, 160, 120)
+    (folder / "deep/mirrored.png").write_bytes(scenes.encode_picture(scenes.mirror(drawn), "PNG"))
+    for seed in (30, 31):
+        (folder / f"deep/er/new-{seed}.jpg").write_bytes(picture(seed))
+    (folder / "deep/er/copy.jpg").write_bytes(scenes.encode_picture(scenes.draw_scene(30, 160, 120), quality=60))
+    (folder / "pack.zip").write_bytes(scenes.pack_zip({"in/1.jpg": picture(1), "note.txt": b"note"}))
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(30))
+    (folder / "known-broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(31))
+    (folder / "film.mp4").write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(100))
+    (folder / "empty").touch()
+    (folder / "=1+1.txt").write_bytes(b"text")
+    (folder / os.fsdecode(b"odd-\xff.jpg")).write_bytes(picture(32))
+    (folder / "link").symlink_to("broken.png")
+    os.mkfifo(folder / "pipe")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bank(tmp_path_factory: pytest.TempPathFactory, evidence: Path) -> Path:
+    """A list of the first six scenes, and of a file that no decoder reads."""
+    made = Bank.create(tmp_path_factory.mktemp("lists") / "known", name="KNOWN", kind=Kind.ILLEGAL)
+    entries = []
+    for seed in range(6):
+        facts = hash_file(evidence / f"known-{seed}.jpg")
+        view = facts.fingerprints.views[0]
+        prints = {**facts.fingerprints.exact, "pdq": view.pdq[0]}
+        entries.append(Entry(Kind.ILLEGAL, prints, quality=view.quality, scheme="demo", label="A"))
+    entries.append(Entry(Kind.ILLEGAL, {"md5": hash_file(evidence / "known-broken.png").fingerprints.exact["md5"]}))
+    made.add(entries)
+    return made.path
+
+
+@pytest.fixture(scope="session")
+def scanned(tmp_path_factory: pytest.TempPathFactory, evidence: Path, bank: Path) -> Path:
+    out = tmp_path_factory.mktemp("scanned-out") / "out"
+    scan_paths([evidence], [bank], out, csv=True, vics=True)
+    return out

@@ -1,84 +1,32 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from leadline.domain import Entry, Isolation, Kind
-from leadline.errors import ConfigError, Interrupted, SandboxUnavailable
+from leadline.errors import ConfigError, Interrupted
 from leadline.match.bank import Bank
 from leadline.media import scenes
-from leadline.media.client import Member, Sandbox, SandboxViolation
-from leadline.media.limits import Limits
 from leadline.scan import run as run_module
-from leadline.scan import wire
-from leadline.scan.containers import ContainerReader
-from leadline.scan.hashing import FileHasher, hash_file
+from leadline.scan.hashing import hash_file
 from leadline.scan.run import ProgressEvent, default_workers, scan_paths
 
 Draw = Callable[[int], bytes]
 NewBank = Callable[..., Bank]
 
 
-@pytest.fixture(scope="session")
-def evidence(tmp_path_factory: pytest.TempPathFactory, picture: Draw) -> Path:
-    """A small folder in which every verdict occurs."""
-    folder = tmp_path_factory.mktemp("scanned") / "evidence"
-    (folder / "deep/er").mkdir(parents=True)
-    for seed in range(6):
-        (folder / f"known-{seed}.jpg").write_bytes(picture(seed))
-    drawn = scenes.draw_scene(3, 160, 120)
-    (folder / "deep/mirrored.png").write_bytes(scenes.encode_picture(scenes.mirror(drawn), "PNG"))
-    for seed in (30, 31):
-        (folder / f"deep/er/new-{seed}.jpg").write_bytes(picture(seed))
-    (folder / "deep/er/copy.jpg").write_bytes(scenes.encode_picture(scenes.draw_scene(30, 160, 120), quality=60))
-    (folder / "pack.zip").write_bytes(scenes.pack_zip({"in/1.jpg": picture(1), "note.txt": b"note"}))
-    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(30))
-    (folder / "known-broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(31))
-    (folder / "film.mp4").write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(100))
-    (folder / "empty").touch()
-    (folder / "=1+1.txt").write_bytes(b"text")
-    (folder / os.fsdecode(b"odd-\xff.jpg")).write_bytes(picture(32))
-    (folder / "link").symlink_to("broken.png")
-    os.mkfifo(folder / "pipe")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def bank(tmp_path_factory: pytest.TempPathFactory, evidence: Path) -> Path:
-    """A list of the first six scenes, and of a file that no decoder reads."""
-    made = Bank.create(tmp_path_factory.mktemp("lists") / "known", name="KNOWN", kind=Kind.ILLEGAL)
-    entries = []
-    for seed in range(6):
-        facts = hash_file(evidence / f"known-{seed}.jpg")
-        view = facts.fingerprints.views[0]
-        prints = {**facts.fingerprints.exact, "pdq": view.pdq[0]}
-        entries.append(Entry(Kind.ILLEGAL, prints, quality=view.quality, scheme="demo", label="A"))
-    entries.append(Entry(Kind.ILLEGAL, {"md5": hash_file(evidence / "known-broken.png").fingerprints.exact["md5"]}))
-    made.add(entries)
-    return made.path
-
-
 def findings(out: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (out / "findings.jsonl").read_text().splitlines()]
-
-
-@pytest.fixture(scope="session")
-def scanned(tmp_path_factory: pytest.TempPathFactory, evidence: Path, bank: Path) -> Path:
-    out = tmp_path_factory.mktemp("scanned-out") / "out"
-    scan_paths([evidence], [bank], out, csv=True, vics=True)
-    return out
 
 
 def test_it_gives_every_file_its_verdict_in_walk_order(scanned: Path, evidence: Path) -> None:
@@ -265,132 +213,6 @@ def test_it_stops_cleanly_when_a_person_interrupts_and_goes_on_later(
     assert (tmp_path / "out/findings.jsonl").read_bytes() == (scanned / "findings.jsonl").read_bytes()
     assert summary.resumed >= 5
     assert len(summary.runs) == 2
-
-
-def test_it_redoes_a_batch_file_by_file_when_the_decoder_died(
-    evidence: Path, bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = Sandbox.open_picture
-
-    def die_on_one(self: Sandbox, size_bytes: int, *, grey: bool = False) -> object:
-        if size_bytes == (evidence / "known-2.jpg").stat().st_size:
-            raise SandboxViolation("the decoder died", code="child-died")
-        return real(self, size_bytes, grey=grey)
-
-    monkeypatch.setattr(Sandbox, "open_picture", die_on_one)
-    scan_paths([evidence], [bank], tmp_path / "out")
-    told = {Path(str(f["path"])).name: f for f in findings(tmp_path / "out") if "container" not in f}
-    assert {f["isolation"] for f in told.values()} == {"file"}
-    assert told["known-2.jpg"]["error"] == {"code": "child-died", "message": "the decoder died"}
-    assert told["known-2.jpg"]["verdict"] == "known"  # by its exact hash
-    assert told["known-1.jpg"]["pdq"] is not None
-
-
-def test_it_starts_the_decoders_anew_when_their_process_is_gone(
-    evidence: Path, bank: Path, scanned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Twice: in the batch, and when the same file comes again alone; its exact digests stand."""
-    real, size, deaths = Sandbox.open_picture, (evidence / "known-2.jpg").stat().st_size, []
-
-    def vanish(self: Sandbox, size_bytes: int, *, grey: bool = False) -> object:
-        if size_bytes == size and len(deaths) < 2:
-            deaths.append(size_bytes)
-            self.close()
-        return real(self, size_bytes, grey=grey)
-
-    monkeypatch.setattr(Sandbox, "open_picture", vanish)
-    scan_paths([evidence], [bank], tmp_path / "out")
-    told = {str(f["path"]): f for f in findings(tmp_path / "out")}
-    lost = [f for f in told.values() if f.get("error", {}).get("code") == "sandbox-unavailable"]  # type: ignore[attr-defined]
-    assert [f["path"] for f in lost] == [f"{evidence}/known-2.jpg"]
-    assert lost[0]["verdict"] == "known"
-    before = {str(f["path"]): (f["verdict"], f["pdq"]) for f in findings(scanned)}
-    assert {path: (f["verdict"], f["pdq"]) for path, f in told.items() if f is not lost[0]}.items() <= before.items()
-
-
-def test_it_reads_a_container_once_more_when_its_sandbox_is_gone(
-    evidence: Path, bank: Path, scanned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real, deaths = Sandbox.members, []
-
-    def vanish(self: Sandbox, fd_or_size: int, *, from_fd: bool) -> Iterator[Member]:
-        for number, member in enumerate(real(self, fd_or_size, from_fd=from_fd)):
-            if number == 1 and not deaths:
-                deaths.append(number)
-                raise SandboxUnavailable("the decoders' process is gone")
-            yield member
-
-    monkeypatch.setattr(Sandbox, "members", vanish)
-    scan_paths([evidence], [bank], tmp_path / "out")
-    assert deaths == [1]
-    assert (tmp_path / "out/findings.jsonl").read_bytes() == (scanned / "findings.jsonl").read_bytes()
-
-
-def test_it_stops_where_decoders_cannot_be_contained_any_more(
-    evidence: Path, bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(self: Sandbox, fd_or_size: int, *, from_fd: bool) -> Iterator[Member]:
-        raise SandboxUnavailable("the sandbox does not hold")
-
-    monkeypatch.setattr(Sandbox, "members", refuse)
-    with pytest.raises(SandboxUnavailable):
-        scan_paths([evidence], [bank], tmp_path / "out")
-    assert b"does not hold" not in (tmp_path / "out/findings.jsonl").read_bytes()
-
-
-def test_it_outlives_a_fault_of_its_own_on_one_file(
-    evidence: Path, bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    real = FileHasher.hash_path
-
-    def stumble(self: FileHasher, path: bytes) -> object:
-        if path.endswith(b"known-2.jpg"):
-            raise ZeroDivisionError("words of a file")
-        return real(self, path)
-
-    monkeypatch.setattr(FileHasher, "hash_path", stumble)
-    summary = scan_paths([evidence], [bank], tmp_path / "out")
-    assert summary.errors["internal"] == 1
-    assert summary.findings == 21
-    told = capfd.readouterr().err
-    assert re.fullmatch(r"leadline: fault inside Leadline \(ZeroDivisionError in \w+\.py line \d+\) \(.+\): .+\n", told)
-    assert "words of a file" not in told + (tmp_path / "out/findings.jsonl").read_text()
-
-
-def test_it_outlives_a_fault_of_its_own_on_one_container(
-    evidence: Path, bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    def stumble(self: ContainerReader, facts: object) -> Iterator[object]:
-        raise ZeroDivisionError("words of a file")
-        yield
-
-    monkeypatch.setattr(ContainerReader, "read", stumble)
-    summary = scan_paths([evidence], [bank], tmp_path / "out")
-    assert summary.errors["internal"] == 1
-    assert summary.findings == 19
-    assert "words of a file" not in capfd.readouterr().err + (tmp_path / "out/findings.jsonl").read_text()
-
-
-def test_a_lane_that_falls_tells_the_kind_and_place_of_its_fault_only(
-    bank: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    config = wire.encode(wire.LaneConfig([os.fsencode(bank)], Limits()))
-    frames = io.BytesIO()
-    wire.write_frame(frames, config)
-    code = (
-        "from leadline.scan import worker\n"
-        "def fall(self, message): raise ZeroDivisionError('words of a file')\n"
-        "worker.Lane.handle = fall\n"
-        "worker.main()\n"
-    )
-    wire.write_frame(frames, b"work")
-    ended = subprocess.run(
-        [sys.executable, "-c", code], input=frames.getvalue(), capture_output=True, timeout=60
-    )
-    assert ended.returncode == 1
-    assert b"ZeroDivisionError" in ended.stderr
-    assert b"words of a file" not in ended.stderr
-    assert b"Traceback" not in ended.stderr
 
 
 def test_it_says_so_in_every_finding_when_decoders_ran_without_a_sandbox(
