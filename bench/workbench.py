@@ -232,7 +232,9 @@ def insert(model: Any, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def _plain(value: Any) -> Any:
-    return json.dumps(value.obj) if hasattr(value, "obj") else value  # psycopg's Jsonb; COPY takes text
+    """COPY takes what psycopg's own inserts take wrapped: JSON as text, and bytes."""
+    inner = getattr(value, "obj", value)
+    return inner if inner is value or isinstance(inner, bytes | memoryview) else json.dumps(inner)
 
 
 def fill(person: Any) -> dict[str, str]:
@@ -287,12 +289,11 @@ def fill_assets(assets: list[uuid.UUID], now: datetime) -> None:
 
 
 def fill_reports(now: datetime) -> None:
-    from leadline.workbench.reports.contents import seal_value
+    from leadline.workbench.reports.contents import item_context, seal_value, text_context
     from leadline.workbench.reports.models import Item, Report, StateChange
 
     start = Report.objects.count() + 1
     reports = [uuid.uuid4() for _ in range(REPORTS)]
-    sealed = seal_value("made up", "report-text:bench")
 
     def rows() -> Iterator[dict[str, Any]]:
         for number, pk in enumerate(reports):
@@ -301,17 +302,18 @@ def fill_reports(now: datetime) -> None:
                 "id": pk, "number": f"B-2026-{start + number:06d}", "channel": "api", "source": "bench", "source_reference": f"b-{number}",
                 "state": "new" if is_open else "closed", "is_open": is_open, "outcome": "" if is_open else "removed",
                 "urgency": number % 4, "rank": 3 - number % 4, "received_at": now - timedelta(seconds=number),
-                "language": "", "item_count": ITEMS_A_REPORT, "text_sealed": sealed, "passphrase_hash": "", "receipt_lookup": "",
+                "language": "", "item_count": ITEMS_A_REPORT, "text_sealed": seal_value("made up", text_context(pk)), "passphrase_hash": "", "receipt_lookup": "",
                 "closed_at": None if is_open else now,
             }  # fmt: skip
 
     def items() -> Iterator[dict[str, Any]]:
         for number, pk in enumerate(reports):
             for position in range(ITEMS_A_REPORT):
-                key = hashlib.sha256(f"{number} {position}".encode()).hexdigest()
+                key, own = hashlib.sha256(f"{number} {position}".encode()).hexdigest(), uuid.uuid4()
                 yield {
-                    "id": uuid.uuid4(), "report": pk, "position": position, "kind": "url", "value_sealed": sealed, "key": key,
-                    "first_seen_at": now, "last_seen_at": now,
+                    "id": own, "report": pk, "position": position, "kind": "url", "key": key, "first_seen_at": now,
+                    "value_sealed": seal_value(f'[{{"value": "https://example.org/{number}/{position}"}}]', item_context(own)),
+                    "last_seen_at": now,
                 }  # fmt: skip
 
     def changes() -> Iterator[dict[str, Any]]:
