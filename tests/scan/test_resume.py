@@ -240,15 +240,15 @@ def test_it_refuses_to_resume_another_scan(tmp_path: Path, changes: dict[str, ob
 
 
 def listed(**changes: object) -> ListState:
-    given = {"name": "B", "kind": "illegal", "entries": 7, "list_version": 3, "created": 1_000_000, **changes}
+    given = {"name": "B", "kind": "illegal", "entries": 7, "list_version": 3, "identity": "a" * 32, **changes}
     return ListState(**given)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("before", "now"),
     [
-        (listed(), listed(created=1_000_001)),
-        (listed(), listed(created=1_000_001, list_version=9)),
+        (listed(), listed(identity="b" * 32)),
+        (listed(), listed(identity="b" * 32, list_version=9)),
         (listed(), listed(list_version=2)),
         (listed(list_version_end=5), listed(list_version=4)),
         (listed(), listed(entries=8)),
@@ -268,8 +268,8 @@ def test_it_refuses_to_resume_with_another_list_of_the_same_name(
         (listed(), listed()),
         (listed(), listed(list_version=9, entries=2, kind="other")),
         (listed(list_version_end=5), listed(list_version=5, entries=8)),
-        (listed(created=None), listed()),
-        (listed(name="C", created=5), listed()),
+        (listed(identity=""), listed()),
+        (listed(name="C", identity="c" * 32), listed()),
     ],
 )
 def test_it_resumes_with_a_list_that_has_grown(tmp_path: Path, before: ListState, now: ListState) -> None:

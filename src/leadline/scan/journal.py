@@ -25,7 +25,7 @@ Order = tuple[int, Names]
 class ListState(msgspec.Struct):
     """One bank as a run met it and left it.
 
-    created  when it was made (seconds since 1970): tells it from another of its name; None in states of before
+    identity  given to it when it was made: tells it from another of its name; "" in states of before
     """
 
     name: str
@@ -33,7 +33,7 @@ class ListState(msgspec.Struct):
     entries: int
     list_version: int
     list_version_end: int | None = None
-    created: int | None = None
+    identity: str = ""
 
 
 class Run(msgspec.Struct):
@@ -156,7 +156,7 @@ def _refuse_other_scan(out: Path, old: State, wanted: State) -> None:
 def refuse_other_lists(out: Path, state: State, now: Sequence[ListState]) -> None:
     """Raise ConfigError where a bank is not the one that the last run matched against, nor what has become of it.
 
-    A bank only gains versions: one made at another time, or one that has fewer, was put in its place.
+    A bank only gains versions: one of another identity, or one that has fewer, was put in its place.
     """
     before = {listed.name: listed for listed in state.runs[-1].lists} if state.runs else {}
     for bank in now:
@@ -165,8 +165,8 @@ def refuse_other_lists(out: Path, state: State, now: Sequence[ListState]) -> Non
             continue
         least = old.list_version if old.list_version_end is None else old.list_version_end
         same_version_other_content = bank.list_version == old.list_version and bank.entries != old.entries
-        other_make = old.created not in (None, bank.created)
-        if other_make or bank.list_version < least or same_version_other_content:
+        is_another = old.identity not in ("", bank.identity)
+        if is_another or bank.list_version < least or same_version_other_content:
             raise ConfigError(
                 "cannot resume: another list of that name than the scan began with",
                 where=f"{bank.name}, for {out}",

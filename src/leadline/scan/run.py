@@ -293,8 +293,8 @@ def utc_now() -> str:
 
 
 def list_state(bank: Bank) -> ListState:
-    created = bank.snapshot.manifest.created
-    return ListState(bank.name, str(bank.kind), bank.count, bank.list_version, created=created)
+    identity = bank.snapshot.manifest.identity
+    return ListState(bank.name, str(bank.kind), bank.count, bank.list_version, identity=identity)
 
 
 __all__ = ["FINDINGS", "Progress", "ProgressEvent", "default_workers", "scan_paths"]
