@@ -11,7 +11,7 @@ from pathlib import Path
 
 PARTS = [
     *("bench.pdq", "bench.media", "bench.renditions", "bench.bank", "bench.scan", "bench.search", "bench.match"),
-    *("bench.vault", "bench.workbench"),
+    *("bench.vault", "bench.workbench", "bench.lists"),
 ]
 TARGET = Path(__file__).parent / "RESULTS.md"
 
