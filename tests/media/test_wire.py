@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadline.media import wire
-from leadline.media.limits import Limits
 from leadline.media.keyring import DKIM_CHECK
+from leadline.media.limits import Limits
 from leadline.media.sniff import CONTAINER_TYPES
 from leadline.media.wire import (
     Alpha,

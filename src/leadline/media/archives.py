@@ -1,4 +1,4 @@
-"""Hostile tars and packed files -> their members, streamed. Runs inside the sandbox only; writes nowhere, follows no name.
+"""Hostile tars and packed files -> their members, streamed. Inside the sandbox only; writes nowhere, follows no name.
 
 A member's name is bytes for people to read and nothing else. Links, devices and folders are told as skipped. What a
 damaged container still yields is yielded before the error.

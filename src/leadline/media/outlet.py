@@ -94,7 +94,7 @@ class Counted:
                 content += piece
         except (Refused, MemoryError):
             raise
-        except Exception:  # it comes again when the content is read as a file's
+        except Exception:  # noqa: S110 - it comes again when the content is read as a file's
             pass
         if is_link_text(content):
             self.begin(name, size_bytes, Status.LINK)

@@ -149,3 +149,15 @@ def test_a_review_is_as_urgent_as_the_most_urgent_report_of_its_files(arrive: Ar
     review = Review.objects.get()
     assert (review.urgency, review.rank) == (3, 0)
     assert review.why[0][0] == "tick.child-at-risk-now"
+
+
+def test_letters_and_lists_that_reports_came_in_are_not_reviewed(keeping: Any, arrive: Arrive) -> None:
+    from leadline.workbench.evidence.actions import take_in
+
+    letter = b"From: a@example.org\r\nTo: b@example.org\r\nSubject: made up\r\nDate: Fri, 27 Nov 2026 10:00:00 +0000\r\n\r\nx"
+    take_in(letter, actor="system", source="test", name="mail.eml")
+    take_in(b'{"made": "up"}', actor="system", source="test", name="list.json")
+    actions.sort_assets()
+    assert not Review.objects.exists()
+    arrive(1)
+    assert Review.objects.count() == 1

@@ -37,6 +37,7 @@ from leadline.workbench.review.models import (
 )
 
 AT_ONCE = 500
+_SEEN = ("image/", "video/", "audio/")
 
 
 @dataclass
@@ -123,7 +124,12 @@ def _hashes(asset: Asset) -> list[bytes]:
 
 
 def _queue(cluster: Cluster, asset: Asset) -> None:
-    """One open review a cluster, as urgent as the most urgent report of any of its files."""
+    """One open review a cluster, as urgent as the most urgent report of any of its files.
+
+    Of what a person sees or hears only: letters and lists that reports came in are read on the pages of reports.
+    """
+    if not asset.mime.startswith(_SEEN):
+        return
     if asset.is_set_aside:
         if not _is_sampled(asset):
             return
