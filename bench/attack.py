@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench.parts import save, stored
 from bench.run import machine
 
 PARTS = {
@@ -21,18 +22,17 @@ TARGET = Path(__file__).parent / "ATTACK.md"
 
 
 def main() -> None:
-    wanted = sys.argv[1:] or list(PARTS)
-    day = datetime.datetime.now(datetime.UTC).date().isoformat()
-    pieces, failed = [f"# Attacks\n\n{day}, {machine()}. Made by `make attack`.\n"], []
-    for part in wanted:
+    pieces, failed = stored(TARGET), []
+    for part in sys.argv[1:] or list(PARTS):
         print(f"running {part}", file=sys.stderr)
+        day = datetime.datetime.now(datetime.UTC).date().isoformat()
         done = subprocess.run(
             [sys.executable, "-m", part, *PARTS[part]], stdout=subprocess.PIPE, text=True, check=False
         )
         outcome = "held" if done.returncode == 0 else f"DID NOT HOLD (exit code {done.returncode})"
-        pieces.append(f"## {part}: {outcome}\n\n{done.stdout}")
+        pieces[part] = f"<!-- {part} run {day} -->\n\n## {part}: {outcome}\n\n{done.stdout}"
         failed += [part] if done.returncode else []
-    TARGET.write_text("\n".join(pieces))
+        save(TARGET, f"# Attacks\n\n{machine()}. Made by `make attack`.\n", list(PARTS), pieces)
     print(f"wrote {TARGET}", file=sys.stderr)
     sys.exit(1 if failed else 0)
 

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench.parts import save, stored
+
 PARTS = [
     *("bench.pdq", "bench.media", "bench.renditions", "bench.bank", "bench.scan", "bench.search", "bench.match"),
     *("bench.vault", "bench.workbench", "bench.lists"),
@@ -32,16 +34,9 @@ def machine() -> str:
 HEAD = f"# Measured figures\n\n{machine()}. Made by `make bench`; a shared machine is noisy: trust the ratios.\n"
 
 
-def stored() -> dict[str, str]:
-    """Part -> its text as RESULTS.md holds it, so that one part can be measured again alone."""
-    text = TARGET.read_text() if TARGET.exists() else ""
-    pieces = text.split("<!-- ")[1:]
-    return {piece.partition(" ")[0]: "<!-- " + piece for piece in pieces}
-
-
 def main() -> None:
     wanted = sys.argv[1:] or PARTS
-    pieces = stored()
+    pieces = stored(TARGET)
     for part in wanted:
         print(f"running {part}", file=sys.stderr)
         day = datetime.datetime.now(datetime.UTC).date().isoformat()
@@ -49,7 +44,7 @@ def main() -> None:
         failed = f"## {part}\n\nfailed with exit code {done.returncode}\n\n" if done.returncode else ""
         pieces[part] = f"<!-- {part} measured {day} -->\n\n{failed}{done.stdout}\n"
         # After each part: a long run that is stopped leaves what it has.
-        TARGET.write_text("\n".join([HEAD, *(pieces[name].strip() + "\n" for name in PARTS if name in pieces)]))
+        save(TARGET, HEAD, PARTS, pieces)
     print(f"wrote {TARGET}", file=sys.stderr)
 
 
