@@ -187,7 +187,8 @@ class Load:
                 answer = (NO_ANSWER, {}, b"")
             if answer[0] not in (NO_ANSWER, 429, 500, 502, 503):
                 return answer
-            name = "no answer" if answer[0] == NO_ANSWER else f"{answer[0]} of {asked[2]}"
+            told = re.search(rb'"code": ?"([a-z-]+)"', answer[2])
+            name = f"{answer[0]} {told[1].decode() if told else ''} of {asked[2]}" if answer[0] else "no answer"
             self.said.refused[name] += 1
             self.stopping.wait(0.2)
         return None

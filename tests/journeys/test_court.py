@@ -91,7 +91,7 @@ def test_an_auditor_carries_the_chain_out_and_a_changed_copy_is_named(
         downloaded.value.save_as(tmp_path / name)
     with zipfile.ZipFile(tmp_path / "anchors.zip") as archive:
         archive.extractall(tmp_path / "proofs")
-    key, chain = tmp_path / "proofs" / "key.hex", tmp_path / "custody.jsonl"
+    (key,), chain = (tmp_path / "proofs").rglob("key.hex"), tmp_path / "custody.jsonl"
     assert key.read_text().strip() == office.ask("public_key")
     line = json.loads(left.read_text())["line"]
     said = office.command("verify", chain, "--key", key, "--anchor", left)
