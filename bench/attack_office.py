@@ -231,8 +231,10 @@ class Load:
             md5, number = dice.choice(list(self.said.entries.items()))
             self.said.tried_to_withdraw.add(md5)
             answer = self.api("POST", "banks/attacked/withdrawals", {"ids": [number], "reason": "duplicate"})
-            if answer and answer[0] == 200:
+            if answer and answer[0] == 200 and answer[1]["withdrawn"] == 1:
                 self.said.withdrawn.add(md5)
+            elif answer:  # gone already by a try that was cut; or so many in a day that a second person is asked
+                self.said.refused[f"withdrawal {answer[0]}"] += 1
             return
         md5 = secrets.token_hex(16)
         body = {"hashes": [f"md5:{md5}"], "reason": "own-assessment"}
