@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from django.test import Client
 from PIL import Image
 
 from leadline.media.scenes import draw_scene
@@ -19,7 +20,8 @@ from leadline.workbench.evidence.models import Asset
 from leadline.workbench.journal.actions import SYSTEM
 from leadline.workbench.review import actions, pictures
 from leadline.workbench.review.acts import sorting
-from leadline.workbench.review.models import Review
+from leadline.workbench.review.acts.reveals import hash_session
+from leadline.workbench.review.models import Review, Shift
 
 ANSWERS = {
     "age-band": ["adult"], "depiction": ["drawn"], "self-generated": ["no"], "live": ["no"], "commercial": ["no"],
@@ -63,10 +65,22 @@ def claimed(arrive: Callable[..., Asset], analyst: Person) -> Review:
     from leadline.workbench.actors import Actor
 
     arrive(1)
-    actions.begin_shift(analyst)
+    actions.begin_shift(analyst, session="session")
     review = actions.claim_next(Actor.of_person(analyst))
     assert review is not None
     return review
+
+
+@pytest.fixture
+def browser_of(client_of: Callable[[Person], Client]) -> Callable[[Person], Client]:
+    """A browser in whose session the person's shift has begun."""
+
+    def browser(person: Person) -> Client:
+        client = client_of(person)
+        Shift.objects.filter(person=person).update(session_hash=hash_session(client.session.session_key))
+        return client
+
+    return browser
 
 
 @pytest.fixture

@@ -137,6 +137,10 @@ def test_somebody_else_revises_it_with_a_reason(claimed: Review, analyst: Person
         actions.revise(analyst, made.pk, "mistake", other)
     with pytest.raises(InputError):
         actions.revise(senior, made.pk, "because", other)
+    undone = actions.revise(senior, made.pk, "mistake", other)
+    actions.undo(senior, undone.pk)
+    claimed.refresh_from_db()
+    assert claimed.state == "decided"  # the review is not opened by it
     new = in_force(actions.revise(senior, made.pk, "mistake", other))
     made.refresh_from_db()
     assert (made.standing, new.standing, new.revises) == ("superseded", "in-force", made)
@@ -194,6 +198,10 @@ def test_a_second_opinion_is_blind_and_somebody_elses(
     second = actions.claim_next(Actor.of_person(other))
     assert second is not None
     assert access.card_of(Actor.of_person(other), second).earlier == []
+    assert access.find_assessment(Actor.of_person(other), first.pk) is None
+    assert not access.assessments(Actor.of_person(other)).exists()
+    with pytest.raises(WrongState):
+        actions.second_opinion(other, second.pk)
     beside = in_force(actions.hand_in(other, second.pk, second.cluster.centre, {**ANSWERS, "live": ["yes"]}))
     first.refresh_from_db()
     assert (first.standing, beside.standing) == ("in-force", "superseded")
@@ -213,6 +221,55 @@ def test_held_escalated_and_assigned_reviews_go_where_they_should(
     actions.assign(lead, claimed.pk, other)
     assert not access.queue(actor).exists()
     assert access.queue(Actor.of_person(other)).exists()
+
+
+def test_whoever_asks_for_a_second_opinion_does_not_give_it(claimed: Review, analyst: Person) -> None:
+    actions.second_opinion(analyst, claimed.pk)
+    actions.give_back(analyst, claimed.pk)
+    second = Review.objects.get(purpose="second-opinion")
+    Review.objects.filter(pk=claimed.pk).update(state="held", held_until=timezone.now() + timedelta(hours=1))
+    assert actions.claim_next(Actor.of_person(analyst)) == second
+    in_force(actions.hand_in(analyst, second.pk, second.cluster.centre, ANSWERS))
+    Review.objects.filter(pk=claimed.pk).update(held_until=timezone.now() - timedelta(seconds=1))
+    assert actions.claim_next(Actor.of_person(analyst)) is None
+
+
+def test_what_was_assigned_and_skipped_comes_back_to_all(
+    claimed: Review, analyst: Person, senior: Person, make_person: Callable[..., Person]
+) -> None:
+    other = make_person("other", Role.ANALYST)
+    actions.assign(Actor.of_person(senior), claimed.pk, other)
+    assert access.queue(Actor.of_person(senior)).exists()  # a lead sees what lies with somebody
+    actions.skip(other, claimed.pk)
+    assert access.queue(Actor.of_person(analyst)).exists()
+
+
+def test_a_list_that_is_handed_in_too_late_keeps_its_answers(
+    claimed: Review, analyst: Person, browser_of: Callable[[Person], Client]
+) -> None:
+    Review.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    given = {f"q-{name}": codes for name, codes in ANSWERS.items()} | {"note": "made up"}
+    browser_of(analyst).post(f"/review/{claimed.pk}/hand-in/", given)
+    assert Draft.objects.get().answers == ANSWERS
+
+
+def test_only_the_file_of_the_card_is_assessed(arrive: Any, claimed: Review, analyst: Person) -> None:
+    other = arrive(1, quality=80)
+    with pytest.raises(InputError):
+        actions.hand_in(analyst, claimed.pk, other, ANSWERS)
+
+
+def test_a_revision_that_is_undone_leaves_the_bank_alone(
+    claimed: Review, analyst: Person, senior: Person, make_bank: Any, make_person: Callable[..., Person]
+) -> None:
+    from leadline.domain import Kind
+
+    make_bank("own")
+    made, reach = proposed(claimed, analyst, senior, Kind.ILLEGAL)
+    other = make_person("other", Role.ANALYST)
+    actions.undo(other, actions.revise(other, made.pk, "mistake", ANSWERS).pk)
+    reach.refresh_from_db()
+    assert (reach.proposal.state, reach.ended_at) == ("open", None)
 
 
 def test_a_review_is_not_given_to_somebody_who_may_not_see_it(
@@ -257,8 +314,8 @@ def test_exposure_saved_counts_what_was_decided_without_a_look(claimed: Review, 
     arrive(2)
     review = actions.claim_next(Actor.of_person(analyst))
     assert review is not None
-    actions.show_tile(analyst, review, review.cluster.centre, "s")
-    actions.grant(analyst, review, review.cluster.centre, access.Level.LENS, "s")
+    actions.show_tile(analyst, review, review.cluster.centre, "session")
+    actions.grant(analyst, review, review.cluster.centre, access.Level.LENS, "session")
     actions.hand_in(analyst, review.pk, review.cluster.centre, ANSWERS)
     day = access.team_of(timezone.now() - timedelta(days=1))
     assert (day.decided, day.without_reveal) == (2, 1)

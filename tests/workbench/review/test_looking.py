@@ -24,6 +24,7 @@ from leadline.workbench.review import access, actions
 from leadline.workbench.review.models import Exposure, Level, Review, Shift
 
 pytestmark = pytest.mark.django_db
+AREAS = {Level.TILE: [], Level.LENS: [[0.0, 0.0, 0.5, 0.5]], Level.WHOLE: [[0.0, 0.0, 1.0, 1.0]]}
 
 
 def opened(png: bytes) -> Image.Image:
@@ -63,6 +64,95 @@ def test_a_grant_ends_by_itself_and_then_counts_in_full(claimed: Review, analyst
         actions.show(analyst, look.pk, "session")
     assert not actions.end(analyst, look.pk)
     assert Exposure.objects.get().seconds == 8
+
+
+def test_a_shift_is_the_proof_of_one_browser_and_ends_by_itself(claimed: Review, analyst: Person) -> None:
+    asset = claimed.cluster.centre
+    with pytest.raises(WrongState):
+        actions.grant(analyst, claimed, asset, Level.LENS, "another browser")
+    Shift.objects.update(began_at=timezone.now() - timedelta(minutes=240 + 31))
+    with pytest.raises(WrongState):
+        actions.grant(analyst, claimed, asset, Level.LENS, "session")
+    actions.begin_shift(analyst, session="another browser")
+    assert Shift.objects.filter(ended_at__isnull=True).count() == 1
+
+
+def test_beginning_a_shift_anew_is_no_break(claimed: Review, analyst: Person) -> None:
+    Shift.objects.update(working_since=timezone.now() - timedelta(minutes=51))
+    actions.end_shift(analyst)
+    actions.begin_shift(analyst, session="session")
+    work = access.work_of(analyst)
+    assert work.break_due
+    assert not work.may_claim
+    actions.begin_break(analyst)
+    actions.end_shift(analyst)
+    actions.begin_shift(analyst, session="session")
+    assert access.work_of(analyst).break_until is not None
+
+
+def test_the_last_half_hour_follows_into_a_shift_begun_anew(claimed: Review, analyst: Person) -> None:
+    Shift.objects.update(began_at=timezone.now() - timedelta(minutes=220))
+    actions.end_shift(analyst)
+    actions.begin_shift(analyst, 240, session="session")
+    assert access.work_of(analyst).low_only
+
+
+def test_lenses_do_not_add_up_to_a_whole_that_is_not_allowed(claimed: Review, analyst: Person) -> None:
+    actions.set_wish(analyst, allow_whole=False)
+    asset = claimed.cluster.centre
+    look = actions.grant(analyst, claimed, asset, Level.LENS, "session")
+    for centre in ((0.25, 0.25), (0.75, 0.25)):
+        actions.show(analyst, look.pk, "session", centre)
+    with pytest.raises(WrongState):
+        actions.show(analyst, look.pk, "session", (0.25, 0.75))
+    again = actions.grant(analyst, claimed, asset, Level.LENS, "session")
+    with pytest.raises(WrongState):
+        actions.show(analyst, again.pk, "session", (0.75, 0.75))
+
+
+def test_lenses_over_most_of_a_picture_count_as_the_whole(claimed: Review, analyst: Person) -> None:
+    look = actions.grant(analyst, claimed, claimed.cluster.centre, Level.LENS, "session")
+    for centre in ((0.25, 0.25), (0.75, 0.25), (0.25, 0.75)):
+        actions.show(analyst, look.pk, "session", centre)
+    look.refresh_from_db()
+    assert (look.cost, access.seen_of(claimed.cluster.centre)) == (8.0, "part")
+    actions.show(analyst, look.pk, "session", (0.75, 0.75))
+    look.refresh_from_db()
+    assert (look.cost, access.seen_of(claimed.cluster.centre)) == (16.0, "whole")
+
+
+def test_a_grant_under_which_nothing_was_sent_shows_nothing(claimed: Review, analyst: Person) -> None:
+    actions.grant(analyst, claimed, claimed.cluster.centre, Level.WHOLE, "session")
+    assert access.seen_of(claimed.cluster.centre) == "not-viewed"
+
+
+def test_a_look_ended_at_once_is_not_free(claimed: Review, analyst: Person) -> None:
+    look = actions.grant(analyst, claimed, claimed.cluster.centre, Level.WHOLE, "session")
+    actions.end(analyst, look.pk)
+    look.refresh_from_db()
+    assert look.cost == 4.0
+
+
+def test_looks_end_when_the_review_goes_to_somebody_else(claimed: Review, analyst: Person, senior: Person) -> None:
+    look = actions.grant(analyst, claimed, claimed.cluster.centre, Level.WHOLE, "session")
+    actions.assign(Actor.of_person(senior), claimed.pk, senior)
+    with pytest.raises(WrongState):
+        actions.show(analyst, look.pk, "session")
+
+
+def test_a_stale_row_gives_no_leave_to_look(claimed: Review, analyst: Person) -> None:
+    actions.give_back(analyst, claimed.pk)
+    with pytest.raises(WrongState):
+        actions.grant(analyst, claimed, claimed.cluster.centre, Level.LENS, "session")
+    assert Review.objects.get().lease_until is None
+
+
+def test_the_chain_says_that_somebody_looked_and_not_who(claimed: Review, analyst: Person) -> None:
+    look = actions.grant(analyst, claimed, claimed.cluster.centre, Level.LENS, "session")
+    line = Line.objects.get(act="asset.revealed")
+    assert line.actor == "reviewer"
+    assert str(analyst.pk) not in line.details
+    assert str(look.pk) in line.details
 
 
 def test_the_row_stands_before_the_first_pixel_leaves(
@@ -192,7 +282,7 @@ def test_what_a_report_may_say_was_seen_is_what_the_ledger_says(
     for level in levels:
         Exposure.objects.create(
             person=analyst, asset=asset, review=claimed, shift=Shift.objects.get(), level=level.value,
-            purpose="decision", severity=1, issued_at=now, until=now, session_hash="",
+            purpose="decision", severity=1, issued_at=now, until=now, session_hash="", areas=AREAS[level],
         )  # fmt: skip
     expected = (
         "whole" if Level.WHOLE in levels
@@ -219,14 +309,15 @@ def test_a_file_without_a_picture_is_decided_by_its_facts(keeping: Any, analyst:
 
 
 def test_without_a_grant_the_browser_gets_a_tile_and_nothing_else(
-    claimed: Review, analyst: Person, client_of: Callable[[Person], Client]
+    claimed: Review, analyst: Person, browser_of: Callable[[Person], Client]
 ) -> None:
-    client, asset = client_of(analyst), claimed.cluster.centre
+    client, asset = browser_of(analyst), claimed.cluster.centre
     pictures = []
     for address in (f"/review/{claimed.pk}/", f"/review/{claimed.pk}/tile/{asset.pk}/", f"/evidence/assets/{asset.pk}/"):
         answer = client.get(address)
         assert answer["Cache-Control"] == "no-store"
         if answer["Content-Type"].startswith("image/"):
+            assert client.get(address, headers={"Sec-Fetch-Dest": "document"}).status_code == 404
             pictures.append(opened(answer.content))
         else:
             assert b"data:image" not in answer.content
@@ -234,9 +325,9 @@ def test_without_a_grant_the_browser_gets_a_tile_and_nothing_else(
 
 
 def test_a_look_is_asked_for_used_and_ended(
-    claimed: Review, analyst: Person, client_of: Callable[[Person], Client]
+    claimed: Review, analyst: Person, browser_of: Callable[[Person], Client]
 ) -> None:
-    client, asset = client_of(analyst), claimed.cluster.centre
+    client, asset = browser_of(analyst), claimed.cluster.centre
     told = client.post(f"/review/{claimed.pk}/reveal/", {"asset": asset.pk, "level": "lens"}).json()
     address = f"/review/look/{told['look']}/"
     answer = client.get(address, {"x": "1", "y": "1"})
@@ -247,8 +338,8 @@ def test_a_look_is_asked_for_used_and_ended(
     assert client.get(address, {"x": "nan", "y": "2"}).status_code == 422
 
 
-def test_escape_ends_every_look(claimed: Review, analyst: Person, client_of: Callable[[Person], Client]) -> None:
-    client, asset = client_of(analyst), claimed.cluster.centre
+def test_escape_ends_every_look(claimed: Review, analyst: Person, browser_of: Callable[[Person], Client]) -> None:
+    client, asset = browser_of(analyst), claimed.cluster.centre
     told = client.post(f"/review/{claimed.pk}/reveal/", {"asset": asset.pk, "level": "whole"}).json()
     assert client.post("/review/blank/").json() == {"ended": 1}
     assert client.get(f"/review/look/{told['look']}/").status_code == 409

@@ -161,3 +161,73 @@ def test_letters_and_lists_that_reports_came_in_are_not_reviewed(keeping: Any, a
     assert not Review.objects.exists()
     arrive(1)
     assert Review.objects.count() == 1
+
+
+def test_what_a_list_no_longer_knows_waits_for_somebody(
+    arrive: Arrive, make_bank: Any, exact: Any, analyst: Person
+) -> None:
+    from leadline.workbench.evidence.tasks import match_changes
+
+    bank = make_bank("known", exact(3), kind=Kind.ILLEGAL)
+    asset = arrive(3)
+    assert asset.is_set_aside
+    bank.remove([entry.id for entry in bank.entries() if entry.id])
+    match_changes()
+    assert actions.queue_again() == 1
+    assert access.queue(Actor.of_person(analyst)).count() == 1
+    assert actions.queue_again() == 0
+
+
+def test_one_file_that_cannot_be_sorted_stops_no_other(arrive: Arrive, keeping: Any, monkeypatch: Any) -> None:
+    from leadline.workbench.evidence.actions import take_in
+
+    from .conftest import png
+
+    bad = take_in(png(1), actor="system", source="test", name="a.png")
+    take_in(png(2), actor="system", source="test", name="b.png")
+    real = sorting._hashes
+
+    def hashes(asset: Asset) -> Any:
+        if asset.pk == bad.pk:
+            raise RuntimeError("made up")
+        return real(asset)
+
+    monkeypatch.setattr(sorting, "_hashes", hashes)
+    with pytest.raises(RuntimeError):
+        actions.sort_assets()
+    assert Cluster.objects.count() == 1
+    assert actions.sort_assets() == 0
+
+
+def test_the_unknown_file_of_a_cluster_is_the_one_on_the_card(arrive: Arrive) -> None:
+    known = arrive(1)
+    Asset.objects.filter(pk=known.pk).update(is_set_aside=True)
+    unknown = arrive(1, quality=80)
+    review = Review.objects.get()
+    assert review.cluster.centre == known
+    assert access.subject_of(review) == unknown
+
+
+def test_a_file_that_joins_while_an_assessment_can_still_be_undone_is_covered(
+    arrive: Arrive, claimed: Review, analyst: Person
+) -> None:
+    made = actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS)
+    late = arrive(1, quality=75)
+    assert Review.objects.count() == 1
+    Assessment.objects.filter(pk=made.pk).update(effective_at=made.made_at)
+    actions.settle()
+    assert Coverage.objects.get(asset=late).origin == "propagated"
+
+
+def test_a_red_bank_does_not_show_in_a_category(arrive: Arrive, keeping: Any) -> None:
+    from django.utils import timezone
+
+    from leadline.workbench.evidence.models import AssetMatch
+
+    asset = arrive(1)
+    AssetMatch.objects.create(
+        asset=asset, bank="secret", entry=1, kind="illegal", algorithm="pdq", distance=9, threshold=31,
+        transform="original", view="picture", list_version=1, found_at=timezone.now(), is_red=True,
+    )  # fmt: skip
+    assert sorting.kinds_of(asset) == {"illegal"}
+    assert sorting.kinds_of(asset, also_red=False) == set()

@@ -34,6 +34,9 @@ def correct_cell(by: Person, fields: Mapping[str, Any]) -> Cell:
     if not cell.source.strip():
         raise LawDataError("a correction needs a source", where=_WHERE, mend="say where it can be read")
     path = access.own_folder() / "matrix" / _FILE
+    details = {"jurisdiction": cell.jurisdiction, "question": cell.question_id, "binds": cell.binds.value}
+    # First of all: the chain's lock, held to the end of the transaction, lets one process of the office in at a time.
+    record("law.corrected", actor=str(by.pk), object_kind="law", object_id=cell.jurisdiction, details=details)
     with _lock:
         mine = {one.cell.key: one.cell for one in access.corrections() if _FILE in one.where}
         held = next((c for c in access.corrections() if c.cell.key == cell.key and _FILE not in c.where), None)
@@ -42,8 +45,6 @@ def correct_cell(by: Person, fields: Mapping[str, Any]) -> Cell:
         mine[cell.key] = cell
         correct(access.library().matrix, [(_WHERE, cell)])  # its rules, before anything is written
         _write(path, dump_cells(mine.values()))
-    details = {"jurisdiction": cell.jurisdiction, "question": cell.question_id, "binds": cell.binds.value}
-    record("law.corrected", actor=str(by.pk), object_kind="law", object_id=cell.jurisdiction, details=details)
     return cell
 
 
@@ -57,7 +58,7 @@ def declare_office(by: Person, country: str, role: Role, legal_basis: str) -> No
 def _write(path: Path, text: str) -> None:
     """Whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = path.with_suffix(".new")
+    fresh = path.with_suffix(f".new-{os.getpid()}")
     with fresh.open("w", encoding="utf-8") as stream:
         stream.write(text)
         stream.flush()

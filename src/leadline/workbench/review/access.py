@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from leadline.errors import InputError
@@ -18,7 +18,7 @@ from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
 from leadline.workbench.cursors import Slice, slice_rows
 from leadline.workbench.evidence.access import matches_of, visible_assets
-from leadline.workbench.evidence.models import Asset
+from leadline.workbench.evidence.models import Asset, AssetState
 from leadline.workbench.laws.access import deadlines_of, laws_beside, library, question_texts
 from leadline.workbench.permissions import ROLE_PERMISSIONS, Permission
 from leadline.workbench.reports.models import Item
@@ -26,9 +26,10 @@ from leadline.workbench.review.floors import (
     BREAK,
     LAST_STRETCH,
     LOW_SEVERITY,
+    MOST,
     WORK_AT_MOST,
     Floors,
-    weigh,
+    covered_share,
 )
 from leadline.workbench.review.models import (
     Assessment,
@@ -54,6 +55,7 @@ CLUSTER_RADIUS, SAMPLE_SHARE, LABEL_SCHEMES = "review-cluster-radius", "review-s
 FACTS_SCHEME = "review-facts-scheme"
 DEFAULT_RADIUS_BITS, DEFAULT_SAMPLE_PER_MILLE, DEFAULT_FACTS_SCHEME = 31, 10, "leadline-facts"
 ROWS_A_PAGE = 50
+_NOT_PICTURES = ("video/", "audio/")
 OPEN = (State.WAITING, State.CLAIMED, State.HELD, State.ESCALATED)
 
 
@@ -135,6 +137,8 @@ class Work:
 def work_of(person: Person, now: datetime | None = None) -> Work:
     now = now or timezone.now()
     shift = Shift.objects.filter(person=person, ended_at__isnull=True).first()
+    if shift is not None and is_over(shift, now):
+        shift = None
     budget = 60.0 * floors_of(person).daily_minutes
     spent = spent_today(person, now)
     if shift is None:
@@ -150,10 +154,15 @@ def work_of(person: Person, now: datetime | None = None) -> Work:
     )
 
 
+def is_over(shift: Shift, now: datetime) -> bool:
+    """One that nobody ended ends half an hour after its time."""
+    return now >= shift.began_at + timedelta(minutes=shift.planned_minutes) + LAST_STRETCH
+
+
 def spent_today(person: Person, now: datetime) -> float:
     since = now.replace(hour=0, minute=0, second=0, microsecond=0)
     rows = Exposure.objects.filter(person=person, issued_at__gte=since).exclude(level=Level.TILE.value)
-    return sum(weigh(row.seconds, row.level, row.severity, in_colour=row.in_colour) for row in rows)
+    return sum(row.cost for row in rows)
 
 
 # --- the queue -------------------------------------------------------------------------------------------------------
@@ -172,15 +181,18 @@ def queue(actor: Actor) -> QuerySet[Review]:
     free |= Q(state=State.HELD.value, held_until__lte=now)
     if actor.may(Permission.REVIEW_LEAD):
         free |= Q(state=State.ESCALATED.value)
-    mine = Q(assigned_to__isnull=True) | Q(assigned_to=person)
+    mine = Q(assigned_to__isnull=True) | Q(assigned_to=person) | Q(assigned_to__is_active=False)
+    if actor.may(Permission.REVIEW_LEAD):
+        mine |= Q(assigned_to__isnull=False)  # what lies with somebody who does not come is not lost
     wish = wish_of(person)
     skipped = Q(skips__person=person) | Q(category__in=wish.opted_out)
     if not wish.is_volunteer:
         skipped |= Q(purpose=Purpose.SAMPLE.value)
     seen = Member.objects.filter(cluster=OuterRef("cluster"), asset__in=_never(person))
     found = visible_reviews(actor).filter(free, mine).exclude(skipped).filter(~Exists(seen))
-    # A second opinion is somebody else's.
-    return found.exclude(purpose=Purpose.SECOND_OPINION.value, of__assessments__by=person)
+    # A second opinion is somebody else's, whichever of the two is decided first.
+    found = found.exclude(purpose=Purpose.SECOND_OPINION.value, of__assessments__by=person)
+    return found.exclude(purpose=Purpose.DECISION.value, again__assessments__by=person)
 
 
 def _never(person: Person) -> QuerySet[Never, Any]:
@@ -213,6 +225,20 @@ def members_of(review: Review) -> QuerySet[Member]:
     return review.cluster.members.select_related("asset").order_by("distance", "id")
 
 
+def subject_of(review: Review) -> Asset:
+    """The file that a person decides by: the nearest to the centre that is not known already, and can be shown."""
+    members = review.cluster.members.select_related("asset").order_by("distance", "id")
+    unknown = [member.asset for member in members.filter(asset__is_set_aside=False)[:200]]
+    shown = [asset for asset in unknown if has_picture(asset)]
+    return next(iter([*shown, *unknown]), review.cluster.centre)
+
+
+def has_picture(asset: Asset) -> bool:
+    """Whether there is anything to show: video and sound come with a later issue and are facts until then."""
+    is_kept = asset.state == AssetState.KEPT and not asset.mime.startswith(_NOT_PICTURES)
+    return is_kept and asset.width > 0 and not asset.fault
+
+
 def differing(members: Iterable[Member], centre: Asset) -> list[tuple[Member, list[str]]]:
     """Members that are not just the centre again, and in what: one decision for all of them should know."""
     found = []
@@ -238,6 +264,7 @@ class Card:
     """All that stands beside the picture: facts, what others said, how often it was reported. No picture."""
 
     review: Review
+    subject: Asset
     members: list[Member]
     differing: list[tuple[Member, list[str]]]
     matches: list[Any]
@@ -257,11 +284,13 @@ def card_of(actor: Actor, review: Review) -> Card:
         earlier = earlier.none()  # blind: what the first said is not told
     draft = Draft.objects.filter(review=review, person=actor.person).first()
     note = sealing.unseal(bytes(draft.note_sealed), f"draft-note:{draft.pk}") if draft and draft.note_sealed else ""
+    subject = subject_of(review)
     return Card(
         review,
+        subject,
         members,
-        differing(members, review.cluster.centre),
-        list(matches_of(actor, review.cluster.centre)[:20]),
+        differing(members, subject),
+        list(matches_of(actor, subject)[:20]),
         list({report.pk: report for report in visible}.values()),
         list(earlier.select_related("by").prefetch_related("labels")),
         draft,
@@ -283,15 +312,17 @@ class LawBeside:
 
 
 def law_of(card: Card) -> LawBeside:
-    received = min((report.received_at for report in card.reports), default=card.review.received_at)
+    items = Item.objects.filter(asset__membership__cluster=card.review.cluster)
+    first = items.aggregate(first=Min("report__received_at"))["first"]
+    received = min(first, card.review.received_at) if first else card.review.received_at
     return LawBeside(laws_beside(), deadlines_of(received), question_texts())
 
 
 def forewarning(card: Card) -> list[str]:
     """One line of codes before anything is shown: what it is, and what banks and reporters said of it."""
-    centre = card.review.cluster.centre
+    centre = card.subject
     told = [centre.mime, card.review.category]
-    live = [match for match in card.matches if not match.withdrawn_at]
+    live = [match for match in card.matches if not match.withdrawn_at and not match.suppressed_by]
     told += sorted({f"{match.kind}: {match.label}" if match.label else match.kind for match in live})
     told += sorted({code for report in card.reports for code in report.urgency_ticks})
     return told
@@ -314,13 +345,16 @@ def find_member(review: Review, asset_id: Any) -> Asset | None:
 
 def find_assessment(actor: Actor, assessment_id: Any) -> Assessment | None:
     found = Assessment.objects.filter(pk=assessment_id).select_related("review", "cluster__centre", "by").first()
-    return found if found and find_review(actor, found.review_id) else None
+    if found is None or find_review(actor, found.review_id) is None:
+        return None
+    return None if found.by_id != actor.person.pk and found.cluster_id in set(_asked_again()) else found
 
 
 def assessments(actor: Actor) -> QuerySet[Assessment]:
     """Those that count now, newest first, of clusters that this person may see."""
     visible = visible_reviews(actor).values("cluster")
     found = Assessment.objects.filter(standing=Standing.IN_FORCE.value, cluster__in=visible)
+    found = found.exclude(~Q(by=actor.person), cluster__in=_asked_again())
     return found.select_related("by", "cluster__centre").prefetch_related("labels").order_by("-made_at", "-id")
 
 
@@ -390,6 +424,12 @@ def find_colleague(person_id: str) -> Person | None:
     return found
 
 
+def _asked_again() -> QuerySet[Review, Any]:
+    """Clusters whose second opinion is open: until it is given, only its author reads the first."""
+    waiting = Review.objects.filter(purpose=Purpose.SECOND_OPINION.value, state__in=[state.value for state in OPEN])
+    return waiting.values_list("cluster", flat=True)
+
+
 # --- what was seen ---------------------------------------------------------------------------------------------------
 
 
@@ -403,12 +443,12 @@ class Seen:
 
 
 def seen_of(asset: Asset) -> str:
-    """From the ledger of exposures alone."""
-    levels = set(Exposure.objects.filter(asset=asset).values_list("level", flat=True))
-    for level, word in ((Level.WHOLE, Seen.WHOLE), (Level.LENS, Seen.PART), (Level.TILE, Seen.TILE)):
-        if level.value in levels:
-            return word
-    return Seen.NOT
+    """From the ledger of exposures alone. A grant under which nothing was sent shows nothing."""
+    rows = list(Exposure.objects.filter(asset=asset).values_list("level", "areas"))
+    areas = [area for _, some in rows for area in some]
+    if areas:
+        return Seen.WHOLE if covered_share(areas) > MOST else Seen.PART
+    return Seen.TILE if any(level == Level.TILE for level, _ in rows) else Seen.NOT
 
 
 def exposures_of(person: Person) -> QuerySet[Exposure]:
@@ -432,7 +472,9 @@ class TeamDay:
 def team_of(since: datetime) -> TeamDay:
     """`exposure saved` is the share of decided clusters of which nobody was sent a lens or a whole picture."""
     looked = Exposure.objects.filter(review__cluster=OuterRef("cluster")).exclude(level=Level.TILE.value)
-    decided = Review.objects.filter(state__in=(State.DECIDED.value, State.SET_ASIDE.value), decided_at__gte=since)
+    decided = Review.objects.filter(
+        state=State.DECIDED.value, purpose=Purpose.DECISION.value, decided_at__gte=since
+    )
     told = decided.annotate(was_seen=Exists(looked)).aggregate(
         decided=Count("id"), unseen=Count("id", filter=Q(was_seen=False))
     )
@@ -453,7 +495,7 @@ def own_days(person: Person, days: int = 14) -> list[tuple[Any, float]]:
     rows = Exposure.objects.filter(person=person, issued_at__gte=today - timedelta(days=days - 1))
     sums: dict[Any, float] = {(today - timedelta(days=back)).date(): 0.0 for back in range(days)}
     for row in rows.exclude(level=Level.TILE.value):
-        sums[row.issued_at.date()] += weigh(row.seconds, row.level, row.severity, in_colour=row.in_colour) / 60
+        sums[row.issued_at.date()] += row.cost / 60
     return sorted(sums.items())
 
 

@@ -32,9 +32,9 @@ from leadline.workbench.review.acts.reaching import (
     propose_entry,
     undo_reach,
 )
-from leadline.workbench.review.acts.reveals import end, end_all, grant, has_picture, never_again, show, show_tile
+from leadline.workbench.review.acts.reveals import end, end_all, grant, never_again, show, show_tile
 from leadline.workbench.review.acts.shifts import begin_break, begin_shift, check_in, end_break, end_shift, set_wish
-from leadline.workbench.review.acts.sorting import refresh_review, sort_assets
+from leadline.workbench.review.acts.sorting import queue_again, refresh_review, sort_assets
 from leadline.workbench.review.models import Level
 
 __all__ = [
@@ -60,11 +60,11 @@ __all__ = [
     "give_back",
     "grant",
     "hand_in",
-    "has_picture",
     "hold",
     "never_again",
     "note_outcome",
     "propose_entry",
+    "queue_again",
     "refresh_review",
     "renew",
     "revise",

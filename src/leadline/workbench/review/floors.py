@@ -6,9 +6,12 @@ Blur, grey and size are comfort: a study of 2026 found that they do not protect 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+
+import numpy as np
 
 from leadline.domain import Kind, Verdict
 
@@ -27,6 +30,9 @@ LOW_SEVERITY = 1
 LEVEL_WEIGHTS: Mapping[str, float] = {"tile": 0.0, "lens": 1.0, "whole": 2.0}
 COLOUR_WEIGHT = 1.5
 SEVERITY_WEIGHTS = (0.5, 1.0, 1.5, 2.0)
+LEAST_S = 2.0  # a look that is ended at once is not free
+MOST, HALF = 0.75, 0.5  # shares of a picture that lenses together may show
+_GRID = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,15 @@ class Floors:
             allow_colour=self.allow_colour and other.allow_colour,
             daily_minutes=min(self.daily_minutes, other.daily_minutes),
         )
+
+
+def covered_share(areas: Iterable[Sequence[float]]) -> float:
+    """How much of a picture these rectangles (left, top, width, height, in fractions) show together."""
+    grid = np.zeros((_GRID, _GRID), bool)
+    for left, top, width, height in areas:
+        rows = slice(math.floor(top * _GRID + 1e-6), math.ceil((top + height) * _GRID - 1e-6))
+        grid[rows, math.floor(left * _GRID + 1e-6) : math.ceil((left + width) * _GRID - 1e-6)] = True
+    return float(grid.mean())
 
 
 def weigh(seconds: float, level: str, severity: int, *, in_colour: bool) -> float:

@@ -12,6 +12,7 @@ from django.db.models import F, Q
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.banks.models import Proposal
 from leadline.workbench.evidence.models import Asset
+from leadline.workbench.review.floors import LEAST_S, MOST, covered_share, weigh
 from leadline.workbench.sealing import SealedField
 
 
@@ -183,6 +184,7 @@ class Shift(models.Model):
     ended_at = models.DateTimeField(null=True)
     working_since = models.DateTimeField()  # since the last break
     break_began_at = models.DateTimeField(null=True)
+    session_hash = models.CharField(max_length=64, blank=True)  # whose proof it was: another session begins its own
 
     class Meta:
         ordering = ("-began_at",)
@@ -219,6 +221,13 @@ class Exposure(models.Model):
     @property
     def seconds(self) -> float:
         return ((self.ended_at or self.until) - self.issued_at).total_seconds()
+
+    @property
+    def cost(self) -> float:
+        """As the daily budget counts it; a lens that went over most of a picture counts as the whole."""
+        level = Level.WHOLE.value if self.level == Level.LENS and covered_share(self.areas) > MOST else self.level
+        least = 0.0 if self.level == Level.TILE else LEAST_S
+        return weigh(max(least, self.seconds), level, self.severity, in_colour=self.in_colour)
 
 
 class Wish(models.Model):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from leadline.errors import SealBroken
 from leadline.media.client import Rendition, Sandbox
 from leadline.media.limits import Limits
 from leadline.media.reduction import Reduction
@@ -20,6 +21,7 @@ class _Engine:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     sandbox: Sandbox | None = None
+    size_bytes: int = 0
     filled: str = ""  # whose bytes lie in the input buffer: a lens moves without decrypting anew
 
 
@@ -36,7 +38,9 @@ def render(sha256: str, size_bytes: int, reduction: Reduction) -> Rendition:
             for piece in sealing.read_asset(sha256):
                 buffer[at : at + len(piece)] = piece
                 at += len(piece)
-            _engine.filled = sha256
+            if at != size_bytes:
+                raise SealBroken("a sealed file has another size than its row says", mend="run `leadline vault verify`")
+            _engine.filled, _engine.size_bytes = sha256, size_bytes
         try:
             return sandbox.make_rendition(size_bytes, reduction)
         except BaseException:
@@ -50,6 +54,14 @@ def _sandbox() -> Sandbox:
         sandbox.start()
         _engine.sandbox = sandbox
     return _engine.sandbox
+
+
+def forget_bytes() -> None:
+    """A look has ended: the file's bytes go from this process's memory."""
+    with _engine.lock:
+        if _engine.filled and _engine.sandbox is not None:
+            _engine.sandbox.input_buffer(_engine.size_bytes)[:] = bytes(_engine.size_bytes)
+        _engine.filled = ""
 
 
 def forget() -> None:

@@ -41,7 +41,7 @@ def list_queue(request: HttpRequest) -> HttpResponse:
     """Text only: what waits, why it is urgent, what is known of it. No pictures."""
     actor = actor_of(request)
     work = access.work_of(actor.person)
-    page = access.page_of(access.queue(actor), request.GET.get("cursor", ""))
+    page = access.page_of(access.narrowed(access.queue(actor), work), request.GET.get("cursor", ""))
     mine, pending = access.claimed_by(actor), access.pending_of(actor.person)
     context = {"page": page, "work": work, "mine": mine, "pending": pending}
     return render(request, "review/queue.html", context)
@@ -55,7 +55,8 @@ def begin_shift(request: HttpRequest) -> HttpResponse:
     """The proof of who they are, for every look until the shift ends."""
     form = ShiftForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        _try(request, lambda: actions.begin_shift(person_of(request), form.cleaned_data["planned_minutes"]))
+        minutes, session = form.cleaned_data["planned_minutes"], _session(request)
+        _try(request, lambda: actions.begin_shift(person_of(request), minutes, session=session))
         return redirect("review_queue")
     return render(request, "review/shift.html", {"form": form, "work": access.work_of(person_of(request))})
 
@@ -133,7 +134,6 @@ def _card(request: HttpRequest, review: Any, form: AnswersForm | None = None) ->
     initial = {f"q-{name}": codes for name, codes in (draft.answers if draft else {}).items()}
     initial = {name: codes[0] if len(codes) == 1 else codes for name, codes in initial.items()}
     initial |= {"labels": draft.labels if draft else [], "note": card.note}
-    centre = review.cluster.centre
     context = {
         "card": card,
         "review": review,
@@ -142,7 +142,7 @@ def _card(request: HttpRequest, review: Any, form: AnswersForm | None = None) ->
         "assign_form": AssignForm(people=access.colleagues(actor)),
         "work": access.work_of(actor.person),
         "floors": access.floors_of(actor.person),
-        "can_show": actions.has_picture(centre),
+        "can_show": access.has_picture(card.subject),
         "lead": access.forewarning(card),
         "law": access.law_of(card),
         "pending": access.pending_of(actor.person),
@@ -161,7 +161,7 @@ def _answers_form(kind: type[AnswersForm], data: Any, *, initial: Any = None) ->
 @require_POST
 def hand_in(request: HttpRequest, review_id: str) -> HttpResponse:
     review, form = _found(request, review_id), _answers_form(AnswersForm, request.POST)
-    asset = access.find_member(review, request.POST.get("asset", "")) or review.cluster.centre
+    asset = access.find_member(review, request.POST.get("asset", "")) or access.subject_of(review)
     if not form.is_valid():
         return _card(request, review, form)
     given = form.cleaned_data
@@ -173,6 +173,7 @@ def hand_in(request: HttpRequest, review_id: str) -> HttpResponse:
         form.add_error(f"q-{error.where}" if f"q-{error.where}" in form.fields else None, str(error))
         return _card(request, review, form)
     except LeadlineError as error:
+        actions.save_draft(person_of(request), review, form.answers(), given.get("labels", []), given.get("note", ""))
         messages.error(request, str(error))
         return redirect("review_queue")
     return _next(request) if "next" in request.POST else redirect("review_assessment", made.pk)
@@ -205,8 +206,8 @@ def undo(request: HttpRequest, assessment_id: str) -> HttpResponse:
 def save_draft(request: HttpRequest, review_id: str) -> HttpResponse:
     """While answers are given: a lease that ends, or a browser that does, loses none of them."""
     review, form = _found(request, review_id), _answers_form(AnswersForm, request.POST)
-    if not review.is_claimed_by(person_of(request), timezone.now()) or not form.is_valid():
-        return JsonResponse({"saved": False}, status=409)
+    if not form.is_valid():
+        return JsonResponse({"saved": False}, status=422)
     given = form.cleaned_data
     actions.save_draft(person_of(request), review, form.answers(), given.get("labels", []), given.get("note", ""))
     return JsonResponse({"saved": True})
@@ -320,6 +321,9 @@ def blank(request: HttpRequest) -> HttpResponse:
 
 
 def _picture(request: HttpRequest, make: Any) -> HttpResponse:
+    """For our own script alone: opened as a page, or drawn into another's, there is nothing."""
+    if request.headers.get("Sec-Fetch-Dest", "empty") != "empty":
+        raise Http404
     try:
         made = make()
     except LeadlineError as error:

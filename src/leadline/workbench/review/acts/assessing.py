@@ -22,6 +22,7 @@ from leadline.workbench.evidence.models import Asset
 from leadline.workbench.journal.actions import SYSTEM, record
 from leadline.workbench.laws import access as law
 from leadline.workbench.review import access
+from leadline.workbench.review.acts.each import each
 from leadline.workbench.review.acts.reaching import undo_reach
 from leadline.workbench.review.acts.reveals import end_all
 from leadline.workbench.review.floors import LEASE, UNDO
@@ -39,6 +40,7 @@ from leadline.workbench.review.models import (
 
 REVISION_REASONS = ("mistake", "new-information", "appeal", "scheme-changed", "second-opinion")
 _AT_ONCE = 200
+_derived_with: list[Any] = []  # the library of the last derivation of this process
 
 
 @transaction.atomic
@@ -53,6 +55,8 @@ def hand_in(
     review = Review.objects.select_for_update().filter(pk=review_id).first()
     if review is None or not review.is_claimed_by(person, timezone.now()):
         raise WrongState("your claim has ended", mend="claim it again: your draft is kept")
+    if asset.pk != access.subject_of(review).pk:
+        raise InputError("not the file of this card", where="asset", mend="open the card again")
     made = _store(person, review, asset, answers, labels, note)
     review.state, review.decided_at = State.DECIDED.value, made.made_at
     review.claimed_by, review.lease_until = None, None
@@ -71,6 +75,9 @@ def undo(person: Person, assessment_id: Any) -> Assessment:
         raise WrongState("it can no longer be undone", mend="ask a colleague to revise it")
     made.standing = Standing.UNDONE.value
     made.save(update_fields=["standing"])
+    if made.revises_id is not None:  # the one it would have revised counts on, and nothing was begun
+        _tell("assessment.undone", made, person)
+        return made
     review = Review.objects.select_for_update().get(pk=made.review_id)
     end_all(person)
     # What they went on to waits again, its draft kept: a person has one at a time.
@@ -91,7 +98,7 @@ def undo(person: Person, assessment_id: Any) -> Assessment:
 def settle() -> int:
     """What can no longer be undone is in force; how many. A worker's duty."""
     due = Assessment.objects.filter(standing=Standing.PENDING.value, effective_at__lte=timezone.now())
-    return sum(_settle(pk) for pk in due.values_list("pk", flat=True)[:_AT_ONCE])
+    return each(due.values_list("pk", flat=True)[:_AT_ONCE], _settle)
 
 
 @transaction.atomic
@@ -107,6 +114,10 @@ def _settle(assessment_id: Any) -> int:
     else:
         before.update(standing=Standing.SUPERSEDED.value)
         made.standing = Standing.IN_FORCE.value
+        assessed = made.coverage.filter(origin=Origin.ASSESSED.value).select_related("asset").first()
+        cover(made, assessed.asset if assessed else made.cluster.centre)  # also what joined meanwhile
+    if made.revises is not None:
+        undo_reach(Actor.of_person(made.by), made.revises)
     made.save(update_fields=["standing"])
     Draft.objects.filter(review=made.review).delete()
     act = "assessment.in-force" if made.standing == Standing.IN_FORCE else "assessment.beside"
@@ -135,7 +146,6 @@ def revise(
         "assessment.revised", actor=str(person.pk), object_kind="assessment", object_id=str(made.pk), reason=reason,
         details={"before": str(old.pk), "cluster": str(old.cluster_id)},
     )  # fmt: skip
-    undo_reach(Actor.of_person(person), old)
     return made
 
 
@@ -202,6 +212,9 @@ def derive_again() -> int:
     What a person chose never changes. History is kept: an ended label stays readable.
     """
     library, changed = law.library(), 0
+    if _derived_with and _derived_with[0] is library:  # the same files as last time: nothing can differ
+        return 0
+    _derived_with[:] = [library]
     for made in Assessment.objects.filter(standing=Standing.IN_FORCE.value).prefetch_related("labels").iterator(500):
         changed += _derive_again(made, library)
     return changed

@@ -17,7 +17,7 @@ from leadline.workbench.actors import Actor
 from leadline.workbench.journal.actions import record
 from leadline.workbench.permissions import Permission
 from leadline.workbench.review import access
-from leadline.workbench.review.acts.reveals import end_all
+from leadline.workbench.review.acts.reveals import end_all, end_all_of
 from leadline.workbench.review.floors import LEASE
 from leadline.workbench.review.models import Draft, Purpose, Review, Skip, State
 
@@ -48,7 +48,8 @@ def claim(actor: Actor, review_id: Any) -> Review:
     """This very one. WrongState where somebody else has it."""
     if not access.work_of(actor.person).may_claim:
         raise WrongState("nothing new is handed out now", mend="start your shift, or take the break that is due")
-    if not access.queue(actor).filter(pk=review_id).exists() and access.claimed_by(actor) is None:
+    free = access.narrowed(access.queue(actor), access.work_of(actor.person))
+    if not free.filter(pk=review_id).exists() and access.claimed_by(actor) is None:
         raise WrongState("this is not free", mend="choose another")
     mine = access.claimed_by(actor)
     if mine is not None:
@@ -97,7 +98,7 @@ def save_draft(
     draft.answers, draft.labels = {k: list(v) for k, v in answers.items()}, list(labels)
     draft.note_sealed = sealing.seal(note, f"draft-note:{draft.pk}") if note else None
     draft.save()
-    renew(person, review)
+    renew(person, review)  # where it is still theirs
     return draft
 
 
@@ -146,13 +147,15 @@ def assign(actor: Actor, review_id: Any, to: Person | None) -> Review:
 def second_opinion(person: Person, review_id: Any) -> Review:
     """Somebody else decides as well, without being told what the first one said."""
     review = _mine(person, review_id)
+    if review.purpose != Purpose.DECISION:
+        raise WrongState("this is itself asked for", mend="hand it in, or escalate it")
     made, is_new = Review.objects.get_or_create(
         cluster=review.cluster,
         purpose=Purpose.SECOND_OPINION.value,
-        of=review,
+        state__in=[state.value for state in access.OPEN],
         defaults={
-            "urgency": review.urgency, "rank": review.rank, "why": review.why, "severity": review.severity,
-            "category": review.category, "received_at": review.received_at,
+            "of": review, "urgency": review.urgency, "rank": review.rank, "why": review.why,
+            "severity": review.severity, "category": review.category, "received_at": review.received_at,
         },
     )  # fmt: skip
     if is_new:
@@ -165,11 +168,12 @@ def skip(person: Person, review_id: Any) -> None:
     review = Review.objects.filter(pk=review_id).first()
     if review is None:
         raise WrongState("it is not there")
-    Skip.objects.get_or_create(review=review, person=person)
     with transaction.atomic():
-        if review.claimed_by_id == person.pk and review.state == State.CLAIMED:
+        Skip.objects.get_or_create(review=review, person=person)
+        own = Review.objects.filter(pk=review.pk, claimed_by=person, state=State.CLAIMED.value)
+        if own.update(state=State.WAITING.value, claimed_by=None, lease_until=None):
             end_all(person)
-            Review.objects.filter(pk=review.pk).update(state=State.WAITING.value, claimed_by=None, lease_until=None)
+        Review.objects.filter(pk=review.pk, assigned_to=person).update(assigned_to=None)
 
 
 def _mine(person: Person, review_id: Any) -> Review:
@@ -180,7 +184,7 @@ def _mine(person: Person, review_id: Any) -> Review:
 
 
 def _leave(review: Review, person: Person, to: State, act: str, reason: str = "none") -> Review:
-    end_all(person)
+    end_all_of(review)
     review.state, review.claimed_by, review.lease_until = to.value, None, None
     review.save()
     _tell(act, review, person, reason)

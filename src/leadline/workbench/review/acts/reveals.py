@@ -15,26 +15,19 @@ from leadline.errors import InputError, NotAllowed, WrongState
 from leadline.media.client import Rendition
 from leadline.media.reduction import Reduction
 from leadline.workbench.accounts.models import Person
-from leadline.workbench.evidence.models import Asset, AssetState
+from leadline.workbench.evidence.models import Asset
 from leadline.workbench.journal.actions import record
 from leadline.workbench.review import pictures
-from leadline.workbench.review.access import floors_of, work_of
-from leadline.workbench.review.floors import LEASE
+from leadline.workbench.review.access import floors_of, has_picture, work_of
+from leadline.workbench.review.floors import HALF, LEASE, covered_share
 from leadline.workbench.review.models import Exposure, Level, Never, Review, Shift
 
 MAX_AREAS = 400  # of one grant: eight seconds of moving
-_NOT_PICTURES = ("video/", "audio/")
-
-
-def has_picture(asset: Asset) -> bool:
-    """Whether there is anything to show: video and sound come with a later issue and are facts until then."""
-    is_kept = asset.state == AssetState.KEPT and not asset.mime.startswith(_NOT_PICTURES)
-    return is_kept and asset.width > 0 and not asset.fault
 
 
 def show_tile(person: Person, review: Review, asset: Asset, session: str) -> Rendition:
     """The small, grey, blurred one, on the card of whoever has claimed the review."""
-    shift = _may_look(person, review, asset)
+    shift = _may_look(person, review, asset, session)
     floors = floors_of(person)
     reduction = Reduction.tile(blur_share=floors.blur_share, edge_px=floors.tile_edge_px)
     now = timezone.now()
@@ -47,7 +40,8 @@ def grant(
     person: Person, review: Review, asset: Asset, level: Level, session: str, *, in_colour: bool = False
 ) -> Exposure:
     """Leave to see the lens or the whole, for some seconds. It counts from now to its end, or in full."""
-    shift, floors = _may_look(person, review, asset), floors_of(person)
+    review = Review.objects.select_for_update().get(pk=review.pk)
+    shift, floors = _may_look(person, review, asset, session), floors_of(person)
     if level is Level.TILE:
         raise InputError("a tile needs no grant", where="level")
     if level is Level.WHOLE and not floors.allow_whole:
@@ -58,10 +52,12 @@ def grant(
     now = timezone.now()
     until = now + timedelta(seconds=floors.reveal_seconds)
     made = _note(person, review, asset, shift, level, session, until=until, at=now, in_colour=in_colour)
-    Review.objects.filter(pk=review.pk).update(lease_until=now + LEASE)
+    review.lease_until = now + LEASE
+    review.save(update_fields=["lease_until"])
+    # Who looked stands in the ledger, which is that person's; the chain says that somebody did, and ties the two.
     record(
         "asset.revealed",
-        actor=str(person.pk),
+        actor="reviewer",
         object_kind="asset",
         object_id=str(asset.pk),
         reason=review.purpose,
@@ -77,10 +73,14 @@ def show(person: Person, exposure_id: Any, session: str, centre: tuple[float, fl
     """
     with transaction.atomic():
         live = Exposure.objects.select_for_update().filter(pk=exposure_id, person=person, ended_at__isnull=True)
-        made = live.filter(until__gt=timezone.now()).select_related("asset").first()
-        if made is None or not hmac.compare_digest(made.session_hash, _hash(session)) or made.level == Level.TILE:
+        now = timezone.now()
+        made = live.filter(until__gt=now).select_related("asset", "review").first()
+        is_own = made is not None and hmac.compare_digest(made.session_hash, hash_session(session))
+        if made is None or not is_own or made.level == Level.TILE or not made.review.is_claimed_by(person, now):
             raise WrongState("this look has ended", mend="hold the key again")
         asset = made.asset
+        if not has_picture(asset) or _is_never(person, asset):
+            raise WrongState("this look has ended")
         if made.level == Level.WHOLE:
             reduction, area = Reduction.whole(colour=made.in_colour), [0.0, 0.0, 1.0, 1.0]
         else:
@@ -89,23 +89,43 @@ def show(person: Person, exposure_id: Any, session: str, centre: tuple[float, fl
             area = [round(v, 4) for v in (rectangle.left, rectangle.top, rectangle.width, rectangle.height)]
         if len(made.areas) >= MAX_AREAS:
             raise WrongState("this look has ended", mend="hold the key again")
+        if made.level == Level.LENS and not floors_of(person).allow_whole:
+            shown = [*_areas_today(person, asset, now), area]
+            if covered_share(shown) > HALF:
+                raise WrongState("half of this picture was shown today, and no more is", mend="decide by what you saw")
         if area not in made.areas:
             made.areas = [*made.areas, area]
             made.save(update_fields=["areas"])
     return _render(asset, reduction)
 
 
+def _areas_today(person: Person, asset: Asset, now: Any) -> list[list[float]]:
+    since = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = Exposure.objects.filter(person=person, asset=asset, issued_at__gte=since, level=Level.LENS.value)
+    return [area for areas in rows.values_list("areas", flat=True) for area in areas]
+
+
 def end(person: Person, exposure_id: Any) -> bool:
     """The key was let go. False where it had ended by itself."""
     now = timezone.now()
     live = Exposure.objects.filter(pk=exposure_id, person=person, ended_at__isnull=True, until__gt=now)
+    pictures.forget_bytes()
     return bool(live.update(ended_at=now))
 
 
 def end_all(person: Person) -> int:
     """Every live grant of a person: Escape, a break, the end of a shift, an answer."""
+    return _end_now(Exposure.objects.filter(person=person))
+
+
+def end_all_of(review: Review) -> int:
+    """Every live grant under a review, whoever holds it: it goes to somebody else."""
+    return _end_now(Exposure.objects.filter(review=review))
+
+
+def _end_now(rows: Any) -> int:
     now = timezone.now()
-    return Exposure.objects.filter(person=person, ended_at__isnull=True, until__gt=now).update(ended_at=now)
+    return int(rows.filter(ended_at__isnull=True, until__gt=now).update(ended_at=now))
 
 
 @transaction.atomic
@@ -118,17 +138,23 @@ def never_again(person: Person, asset: Asset, *, for_office: bool = False) -> Ne
     return made
 
 
-def _may_look(person: Person, review: Review, asset: Asset) -> Shift:
+def _is_never(person: Person, asset: Asset) -> bool:
+    """Of any file of its cluster: near-duplicates show the same."""
+    alike = Never.objects.filter(asset__membership__cluster__members__asset=asset)
+    return alike.filter(Q(person=None) | Q(person=person)).exists()
+
+
+def _may_look(person: Person, review: Review, asset: Asset, session: str) -> Shift:
     now = timezone.now()
     if not review.is_claimed_by(person, now):
         raise WrongState("this is not yours to look at", mend="claim it first")
     if not has_picture(asset):
         raise WrongState("there is nothing to show", mend="decide by the facts")
-    if Never.objects.filter(Q(person=None) | Q(person=person), asset=asset).exists():
+    if _is_never(person, asset):
         raise NotAllowed("this is never shown again")
     work = work_of(person, now)
-    if work.shift is None:
-        raise WrongState("no shift has begun", mend="start your shift")
+    if work.shift is None or work.shift.session_hash != hash_session(session):
+        raise WrongState("no shift has begun in this browser", mend="start your shift")
     if not work.may_look:
         mend = "the break lasts ten minutes" if work.break_until else "decide by the facts, or end the day"
         raise NotAllowed("nothing is shown now", mend=mend)
@@ -141,11 +167,11 @@ def _note(
 ) -> Exposure:  # fmt: skip
     return Exposure.objects.create(
         person=person, asset=asset, review=review, shift=shift, level=level.value, in_colour=in_colour,
-        purpose=review.purpose, severity=review.severity, issued_at=at, until=until, session_hash=_hash(session),
+        purpose=review.purpose, severity=review.severity, issued_at=at, until=until, session_hash=hash_session(session),
     )  # fmt: skip
 
 
-def _hash(session: str) -> str:
+def hash_session(session: str) -> str:
     return hashlib.sha256(session.encode()).hexdigest()
 
 

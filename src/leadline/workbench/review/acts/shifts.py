@@ -10,9 +10,8 @@ from django.utils import timezone
 
 from leadline.errors import InputError, WrongState
 from leadline.workbench.accounts.models import Person
-from leadline.workbench.journal.actions import record
-from leadline.workbench.review.access import office_floors, work_of
-from leadline.workbench.review.acts.reveals import end_all
+from leadline.workbench.review.access import is_over, office_floors
+from leadline.workbench.review.acts.reveals import end_all, hash_session
 from leadline.workbench.review.floors import BREAK, CATEGORIES, SHIFT_MINUTES, Floors
 from leadline.workbench.review.models import CheckIn, Review, Shift, State, Wish
 
@@ -20,21 +19,30 @@ _LONGEST_MINUTES = 600
 
 
 @transaction.atomic
-def begin_shift(person: Person, planned_minutes: int = SHIFT_MINUTES) -> Shift:
-    """The caller's view has just asked who they are. One that was never ended ends here."""
+def begin_shift(person: Person, planned_minutes: int = SHIFT_MINUTES, *, session: str = "") -> Shift:
+    """The caller's view has just asked who they are: the proof is of this session. One that was left open ends here.
+
+    Beginning anew is no break: what the last one still owed of a break, and of its end, goes on.
+    """
     if not 15 <= planned_minutes <= _LONGEST_MINUTES:
         raise InputError("no length of a shift", where="planned_minutes", mend=f"15 to {_LONGEST_MINUTES} minutes")
     now = timezone.now()
     left = Shift.objects.select_for_update().filter(person=person, ended_at__isnull=True).first()
     if left is not None:
-        if now - left.began_at < timedelta(minutes=_LONGEST_MINUTES):
+        if not is_over(left, now) and left.session_hash == hash_session(session):
             raise WrongState("your shift has begun already")
         _end(left, person)
+    before = Shift.objects.filter(person=person, ended_at__gt=now - BREAK).order_by("-ended_at").first()
+    shift = Shift(person=person, began_at=now, planned_minutes=planned_minutes, working_since=now)
+    shift.session_hash = hash_session(session)
+    if before is not None:
+        shift.working_since, shift.break_began_at = before.working_since, before.break_began_at
+        owed = before.began_at + timedelta(minutes=before.planned_minutes) - now
+        shift.planned_minutes = min(planned_minutes, max(1, int(owed.total_seconds() // 60)))
     try:
-        shift = Shift.objects.create(person=person, began_at=now, planned_minutes=planned_minutes, working_since=now)
+        shift.save(force_insert=True)
     except IntegrityError:
         raise WrongState("your shift has begun already") from None
-    record("shift.began", actor=str(person.pk), object_kind="person", object_id=str(person.pk))
     return shift
 
 
@@ -53,7 +61,6 @@ def _end(shift: Shift, person: Person) -> None:
     )
     shift.ended_at = timezone.now()
     shift.save(update_fields=["ended_at"])
-    record("shift.ended", actor=str(person.pk), object_kind="person", object_id=str(person.pk))
 
 
 @transaction.atomic
@@ -105,5 +112,3 @@ def check_in(person: Person, mood: int) -> None:
         raise InputError("a mood is 1 to 5", where="mood")
     CheckIn.objects.create(person=person, mood=mood)
 
-
-__all__ = ["begin_break", "begin_shift", "check_in", "end_break", "end_shift", "set_wish", "work_of"]

@@ -7,8 +7,9 @@ cluster that grows needs no second look: the new file is covered by inference.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -22,6 +23,7 @@ from leadline.workbench.evidence.models import Asset, AssetMatch, AssetState, As
 from leadline.workbench.journal.actions import SYSTEM, record
 from leadline.workbench.reports.models import Item
 from leadline.workbench.review import access
+from leadline.workbench.review.acts.each import each
 from leadline.workbench.review.centres import Centres, Near
 from leadline.workbench.review.floors import category_of, severity_of
 from leadline.workbench.review.models import (
@@ -37,6 +39,7 @@ from leadline.workbench.review.models import (
 )
 
 AT_ONCE = 500
+_LOOKS_BACK = timedelta(days=2)
 _SEEN = ("image/", "video/", "audio/")
 
 
@@ -53,21 +56,29 @@ class _Known:
 
 
 _known: dict[tuple[str, int], _Known] = {}  # one office in life; tests have many
+_failed: dict[str, set[Any]] = {}
+_COUNTS = (Standing.PENDING.value, Standing.IN_FORCE.value)
 
 
 def forget() -> None:
     """As after a new start: centres are read from their table again."""
     _known.clear()
+    _failed.clear()
 
 
 def sort_assets(limit: int = AT_ONCE) -> int:
     """Every file without a cluster that is not erased gets one; how many were sorted in. A worker's duty."""
-    done, known = 0, _catch_up()
+    known = _catch_up()
     waiting = Asset.objects.filter(membership__isnull=True).exclude(state=AssetState.ERASED.value)
-    for asset in waiting.order_by("received_at", "id")[:limit]:
+    failed = _failed.setdefault(str(settings.LEADLINE_HOME), set())
+
+    def sort(asset: Asset) -> int:
+        failed.add(asset.pk)  # until it is through: one that fails is tried again after the next start
         _sort(asset, known)
-        done += 1
-    return done
+        failed.discard(asset.pk)
+        return 1
+
+    return each(waiting.exclude(pk__in=list(failed)).order_by("received_at", "id")[:limit], sort)
 
 
 @transaction.atomic
@@ -131,14 +142,15 @@ def _queue(cluster: Cluster, asset: Asset) -> None:
     if not asset.mime.startswith(_SEEN):
         return
     if asset.is_set_aside:
-        if not _is_sampled(asset):
+        if asset.inferred_kind == Kind.BENIGN or not _is_sampled(asset):
             return
         purpose = Purpose.SAMPLE
-    elif Assessment.objects.filter(cluster=cluster, standing=Standing.IN_FORCE.value).exists():
-        return
+    elif Assessment.objects.filter(cluster=cluster, standing__in=_COUNTS).exists():
+        return  # covered: what is pending covers it when it comes into force
     else:
         purpose = Purpose.DECISION
     kinds = kinds_of(asset)
+    told = kinds_of(asset, also_red=False)  # what stands in a list must not say what a TLP:RED bank holds
     urgency, why = urgency_of([asset])
     severity = severity_of(asset.verdict, kinds)
     review, is_new = Review.objects.get_or_create(
@@ -147,7 +159,7 @@ def _queue(cluster: Cluster, asset: Asset) -> None:
         state__in=[state.value for state in access.OPEN],
         defaults={
             "state": "waiting", "urgency": urgency, "rank": 3 - urgency, "why": why, "severity": severity,
-            "category": category_of(asset.mime, kinds, is_sample=purpose is Purpose.SAMPLE),
+            "category": category_of(asset.mime, told, is_sample=purpose is Purpose.SAMPLE),
             "received_at": asset.received_at,
         },
     )  # fmt: skip
@@ -157,16 +169,20 @@ def _queue(cluster: Cluster, asset: Asset) -> None:
         review.save(update_fields=["urgency", "severity", "rank", "why"])
 
 
-def kinds_of(asset: Asset) -> set[str]:
+def kinds_of(asset: Asset, *, also_red: bool = True) -> set[str]:
     live = AssetMatch.objects.filter(asset=asset, withdrawn_at__isnull=True, suppressed_by="")
+    live = live if also_red else live.filter(is_red=False)
     return set(live.values_list("kind", flat=True)) - {Kind.FALSE_POSITIVE.value}
 
 
-def urgency_of(assets: Iterable[Asset]) -> tuple[int, list[Any]]:
+def urgency_of(assets: Sequence[Asset]) -> tuple[int, list[Any]]:
     """Of the most urgent report that points at one of them, with its reasons."""
     items = Item.objects.filter(asset__in=list(assets), report__is_open=True).select_related("report")
     first = items.order_by("-report__urgency", "report__received_at").first()
-    return (first.report.urgency, first.report.urgency_why) if first else (0, [])
+    if first is None:
+        return 0, []
+    is_for_all = first.report.sensitivity <= max(asset.sensitivity for asset in assets)
+    return first.report.urgency, first.report.urgency_why if is_for_all else []
 
 
 def _is_sampled(asset: Asset) -> bool:
@@ -192,3 +208,19 @@ def refresh_review(review_id: Any) -> int:
     review.urgency, review.rank, review.why = urgency, 3 - urgency, why
     review.save(update_fields=["urgency", "rank", "why"])
     return 1
+
+
+def queue_again() -> int:
+    """Files that lists no longer know, and that nobody decided: they wait for somebody now; how many."""
+    since = timezone.now() - _LOOKS_BACK
+    withdrawn = AssetMatch.objects.filter(withdrawn_at__gt=since).values("asset")
+    assets = Asset.objects.filter(pk__in=withdrawn, is_set_aside=False, membership__isnull=False)
+    return each(assets.select_related("membership__cluster").iterator(AT_ONCE), _queue_again)
+
+
+@transaction.atomic
+def _queue_again(asset: Asset) -> int:
+    cluster = asset.membership.cluster
+    before = Review.objects.filter(cluster=cluster, state__in=[state.value for state in access.OPEN]).count()
+    _queue(cluster, asset)
+    return Review.objects.filter(cluster=cluster, state__in=[state.value for state in access.OPEN]).count() - before

@@ -18,6 +18,7 @@
   let colour = false;
   let lensDue = 0;
   let size = { w: 320, h: 320 };
+  let round = 0; // goes up whenever everything is hidden: what was on its way then is not drawn
 
   const name = (which) => canvas && canvas.setAttribute("aria-label", canvas.dataset[`${which}Name`]);
   const clear = () => {
@@ -33,8 +34,10 @@
   };
 
   const draw = async (answer, which, alone) => {
+    const mine = round;
     const part = answer.headers.get("X-Part").split(" ").map(Number);
     const picture = await createImageBitmap(await answer.blob());
+    if (mine !== round) return picture.close();
     const context = canvas.getContext("2d");
     if (alone) {
       const wide = Math.min(640, Math.max(320, picture.width));
@@ -50,9 +53,10 @@
 
   const showTile = async () => {
     if (!canvas) return;
+    const mine = round;
     const answer = await fetch(card.dataset.tile, { cache: "no-store" });
     if (!answer.ok) return refuse(answer);
-    if (!look) await draw(answer, "tile", true);
+    if (!look && mine === round) await draw(answer, "tile", true);
   };
 
   const pixels = async () => {
@@ -89,6 +93,7 @@
 
   const endLook = (id) => post(card.dataset.look.replace("00000000-0000-0000-0000-000000000000", id) + "end/", {});
   const hide = () => {
+    round += 1;
     wanted = null;
     const mine = look;
     look = null;
@@ -116,6 +121,12 @@
       if (!button) continue;
       button.addEventListener("pointerdown", () => reveal(level));
       for (const end of ["pointerup", "pointerleave", "pointercancel", "blur"]) button.addEventListener(end, hide);
+      button.addEventListener("keydown", (event) => {
+        if (![" ", "Enter"].includes(event.key)) return;
+        event.preventDefault();
+        if (!event.repeat) reveal(level);
+      });
+      button.addEventListener("keyup", (event) => { if ([" ", "Enter"].includes(event.key)) hide(); });
     }
   }
   window.addEventListener("blur", hide);
@@ -131,8 +142,9 @@
     current = Math.min(questions.length - 1, Math.max(0, number));
     questions[current].classList.add("current");
     questions[current].scrollIntoView({ block: "nearest" });
-    const box = questions[current].querySelector("input:checked") || questions[current].querySelector("input");
-    box.focus({ preventScroll: true });
+    const holder = questions[current];
+    holder.tabIndex = -1; // the question has the focus, not a box of it: Space is then for looking, and native on boxes
+    holder.focus({ preventScroll: true });
   };
   const pick = (number) => {
     const boxes = questions[current] ? [...questions[current].querySelectorAll("input")] : [];
@@ -145,14 +157,18 @@
 
   let saving = null;
   if (form) {
-    form.addEventListener("change", () => {
-      hide(); // an answer hides the picture
+    const saveSoon = () => {
       clearTimeout(saving);
       saving = setTimeout(async () => {
         const answer = await post(card.dataset.draft, new FormData(form));
         document.getElementById("saved").textContent = answer.ok ? "✓" : "";
       }, 400);
+    };
+    form.addEventListener("change", () => {
+      hide(); // an answer hides the picture
+      saveSoon();
     });
+    form.addEventListener("input", saveSoon);
     form.addEventListener("submit", () => {
       clearTimeout(saving);
       hide();
@@ -187,13 +203,14 @@
 
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") return blank();
+    if (document.querySelector("dialog[open]")) return;
     if (event.ctrlKey && event.key === "Enter" && form) {
       event.preventDefault();
-      form.requestSubmit(form.querySelector(event.shiftKey ? "button[name=next]" : "button:not([name])"));
+      form.requestSubmit(form.querySelector(event.shiftKey ? "button[name=next]" : "button.hand-in"));
       return;
     }
     if (event.ctrlKey || event.altKey || event.metaKey || isText(event.target)) return;
-    if (event.code === "Space" && canvas && !event.target.matches("button, summary, a")) {
+    if (event.code === "Space" && canvas && !event.target.matches("button, summary, a, input")) {
       event.preventDefault();
       if (!event.repeat) reveal(event.shiftKey && card.dataset.whole === "yes" ? "whole" : "lens");
       return;
