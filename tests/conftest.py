@@ -8,13 +8,22 @@ import shutil
 import socket
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-# Before pytest-django looks for them: the workbench's settings, over a home of this run's own.
+# Before pytest-django looks for them: the workbench's settings, over a home of this process's own.
 os.environ["DJANGO_SETTINGS_MODULE"] = "leadline.workbench.settings"
-os.environ["LEADLINE_HOME"] = tempfile.mkdtemp(prefix="leadline-test-home-")
+if "PYTEST_XDIST_WORKER" not in os.environ:  # there the home is given, see below: settings are read before this line
+    os.environ["LEADLINE_HOME"] = tempfile.mkdtemp(prefix="leadline-test-home-")
 atexit.register(shutil.rmtree, os.environ["LEADLINE_HOME"], ignore_errors=True)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(specs: Any) -> None:
+    """Each process of a run has a home, and so a database, of its own."""
+    for spec in specs:
+        spec.env["LEADLINE_HOME"] = tempfile.mkdtemp(prefix="leadline-test-home-")
 
 
 @pytest.fixture(scope="session")

@@ -214,13 +214,13 @@ def queue_again() -> int:
     """Files that lists no longer know, and that nobody decided: they wait for somebody now; how many."""
     since = timezone.now() - _LOOKS_BACK
     withdrawn = AssetMatch.objects.filter(withdrawn_at__gt=since).values("asset")
-    assets = Asset.objects.filter(pk__in=withdrawn, is_set_aside=False, membership__isnull=False)
-    return each(assets.select_related("membership__cluster").iterator(AT_ONCE), _queue_again)
+    members = Member.objects.filter(asset__in=withdrawn, asset__is_set_aside=False)
+    return each(members.select_related("asset", "cluster").iterator(AT_ONCE), _queue_again)
 
 
 @transaction.atomic
-def _queue_again(asset: Asset) -> int:
-    cluster = asset.membership.cluster
+def _queue_again(member: Member) -> int:
+    cluster = member.cluster
     before = Review.objects.filter(cluster=cluster, state__in=[state.value for state in access.OPEN]).count()
-    _queue(cluster, asset)
+    _queue(cluster, member.asset)
     return Review.objects.filter(cluster=cluster, state__in=[state.value for state in access.OPEN]).count() - before
