@@ -442,7 +442,6 @@ PAGES = (
     "/evidence/assets/{asset}/", "/evidence/assets/tasks/", "/evidence/exhibits/", "/evidence/exhibits/{exhibit}/",
     "/journal/", "/journal/?act=asset.matched", "/journal/?object_id={asset}", "/banks/", "/banks/of/filled/",
     "/banks/of/filled/7/", "/banks/of/filled/changes/", "/webhooks/", "/webhooks/{webhook}/", "/people/", "/health/",
-    "/review/",
 )  # fmt: skip
 ROUTES = ("/api/v1/reports", "/api/v1/assets", "/api/v1/exports", "/api/v1/banks", "/api/v1/banks/filled/entries")
 
