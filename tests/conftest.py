@@ -14,7 +14,9 @@ import pytest
 
 # Before pytest-django looks for them: the workbench's settings, over a home of this process's own.
 os.environ["DJANGO_SETTINGS_MODULE"] = "leadline.workbench.settings"
-if "PYTEST_XDIST_WORKER" not in os.environ:  # there the home is given, see below: settings are read before this line
+# In one of several processes the home is given, see below: there settings are read before this line. A run that a test
+# starts is none of them, and must not take this one's home for its own.
+if os.environ.pop("PYTEST_XDIST_WORKER", None) is None:
     os.environ["LEADLINE_HOME"] = tempfile.mkdtemp(prefix="leadline-test-home-")
 atexit.register(shutil.rmtree, os.environ["LEADLINE_HOME"], ignore_errors=True)
 

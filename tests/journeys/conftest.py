@@ -166,8 +166,9 @@ def unverified() -> ssl.SSLContext:
     return context
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
+    """For one file: while it is open an event loop runs in this process, and Django refuses to work beside one."""
     skip_without("chromium")
     from playwright.sync_api import sync_playwright
 

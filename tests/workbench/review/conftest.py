@@ -11,7 +11,7 @@ from django.test import Client
 from PIL import Image
 
 from leadline.media.scenes import draw_scene
-from leadline.workbench import sealing
+from leadline.workbench import matching, sealing
 from leadline.workbench.accounts.actions import set_office_setting
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.evidence import access as evidence
@@ -34,6 +34,13 @@ def png(seed: int, *, size: tuple[int, int] = (400, 300), quality: int = 0) -> b
     out = BytesIO()
     picture.save(out, "JPEG", quality=quality) if quality else picture.save(out, "PNG")
     return out.getvalue()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _end_sandboxes() -> Iterator[None]:
+    yield
+    matching.close_engine()
+    pictures.forget()
 
 
 @pytest.fixture
