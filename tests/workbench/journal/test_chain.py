@@ -131,3 +131,23 @@ def test_lines_of_one_object_act_or_actor_are_found_through_an_index(asked: dict
     found = visible_lines(**asked)
     assert {line.line for line in found} == ({8} if "object_id" in asked else set(range(1, 9)))
     assert "USING INDEX journal_lin" in found.explain()
+
+
+def test_the_page_goes_back_line_by_line_to_the_first(
+    make_person: Callable[..., Any], client_of: Callable[..., Any]
+) -> None:
+    from leadline.workbench.journal.access import page_of_lines
+    from leadline.workbench.permissions import Role
+
+    for number in range(120):
+        record("test.made-up" if number % 2 else "test.other", actor="system", object_kind="thing", object_id=str(number))
+    seen, before = [], ""
+    while before is not None:
+        page = page_of_lines(before or "", act="test.made-up")
+        seen += [line.object_id for line in page.lines]
+        before = None if page.before is None else str(page.before)
+    assert seen == [str(number) for number in range(119, 0, -2)]
+    assert {line.act for line in page_of_lines("", act="test.").lines} == {"test.made-up", "test.other"}
+    assert page_of_lines("no number").lines == page_of_lines("").lines
+    told = client_of(make_person("auditor", Role.AUDITOR)).get("/journal/").content.decode()
+    assert "before=" in told

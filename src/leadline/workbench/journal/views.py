@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 
@@ -14,13 +13,11 @@ from leadline.workbench import chain
 from leadline.workbench.journal import access, actions
 from leadline.workbench.permissions import Permission, requires
 
-_LINES_A_PAGE = 50
-
 
 @requires(Permission.JOURNAL_READ)
 def show_journal(request: HttpRequest) -> HttpResponse:
     asked = {name: request.GET.get(name, "").strip() for name in ("object_id", "actor", "act")}
-    page = Paginator(access.visible_lines(**asked), _LINES_A_PAGE).get_page(request.GET.get("page"))
+    page = access.page_of_lines(request.GET.get("before", ""), **asked)
     anchors = {"anchor": access.latest_anchor(), "left": chain.last_that_left()}
     return render(request, "journal/lines.html", {"page": page, "asked": asked, **anchors})
 

@@ -17,7 +17,7 @@ from leadline.workbench.accounts.access import office_setting
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
 from leadline.workbench.cursors import Slice, slice_rows
-from leadline.workbench.evidence.access import matches_of, visible_assets
+from leadline.workbench.evidence.access import matches_of, visible_through
 from leadline.workbench.evidence.models import Asset, AssetState
 from leadline.workbench.laws.access import deadlines_of, laws_beside, library, question_texts
 from leadline.workbench.permissions import ROLE_PERMISSIONS, Permission
@@ -170,7 +170,7 @@ def spent_today(person: Person, now: datetime) -> float:
 
 def visible_reviews(actor: Actor) -> QuerySet[Review]:
     """Only where every file of the cluster may be seen: by its own sensitivity and TLP, or by a grant on it."""
-    hidden = Member.objects.filter(cluster=OuterRef("cluster")).exclude(asset__in=visible_assets(actor))
+    hidden = Member.objects.filter(~visible_through(actor, "asset"), cluster=OuterRef("cluster"))
     return Review.objects.filter(~Exists(hidden)).select_related("cluster__centre", "claimed_by", "assigned_to")
 
 
