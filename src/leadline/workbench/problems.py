@@ -16,7 +16,15 @@ from django.http.multipartparser import MultiPartParserError
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, Throttled, ValidationError
 
-from leadline.errors import BankNotFound, ConfigError, InputError, LeadlineError, NotAllowed, WrongState
+from leadline.errors import (
+    BankNotFound,
+    ConfigError,
+    InputError,
+    LeadlineError,
+    NotAllowed,
+    SandboxUnavailable,
+    WrongState,
+)
 
 CONTENT_TYPE = "application/problem+json"
 _RETRY_AFTER_S = 5
@@ -80,6 +88,9 @@ def problem_of(error: Exception) -> HttpResponse:
 
 
 def _of_leadline(error: LeadlineError) -> HttpResponse:
+    if isinstance(error, SandboxUnavailable):  # a decoder's process that was killed is started anew by the next request
+        log.error("%s: %s", error.code, error)
+        return problem(503, error.code, "Nothing can be decoded at the moment.", retry_after_s=_RETRY_AFTER_S)
     if not error.permanent:
         return problem(503, error.code, _told(error), retry_after_s=_RETRY_AFTER_S)
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)

@@ -10,7 +10,15 @@ import pytest
 from django.db import OperationalError
 from django.test import Client
 
-from leadline.errors import BankCorrupt, BankLocked, ConfigError, InputError, NotAllowed, WrongState
+from leadline.errors import (
+    BankCorrupt,
+    BankLocked,
+    ConfigError,
+    InputError,
+    NotAllowed,
+    SandboxUnavailable,
+    WrongState,
+)
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.banks import access
 from leadline.workbench.permissions import Role
@@ -113,3 +121,10 @@ def test_a_database_that_is_gone_says_try_again(program: Client, monkeypatch: py
 
     monkeypatch.setattr("leadline.workbench.api.access.find_key", gone)
     assert told(program.get("/api/v1/banks")) == (503, "unavailable")
+
+
+def test_a_decoder_that_was_killed_says_try_again() -> None:
+    answer = problem_of(SandboxUnavailable("the decoder's parent has ended", where="/made/up"))
+    assert told(answer)[0] == 503
+    assert answer["Retry-After"]
+    assert b"/made/up" not in answer.content
