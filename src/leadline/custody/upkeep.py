@@ -18,6 +18,7 @@ from leadline.custody.vault import Vault
 from leadline.errors import AssetErased, AssetNotFound, KeyUnavailable, SealBroken
 
 _COPY_BYTES = 8 << 20
+_LOOKS, _BETWEEN_LOOKS_S = 8, 0.05
 _ATTEMPTS = 5
 
 
@@ -229,10 +230,17 @@ def copy_vault(
 
 def _refuse_keyless(source: Storage, sha256: str) -> None:
     """SealBroken where blobs have lost their record: not where a seal is under way, or where they are erased by now."""
-    is_pending = next(source.list(f"{names.PENDING}{sha256}"), None) is not None
-    there = {stored.name for stored in source.list(names.prefix_of(sha256))}
-    if there and not is_pending and names.key_name(sha256) not in there:
-        raise SealBroken("the key of a sealed file is missing", where=sha256, mend="verify the vault")
+
+    def is_pending() -> bool:
+        return next(source.list(f"{names.PENDING}{sha256}"), None) is not None
+
+    for _ in range(_LOOKS):  # a seal that begins, or an erasure under way, looks just so for a moment
+        begun = is_pending()
+        there = {stored.name for stored in source.list(names.prefix_of(sha256))}
+        if begun or not there or names.key_name(sha256) in there or is_pending():
+            return
+        time.sleep(_BETWEEN_LOOKS_S)
+    raise SealBroken("the key of a sealed file is missing", where=sha256, mend="verify the vault")
 
 
 def _copy_file(source: Storage, target: Storage, sha256: str) -> bool:

@@ -1,8 +1,8 @@
 """A copy of the whole office, and its way back. Keys and the list of erasures are never in a copy: they are kept apart.
 
-A backup is a folder: database, sealed files, banks, exhibits, and backup.json with the SHA-256 of each. It appears
-under its name complete or not at all. Sealed files and sealed fields open with the instance key only; the rest of the
-database, the banks and the exhibits lie in it as they lie in the office, so a backup belongs on an encrypted disk.
+A backup is a folder: database, sealed files, banks, exhibits, law data, and backup.json with the SHA-256 of each.
+It appears under its name complete or not at all. Sealed files and sealed fields open with the instance key only; the
+rest of the database, banks and exhibits lie in it as they lie in the office, so a backup belongs on an encrypted disk.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from leadline.workbench import running, sealing
 FORMAT = "leadline-backup-1"
 _SQLITE, _POSTGRESQL = "database.sqlite3", "database.pgdump"
 _COPY_BYTES = 1 << 20
-_REFERENCE, _VAULT, _BANKS, _EXHIBITS = "backup.json", "vault", "banks", "exhibits"
+_REFERENCE, _VAULT, _BANKS, _EXHIBITS, _LAW = "backup.json", "vault", "banks", "exhibits", "law"
 _BANK_LOCK_TIMEOUT_S = 60.0
 _ID = re.compile(r"leadline-[0-9]{8}T[0-9]{6}Z(?:-[0-9a-f]{6})?")
 _FAULTS = (OSError, sqlite3.Error, DatabaseError, subprocess.CalledProcessError, VaultUnavailable, SealBroken)
@@ -103,9 +103,10 @@ def make_backup(folder: Path, say: Say) -> Backup:
             vault = sealing.open_vault()
             stands = vault.erasures.head  # before the vault is copied: so it is not older than what it holds
             copy_vault(vault.storage, FolderStorage(partial / _VAULT), vault.erasures.erased(), damaged)
-            say("copying banks and exhibits")
+            say("copying banks, exhibits and law data")
             banks = _copy_banks(Path(settings.LEADLINE_BANKS), partial / _BANKS)
-            _copy_folder(_folders()[_EXHIBITS], partial / _EXHIBITS)
+            for name_of in (_EXHIBITS, _LAW):
+                _copy_folder(_folders()[name_of], partial / name_of)
             _write_reference(partial, name, {"damaged": damaged, "damaged_banks": banks, "erasures": [*stands]})
             partial.rename(final)
         except BaseException:
@@ -125,7 +126,8 @@ def _said(folder: Path) -> Iterator[None]:
 
 
 def _folders() -> dict[str, Path]:
-    return {_BANKS: Path(settings.LEADLINE_BANKS), _EXHIBITS: Path(settings.LEADLINE_HOME) / "exhibits"}
+    own = {name: Path(settings.LEADLINE_HOME) / name for name in (_EXHIBITS, _LAW)}
+    return {_BANKS: Path(settings.LEADLINE_BANKS), **own}
 
 
 def _copy_banks(source: Path, target: Path) -> list[str]:

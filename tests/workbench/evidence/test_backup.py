@@ -103,6 +103,9 @@ def test_what_was_erased_since_a_backup_stays_erased_after_it_is_restored(machin
 
 
 def test_a_backup_comes_back_on_an_empty_machine_that_has_keys_and_erasures(machine: Machine, tmp_path: Path) -> None:
+    own = machine.home / "law" / "matrix" / "own.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("format: matrix-1\ncells: []\n")
     _, made = command(machine, "backup", "--to", str(tmp_path / "safe"))
     other = tmp_path / "other"
     other.mkdir(mode=0o700)
@@ -116,6 +119,7 @@ def test_a_backup_comes_back_on_an_empty_machine_that_has_keys_and_erasures(mach
     shutil.copytree(machine.home / "erasures", other / "erasures")
     assert command(new, "restore", made["backup"])[0] == 0
     assert look(new)["read"] == ["first", "secon"]
+    assert (other / "law" / "matrix" / "own.yaml").read_text() == own.read_text()
 
 
 def test_no_key_and_no_erasure_list_is_in_a_backup(machine: Machine) -> None:
