@@ -35,6 +35,7 @@ from leadline.workbench.accounts import access
 from leadline.workbench.accounts.actions import note_key_use
 from leadline.workbench.actors import Actor
 from leadline.workbench.cursors import MAX_LIMIT
+from leadline.workbench.entrance import body_length
 from leadline.workbench.hooks import actions as hooks
 from leadline.workbench.permissions import Permission, requires
 from leadline.workbench.problems import add_handlers, as_problem, problem, problem_of
@@ -304,7 +305,7 @@ def _guarded(view: PathView) -> Callable[..., Any]:
     def run(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
         if "\0" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
             return problem(400, "request", "NUL is in the address.")
-        if _length(request) > _limit(request):
+        if body_length(request) > _limit(request):
             return problem(413, "too-large", "Send less at once.")
         operation = view._find_operation(request)
         request.leadline_needs = getattr(operation and operation.view_func, "permission", None)  # type: ignore[attr-defined]
@@ -322,11 +323,6 @@ def _query_names(operation: Any) -> set[str]:
     """A misspelt filter must not answer with the whole list."""
     models = () if operation is None else operation.models
     return {name for model in models if model.__ninja_param_source__ == "query" for name in model.__ninja_flatten_map__}
-
-
-def _length(request: HttpRequest) -> int:
-    text = request.META.get("CONTENT_LENGTH") or "0"
-    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _limit(request: HttpRequest) -> int:

@@ -47,7 +47,7 @@ def bounded_bodies(handle: Handler) -> Handler:
     """
 
     def bounded(request: HttpRequest) -> HttpResponse:
-        if _length(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE and not _may_be_large(request):
+        if body_length(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE and not _may_be_large(request):
             return HttpResponse("Too large.\n", status=413, content_type="text/plain", headers={"Connection": "close"})
         return handle(request)
 
@@ -64,6 +64,7 @@ def _may_be_large(request: HttpRequest) -> bool:
     return bool(getattr(view, "takes_files", False) and get_user(request).is_authenticated)
 
 
-def _length(request: HttpRequest) -> int:
+def body_length(request: HttpRequest) -> int:
+    """As the client says; nothing more of a body is ever read."""
     text = str(request.META.get("CONTENT_LENGTH") or "0")
     return int(text) if text.isascii() and text.isdigit() else 0

@@ -16,8 +16,9 @@ from leadline.workbench import sealing
 from leadline.workbench.accounts.access import office_setting
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
-from leadline.workbench.cursors import Slice, slice_rows
+from leadline.workbench.cursors import Slice
 from leadline.workbench.evidence.access import matches_of, visible_through
+from leadline.workbench.evidence.access import page_of as slice_of
 from leadline.workbench.evidence.models import Asset, AssetState
 from leadline.workbench.laws.access import deadlines_of, laws_beside, library, question_texts
 from leadline.workbench.permissions import ROLE_PERMISSIONS, Permission
@@ -54,7 +55,6 @@ FLOOR_PREFIX = "review-"
 CLUSTER_RADIUS, SAMPLE_SHARE, LABEL_SCHEMES = "review-cluster-radius", "review-sample-share", "review-label-schemes"
 FACTS_SCHEME = "review-facts-scheme"
 DEFAULT_RADIUS_BITS, DEFAULT_SAMPLE_PER_MILLE, DEFAULT_FACTS_SCHEME = 31, 10, "leadline-facts"
-ROWS_A_PAGE = 50
 _NOT_PICTURES = ("video/", "audio/")
 OPEN = (State.WAITING, State.CLAIMED, State.HELD, State.ESCALATED)
 
@@ -204,12 +204,7 @@ def narrowed(reviews: QuerySet[Review], work: Work) -> QuerySet[Review]:
 
 
 def page_of(reviews: QuerySet[Review], cursor: str) -> Slice:
-    """A cursor that is none begins anew."""
-    order = ("rank", "received_at", "id")
-    try:
-        return slice_rows(reviews, order, cursor, ROWS_A_PAGE, "review")
-    except InputError:
-        return slice_rows(reviews, order, "", ROWS_A_PAGE, "review")
+    return slice_of(reviews, ("rank", "received_at", "id"), cursor, "review")
 
 
 def find_review(actor: Actor, review_id: Any) -> Review | None:
@@ -359,11 +354,7 @@ def assessments(actor: Actor) -> QuerySet[Assessment]:
 
 
 def assessments_page(actor: Actor, cursor: str) -> Slice:
-    found, order = assessments(actor), ("-made_at", "-id")
-    try:
-        return slice_rows(found, order, cursor, ROWS_A_PAGE, "assessments")
-    except InputError:
-        return slice_rows(found, order, "", ROWS_A_PAGE, "assessments")
+    return slice_of(assessments(actor), ("-made_at", "-id"), cursor, "assessments")
 
 
 @dataclass(frozen=True, slots=True)
