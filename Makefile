@@ -57,7 +57,7 @@ endif
 	@touch $@
 
 test: .venv/.servers ## every behaviour once (<= 15 minutes on two cores)
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 attack: .venv/.tools ## fuzzers, hundreds of kills, memory at size; writes bench/ATTACK.md
 	@$(BIN)/python -m bench.attack

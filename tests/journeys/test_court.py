@@ -85,9 +85,13 @@ def test_an_auditor_carries_the_chain_out_and_a_changed_copy_is_named(
     page.goto(f"{office.address}/journal/")
     visitor.look("journal")
     assert "Signed up to line" in page.content()
-    for link, name in (("Download the chain", "custody.jsonl"), ("Download anchors", "anchors.zip")):
+    taking = {
+        "custody.jsonl": page.get_by_role("button", name="Download the chain"),
+        "anchors.zip": page.get_by_role("link", name="Download anchors"),
+    }
+    for name, control in taking.items():
         with page.expect_download() as downloaded:
-            page.get_by_role("link", name=link).click()
+            control.click()
         downloaded.value.save_as(tmp_path / name)
     with zipfile.ZipFile(tmp_path / "anchors.zip") as archive:
         archive.extractall(tmp_path / "proofs")

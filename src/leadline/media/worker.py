@@ -35,7 +35,7 @@ from leadline.media.wire import Answer, Command, Kind, Needs, Op, Refused, Reque
 
 _MESSAGE_BYTES = 256
 _CHANNEL, _CONTAINER = 0, 1  # a child's only descriptors
-_MADV_POPULATE_WRITE = 23
+_MADV_POPULATE_READ = 22
 _POPULATE_FROM_BYTES = 1 << 16
 
 
@@ -55,10 +55,13 @@ class Memory:
         return self.input[at : at + size_bytes]
 
     def reserve(self, size_bytes: int) -> None:
-        """Page in so much of the output at once: a fault per page costs a tenth of a small picture."""
+        """Page in so much of the output at once: a fault per page costs a tenth of a small picture.
+
+        By reading: of pages that are there the kernel then maps sixteen at a time, writable since they are shared.
+        """
         start, end = self._populated_bytes, -(-size_bytes // mmap.PAGESIZE) * mmap.PAGESIZE
         if end - start > _POPULATE_FROM_BYTES:
-            self._madvise(self._address + start, end - start, _MADV_POPULATE_WRITE)  # a hint: older kernels refuse
+            self._madvise(self._address + start, end - start, _MADV_POPULATE_READ)  # a hint: older kernels refuse
             self._populated_bytes = end
 
 

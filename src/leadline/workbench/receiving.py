@@ -32,9 +32,9 @@ class Received:
             self._draft.write(untrusted)
 
     def keep(self) -> str:
-        """Make the sealed file stand under its SHA-256, synced."""
+        """Make the sealed file stand under its SHA-256, synced; also one that stood there before and was erased."""
         assert self._draft is not None
-        return self._draft.commit().sha256
+        return self._draft.commit(allow_erased=True).sha256
 
     def discard(self) -> None:
         if self._draft is not None:

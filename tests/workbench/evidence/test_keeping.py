@@ -214,13 +214,47 @@ def test_a_row_that_says_kept_of_what_is_erased_is_put_right(half_erased: Asset,
     assert actions.reconcile_erased() == 0
 
 
-def test_an_erased_file_that_arrives_again_is_not_kept(keeping: Person) -> None:
+def test_a_file_whose_term_has_ended_and_that_arrives_again_is_kept_for_a_term_of_its_own(keeping: Person) -> None:
     asset = take(draw_png(1))
     actions.erase_expired(timezone.now() + LATER)
     again = take(draw_png(1))
-    assert (again.pk, again.state) == (asset.pk, AssetState.ERASED)
+    assert (again.pk, again.state, again.erased_at, again.on_hold) == (asset.pk, AssetState.KEPT, None, False)
+    assert read(again) == draw_png(1)
+    sealed = Line.objects.filter(act="asset.sealed", object_id=str(asset.pk)).order_by("line")
+    assert [line.reason for line in sealed] == ["none", "arrived-again"]
+    assert actions.reconcile_erased() == 0
+    assert actions.erase_expired(timezone.now() + LATER) == 1
     with pytest.raises(AssetErased):
         read(again)
+
+
+def test_what_was_erased_stays_so_where_the_office_keeps_no_more(keeping: Person) -> None:
+    asset = take(draw_png(1))
+    actions.erase_expired(timezone.now() + LATER)
+    actions.set_media_mode(keeping, MediaMode.HASH_AND_DISCARD, "made-up basis")
+    assert take(draw_png(1)).state == AssetState.ERASED
+    assert acts_of(asset)[-1] == "asset.discarded"
+    with pytest.raises(AssetErased):
+        read(asset)
+
+
+@pytest.mark.usefixtures("half_erased")
+def test_an_arrival_mends_a_row_that_says_kept_of_what_is_erased(keeping: Person) -> None:
+    assert read(take(draw_png(1))) == draw_png(1)
+    assert actions.reconcile_erased() == 0
+
+
+def test_what_is_kept_and_arrives_again_is_kept_longer_and_never_shorter(keeping: Person) -> None:
+    asset = take(draw_png(1))
+    soon, late = timezone.now() + timedelta(days=1), timezone.now() + timedelta(days=5000)
+    for until in (soon, late):
+        Asset.objects.update(retain_until=until)
+        take(draw_png(1))
+        asset.refresh_from_db()
+        assert asset.retain_until is not None
+        assert asset.retain_until > soon
+    assert asset.retain_until == late
+    assert Line.objects.get(act="asset.term-set", object_id=str(asset.pk)).reason == "arrived-again"
 
 
 def test_what_a_stop_left_between_seal_and_row_is_swept_after_a_day(keeping: Person) -> None:

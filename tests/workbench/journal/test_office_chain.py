@@ -51,7 +51,7 @@ def test_what_the_auditor_downloads_is_checked_by_the_experts_file(
     lived: Person, client_of: Callable[..., Any], tmp_path: Path
 ) -> None:
     client = client_of(lived)
-    sent = b"".join(client.get("/journal/custody.jsonl").streaming_content)
+    sent = b"".join(client.post("/journal/custody.jsonl").streaming_content)
     (tmp_path / "custody.jsonl").write_bytes(sent)
     handed = [verify.Given("mailed", bytes(mail.outbox[0].attachments[0][1]), True)]
     found = verify.check_path(tmp_path / "custody.jsonl", {key(): ""}, handed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 
 from leadline.custody.bag import pack_bag
@@ -24,7 +24,9 @@ def show_journal(request: HttpRequest) -> HttpResponse:
 
 @requires(Permission.JOURNAL_READ, fresh=True)
 def download_chain(request: HttpRequest) -> HttpResponse:
-    """The whole chain as it stands, for `leadline verify`; that it was taken is a line of it."""
+    """The whole chain as it stands, for `leadline verify`; taking it is a line of it, hence POST."""
+    if request.method != "POST":
+        raise Http404
     line = actions.note_export(str(request.user.pk))
     told = StreamingHttpResponse(chain.lines(up_to=line), content_type="application/jsonl")
     told["Content-Disposition"] = f'attachment; filename="custody-{line}.jsonl"'

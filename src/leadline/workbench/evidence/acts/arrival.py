@@ -97,23 +97,33 @@ def _store(
         change = compare_answer(asset, live, asked.answer, asked.banks)
         write_changes([change])
         infer(asset, asked.answer, asked.banks)
-        will_keep = received.is_sealing and _may_be_sealed(asset)
-        if will_keep:
-            received.keep()
-            asset.state = AssetState.KEPT.value
-            asset.retain_until = access.retain_until(asset.received_at if is_new else timezone.now())
+        _tell_received(asset, is_new, actor, source)
+        if received.is_sealing and access.media_mode() is MediaMode.KEEP:  # asked once more: it may have changed
+            _keep(received, asset, actor, name)
+        elif asset.state != AssetState.KEPT:
+            tell("asset.discarded", asset, actor, reason=MediaMode.HASH_AND_DISCARD.value)
         asset.save()
-        _tell_arrival(asset, is_new, will_keep, actor, source)
+        if is_new:
+            _tell_inferred(asset)
         if not is_new and change.is_other:  # a list changed, and the file came again before the worker's round
             raise_tasks([change])
     return asset
 
 
-def _may_be_sealed(asset: Asset) -> bool:
-    """Asked once more, for the office may have decided while the file came in. What was erased stays so."""
-    if asset.state != AssetState.DISCARDED or sealing.is_erased(asset.sha256):
-        return False
-    return access.media_mode() is MediaMode.KEEP
+def _keep(received: Received, asset: Asset, actor: str, name: str) -> None:
+    """Each arrival has a term of its own: a file whose term has ended is kept anew, one that is kept is kept longer."""
+    until = access.retain_until(timezone.now())
+    if asset.state == AssetState.KEPT and sealing.open_vault().exists(asset.sha256):
+        if asset.retain_until is not None and until > asset.retain_until:
+            asset.retain_until = until
+            tell("asset.term-set", asset, actor, reason="arrived-again", details={"until": f"{until:%Y-%m-%d}"})
+        return
+    received.keep()
+    reason = "none" if asset.state == AssetState.DISCARDED else "arrived-again"  # erased in its time, or lost
+    asset.state, asset.retain_until, asset.erased_at = AssetState.KEPT.value, until, None
+    if asset.name_sealed is None and name:
+        asset.name_sealed = _seal_name(asset, name)
+    tell("asset.sealed", asset, actor, reason=reason, details={"retain_days": access.retention_days()})
 
 
 def _has_moved_on(asked: dict[str, str]) -> bool:
@@ -156,7 +166,7 @@ def _row_of(sha256: str, facts: FileFacts, source: str, name: str) -> tuple[Asse
         received_at=timezone.now(),
     )
     if name:
-        asset.name_sealed = sealing.seal(name[:_NAME_MAX], f"asset-name:{asset.id}")
+        asset.name_sealed = _seal_name(asset, name)
     try:
         with transaction.atomic():
             asset.save(force_insert=True)
@@ -184,15 +194,16 @@ def _add_views(asset: Asset, prints: Fingerprints, *, is_new: bool) -> None:
     )
 
 
-def _tell_arrival(asset: Asset, is_new: bool, was_sealed: bool, actor: str, source: str) -> None:
+def _seal_name(asset: Asset, name: str) -> bytes:
+    return sealing.seal(name[:_NAME_MAX], f"asset-name:{asset.id}")
+
+
+def _tell_received(asset: Asset, is_new: bool, actor: str, source: str) -> None:
     said: dict[str, Any] = {"sha256": asset.sha256, "again": not is_new, "size_bytes": asset.size_bytes}
     tell("asset.received", asset, actor, reason=source, details=said)
-    if was_sealed:
-        tell("asset.sealed", asset, actor, details={"retain_days": access.retention_days()})
-    elif asset.state == AssetState.DISCARDED:
-        tell("asset.discarded", asset, actor, reason=MediaMode.HASH_AND_DISCARD.value)
-    elif asset.state == AssetState.ERASED:
-        tell("asset.discarded", asset, actor, reason="erased-before")
-    if is_new and asset.verdict != Verdict.UNKNOWN.value and asset.inferred_kind:
+
+
+def _tell_inferred(asset: Asset) -> None:
+    if asset.verdict != Verdict.UNKNOWN.value and asset.inferred_kind:
         live = asset.matches.filter(withdrawn_at__isnull=True)
         tell("asset.matched", asset, SYSTEM, reason="arrival", details=said_of(asset, live))
