@@ -11,6 +11,7 @@ from django.contrib.auth import logout
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import translation
 from django.utils.http import urlencode
 
 from leadline.workbench.accounts import access
@@ -77,6 +78,19 @@ def session_limits(handle: Handler) -> Handler:
         return handle(request)
 
     return with_limits
+
+
+def own_language(handle: Handler) -> Handler:
+    """A person's own language goes before what their browser asks for and what it keeps."""
+
+    def in_own_language(request: HttpRequest) -> HttpResponse:
+        own = getattr(request.user, "language", "")
+        if own in dict(settings.LANGUAGES):
+            translation.activate(own)
+            request.LANGUAGE_CODE = own  # type: ignore[attr-defined]
+        return handle(request)
+
+    return in_own_language
 
 
 def second_factor_first(handle: Handler) -> Handler:

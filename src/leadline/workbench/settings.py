@@ -249,6 +249,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "leadline.workbench.middleware.session_limits",
+    "leadline.workbench.middleware.own_language",
     "leadline.workbench.middleware.second_factor_first",
     "leadline.workbench.middleware.permission_gate",
 ]
@@ -259,6 +260,7 @@ TEMPLATES = [
         "DIRS": [_HERE / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
+            "builtins": ["leadline.workbench.words"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
@@ -368,6 +370,7 @@ LEADLINE_PUBLIC_HELPLINE = _by_language("LEADLINE_PUBLIC_HELPLINE", [code for co
 LANGUAGE_COOKIE_NAME = "leadline-language"
 LANGUAGE_COOKIE_HTTPONLY = True
 LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_SECURE = _IS_TLS
 USE_I18N = USE_TZ = True
 TIME_ZONE = "UTC"
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default", "urgent"]}}

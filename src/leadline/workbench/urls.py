@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from django.urls import include, path
-from django.views.i18n import set_language
 
 from leadline.workbench.api import make_urls
-from leadline.workbench.permissions import Permission, requires
 
 urlpatterns = [
     path("", include("leadline.workbench.accounts.urls")),
@@ -19,7 +17,6 @@ urlpatterns = [
     path("", include("leadline.workbench.stats.urls")),
     path("api/v1/", include(make_urls())),
     path("evidence/", include("leadline.workbench.evidence.urls")),
-    path("language/", requires(Permission.ANYONE)(set_language), name="set_language"),
 ]
 
 handler500 = "leadline.workbench.pages.show_fault"

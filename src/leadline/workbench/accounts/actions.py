@@ -299,6 +299,12 @@ def make_key(
     return key, secret
 
 
+def set_language(person: Person, code: str) -> None:
+    """The language of their pages; "" is whatever their browser asks for. A taste, so no line of the journal."""
+    person.language = code
+    person.save(update_fields=["language"])
+
+
 @transaction.atomic
 def end_key(by: Person, key: ApiKey) -> None:
     if key.ended_at is not None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.utils.translation import gettext_lazy as _
 
-from leadline.workbench.accounts.models import ROLES, Person
+from leadline.workbench.accounts.models import Person
 from leadline.workbench.permissions import ROLE_PERMISSIONS, Role
+from leadline.workbench.words import choices
+
+ROLES = choices("role")
 
 
 class PasswordForm(forms.Form):
@@ -55,6 +59,14 @@ class JoinForm(forms.Form):
         return password
 
 
+class LanguageForm(forms.Form):
+    """One's own, in every browser one signs in with."""
+
+    language = forms.ChoiceField(
+        label=_("Language"), required=False, choices=[("", _("As the browser says")), *settings.LANGUAGES]
+    )
+
+
 class InviteForm(forms.Form):
     email = forms.EmailField(label=_("E-mail address"))
     roles = forms.MultipleChoiceField(label=_("Roles"), choices=ROLES, widget=forms.CheckboxSelectMultiple)
@@ -81,5 +93,5 @@ class KeyForm(forms.Form):
         super().__init__(*args, **kwargs)
         held = sorted(roles)
         permissions = sorted(frozenset().union(*(ROLE_PERMISSIONS[Role(role)] for role in held)))
-        self.fields["role"].choices = [(role, role) for role in held]  # type: ignore[attr-defined]
+        self.fields["role"].choices = choices("role", *held)  # type: ignore[attr-defined]
         self.fields["scopes"].choices = [(name, name) for name in permissions]  # type: ignore[attr-defined]

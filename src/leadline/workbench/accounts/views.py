@@ -7,18 +7,30 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from allauth.account.internal.flows.login import record_authentication
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
+from django.views import i18n
 
 from leadline.errors import LeadlineError
 from leadline.workbench.accounts import access, actions, throttle
 from leadline.workbench.accounts.actions import mail_invitation
-from leadline.workbench.accounts.forms import InviteForm, JoinForm, KeyForm, PasswordForm, ReasonForm, RoleForm
+from leadline.workbench.accounts.forms import (
+    InviteForm,
+    JoinForm,
+    KeyForm,
+    LanguageForm,
+    PasswordForm,
+    ReasonForm,
+    RoleForm,
+)
 from leadline.workbench.permissions import Permission, Role, requires
+from leadline.workbench.words import told
 
 if TYPE_CHECKING:
     from leadline.workbench.accounts.models import Person
@@ -27,6 +39,31 @@ if TYPE_CHECKING:
 @requires(Permission.SIGNED_IN)
 def show_home(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/home.html", {"roles": sorted(access.roles_of(request.user))})
+
+
+@requires(Permission.SIGNED_IN)
+def show_account(request: HttpRequest) -> HttpResponse:
+    """What is a person's own: the language here; keys, sessions, factors and the password behind links."""
+    person = access.person_of(request)
+    form = LanguageForm(request.POST or None, initial={"language": person.language})
+    if request.method != "POST" or not form.is_valid():
+        return render(request, "accounts/account.html", {"form": form})
+    actions.set_language(person, form.cleaned_data["language"])
+    with override(person.language or get_language()):  # said in the language that was just chosen
+        messages.success(request, str(_("The change is saved.")))
+    response = redirect("account")
+    response.delete_cookie(settings.LANGUAGE_COOKIE_NAME)
+    return response
+
+
+@requires(Permission.ANYONE)
+def set_language(request: HttpRequest) -> HttpResponse:
+    """From the head of every page: for this browser, and for somebody who has signed in their own from now on."""
+    if request.method == "POST" and request.user.is_authenticated:
+        form = LanguageForm(request.POST)
+        if form.is_valid() and form.cleaned_data["language"]:
+            actions.set_language(access.person_of(request), form.cleaned_data["language"])
+    return i18n.set_language(request)
 
 
 @requires(Permission.SIGNED_IN)
@@ -108,7 +145,7 @@ def invite_person(request: HttpRequest) -> HttpResponse:
         roles = [Role(role) for role in form.cleaned_data["roles"]]
         token = actions.invite(access.person_of(request), form.cleaned_data["email"], roles)
     except LeadlineError as error:
-        form.add_error(None, str(error))
+        form.add_error(None, told(error))
         return render(request, "accounts/invite.html", {"form": form})
     link, email = request.build_absolute_uri(reverse("join", args=[token])), form.cleaned_data["email"]
     try:
@@ -125,7 +162,7 @@ def withdraw_invitation(request: HttpRequest, invitation_id: str) -> HttpRespons
         try:
             actions.withdraw_invitation(access.person_of(request), invitation_id)
         except LeadlineError as error:
-            messages.error(request, str(error))
+            messages.error(request, told(error))
         else:
             messages.success(request, _("The link opens nothing any more."))
     return redirect("people")
@@ -137,7 +174,7 @@ def end_one_person_office(request: HttpRequest) -> HttpResponse:
         try:
             actions.end_one_person_office(access.person_of(request))
         except LeadlineError as error:
-            messages.error(request, str(error))
+            messages.error(request, told(error))
         else:
             messages.success(request, _("From here on two people are needed."))
     return redirect("people")
@@ -151,7 +188,7 @@ def change_role(request: HttpRequest, person_id: str, what: str) -> HttpResponse
         try:
             change(access.person_of(request), person, Role(form.cleaned_data["role"]))
         except LeadlineError as error:
-            messages.error(request, str(error))
+            messages.error(request, told(error))
         else:
             messages.success(request, _("The change is recorded."))
     return redirect("people")
@@ -163,7 +200,7 @@ def confirm_role(request: HttpRequest, grant_id: int) -> HttpResponse:
         try:
             actions.confirm_role(access.person_of(request), grant_id)
         except LeadlineError as error:
-            messages.error(request, str(error))
+            messages.error(request, told(error))
         else:
             messages.success(request, _("The role is confirmed."))
     return redirect("people")
@@ -176,7 +213,7 @@ def deactivate_person(request: HttpRequest, person_id: str) -> HttpResponse:
         try:
             actions.deactivate_person(access.person_of(request), person, form.cleaned_data["reason"])
         except LeadlineError as error:
-            messages.error(request, str(error))
+            messages.error(request, told(error))
         else:
             messages.success(request, _("The account is closed."))
     return redirect("people")
@@ -199,7 +236,7 @@ def make_key(request: HttpRequest) -> HttpResponse:
                 access.person_of(request), given["name"], Role(given["role"]), scopes, timedelta(days=given["days"])
             )
         except LeadlineError as error:
-            form.add_error(None, str(error))
+            form.add_error(None, told(error))
         else:
             return render(request, "accounts/key_made.html", {"key": key, "secret": secret})
     return render(request, "accounts/keys.html", {"keys": access.keys_of(request.user), "form": form})

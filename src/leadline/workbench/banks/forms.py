@@ -20,8 +20,9 @@ from leadline.match.admission import MAX_FALSE_POSITIVE_RADIUS_BITS, MAX_ID
 from leadline.match.bank import Bank
 from leadline.match.search import MAX_RADIUS_BITS
 from leadline.workbench.banks.models import REASONS
+from leadline.workbench.words import choices, told
 
-KINDS = [(kind.value, kind.value) for kind in Kind]
+KINDS = choices("kind", *Kind)
 TLPS = [(tlp.value, f"TLP:{tlp.value.upper()}") for tlp in Tlp]
 MAX_LOOKED_UP = 1000
 _READERS = {ListFormat.CSV: csv_list.read, ListFormat.TEXT: text_list.read, ListFormat.VICS: vics.read}
@@ -136,7 +137,7 @@ class LookUpForm(forms.Form):
         try:
             return [found for line in lines for found in read_hash(line)]
         except HashFormatError as error:
-            raise forms.ValidationError(str(error)) from None
+            raise forms.ValidationError(told(error)) from None
 
 
 def read_hash(untrusted_line: str) -> list[tuple[str, str, bytes]]:

@@ -6,38 +6,18 @@ import uuid
 
 from django.db import models
 from django.db.models import F, Q
-from django.utils.translation import gettext_lazy as _
 
 from leadline.workbench.accounts.models import Person
+from leadline.workbench.words import choices
 
 # what is done -> reason codes that fit it, with their words
 REASONS = {
-    "create": [("new-list", _("A new list")), ("own-list", _("Our own list"))],
-    "add": [
-        ("partner-list", _("On a partner's list")),
-        ("own-assessment", _("Assessed by us")),
-        ("authority", _("At an authority's request")),
-        ("correction", _("Corrects an earlier entry")),
-    ],
-    "withdraw": [
-        ("list-withdrawn", _("Withdrawn from its list")),
-        ("listed-by-mistake", _("Listed by mistake")),
-        ("duplicate", _("There twice")),
-        ("court-order", _("A court's order")),
-    ],
-    "set": [
-        ("policy", _("The office's policy")),
-        ("too-many-wrong", _("Too many wrong matches")),
-        ("too-few", _("Too few matches")),
-        ("agreement-changed", _("The agreement on the list changed")),
-    ],
-    # what nobody chose, because it was found in the folder
-    "outside": [("outside", _("Changed by the command line, or by another program"))],
-    "propose": [
-        ("harmless", _("Seen, and harmless")),
-        ("other-content", _("Seen, and not what the entry says")),
-        ("harmless-list", _("On a list of harmless files")),
-    ],
+    "create": choices("bank-reason", "new-list", "own-list"),
+    "add": choices("bank-reason", "partner-list", "own-assessment", "authority", "correction"),
+    "withdraw": choices("bank-reason", "list-withdrawn", "listed-by-mistake", "duplicate", "court-order"),
+    "set": choices("bank-reason", "policy", "too-many-wrong", "too-few", "agreement-changed"),
+    "outside": choices("bank-reason", "outside"),  # what nobody chose, because it was found in the folder
+    "propose": choices("bank-reason", "harmless", "other-content", "harmless-list"),
 }
 
 

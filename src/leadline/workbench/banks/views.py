@@ -16,6 +16,7 @@ from leadline.workbench.actors import Actor, actor_of
 from leadline.workbench.banks import access, actions
 from leadline.workbench.banks.forms import AddForm, BankSettingsForm, LookUpForm, NewBankForm, WithdrawForm
 from leadline.workbench.permissions import Permission, requires
+from leadline.workbench.words import told
 
 _A_PAGE = 50
 _SHOWN_FAULTS = 50
@@ -41,7 +42,7 @@ def make_bank(request: HttpRequest) -> HttpResponse:
         try:
             actions.create_bank(actor_of(request), name, reason=reason, **form.settings())
         except LeadlineError as error:
-            form.add_error(None, str(error))
+            form.add_error(None, told(error))
         else:
             return redirect("bank", name)
     return render(request, "banks/form.html", {"form": form, "title": _("New bank"), "act": _("Make it")})
@@ -94,7 +95,7 @@ def add_entries(request: HttpRequest, bank_id: str) -> HttpResponse:
         try:
             outcome = actions.add_entries(actor, bank_id, form.entries(bank), reason=form.cleaned_data["reason"])
         except LeadlineError as error:
-            form.add_error(None, str(error))
+            form.add_error(None, told(error))
     context = {"form": form, "bank_id": bank_id, "outcome": outcome, "shown": _SHOWN_FAULTS}
     return render(request, "banks/add.html", context)
 
@@ -110,7 +111,7 @@ def withdraw_entries(request: HttpRequest, bank_id: str) -> HttpResponse:
                 actor, bank_id, form.cleaned_data["ids"], reason=form.cleaned_data["reason"]
             )
         except LeadlineError as error:
-            form.add_error(None, str(error))
+            form.add_error(None, told(error))
         else:
             _say(request, outcome, _("Withdrawn: %(count)s") % {"count": outcome.withdrawn})
             return redirect("bank", bank_id)
@@ -128,7 +129,7 @@ def set_bank(request: HttpRequest, bank_id: str) -> HttpResponse:
         try:
             outcome = actions.set_bank(actor, bank_id, reason=form.cleaned_data["reason"], **form.settings())
         except LeadlineError as error:
-            form.add_error(None, str(error))
+            form.add_error(None, told(error))
         else:
             _say(request, outcome, _("The change is recorded."))
             return redirect("bank", bank_id)
@@ -157,7 +158,7 @@ def decide(request: HttpRequest, proposal_id: str, what: str) -> HttpResponse:
         try:
             outcome = actions.confirm(actor, proposal) if what == "confirm" else actions.refuse(actor, proposal)
         except LeadlineError as error:
-            messages.error(request, str(error))
+            messages.error(request, told(error))
         else:
             _say(request, outcome, _("The decision is recorded."))
     return redirect("banks")

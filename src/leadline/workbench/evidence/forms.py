@@ -10,24 +10,24 @@ from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from leadline.domain import Kind, Tlp, Verdict
+from leadline.domain import Tlp
 from leadline.workbench.evidence.access import DEFAULT_RETENTION_DAYS
-from leadline.workbench.evidence.models import AssetState, MediaMode
-from leadline.workbench.permissions import Sensitivity
+from leadline.workbench.evidence.models import MediaMode
+from leadline.workbench.words import choices
 
 _MAX_ASSETS = 10_000
 _NAMES = re.compile(r"[0-9a-fA-F-]{32,64}")
 _TERMS = [(str(d), str(d)) for d in (30, 90, 180, 365, 730, 1825, 3650)]
 
 
-def _any(words: Any) -> list[tuple[str, Any]]:
-    return [("", _("any")), *((word.value, word.value) for word in words)]
+def _any(kind: str) -> list[tuple[str, Any]]:
+    return [("", _("any")), *choices(kind)]
 
 
 class AskForm(forms.Form):
-    state = forms.ChoiceField(label=_("State"), choices=_any(AssetState), required=False)
-    verdict = forms.ChoiceField(label=_("Verdict"), choices=_any(Verdict), required=False)
-    kind = forms.ChoiceField(label=_("Inferred kind"), choices=_any(Kind), required=False)
+    state = forms.ChoiceField(label=_("State"), choices=_any("asset-state"), required=False)
+    verdict = forms.ChoiceField(label=_("Verdict"), choices=_any("verdict"), required=False)
+    kind = forms.ChoiceField(label=_("Inferred kind"), choices=_any("kind"), required=False)
     digest = forms.CharField(label=_("Hash"), max_length=80, required=False)
 
 
@@ -38,12 +38,7 @@ class UploadForm(forms.Form):
 class HoldForm(forms.Form):
     reason = forms.ChoiceField(
         label=_("Reason"),
-        choices=[
-            ("preservation-request", _("Preservation request")),
-            ("court-order", _("Court order")),
-            ("own-case", _("Own case")),
-            ("ended", _("Its reason has ended")),
-        ],
+        choices=choices("hold-reason"),
     )
 
 
@@ -51,11 +46,7 @@ class TermForm(forms.Form):
     days = forms.ChoiceField(label=_("Keep for days from today"), choices=_TERMS)
     reason = forms.ChoiceField(
         label=_("Reason"),
-        choices=[
-            ("legal-term", _("Term set by law")),
-            ("authority-asked", _("An authority asked")),
-            ("no-longer-needed", _("No longer needed")),
-        ],
+        choices=choices("term-reason"),
     )
 
     def until(self) -> Any:
@@ -64,12 +55,12 @@ class TermForm(forms.Form):
 
 class HandlingForm(forms.Form):
     sensitivity = forms.TypedChoiceField(
-        label=_("Sensitivity"), coerce=int, choices=[(int(s), s.name.lower()) for s in Sensitivity]
+        label=_("Sensitivity"), coerce=int, choices=choices("sensitivity")
     )
-    tlp = forms.ChoiceField(label=_("TLP"), choices=[(t.value, t.value) for t in Tlp])
+    tlp = forms.ChoiceField(label=_("TLP"), choices=[(t.value, f"TLP:{t.value.upper()}") for t in Tlp])
     reason = forms.ChoiceField(
         label=_("Reason"),
-        choices=[("source-asked", _("Its source asked")), ("own-assessment", _("Own assessment"))],
+        choices=choices("handling-reason"),
     )
 
 
@@ -81,12 +72,7 @@ class ExhibitForm(forms.Form):
     reference = forms.CharField(label=_("The recipient's reference"), max_length=200, required=False)
     reason = forms.ChoiceField(
         label=_("Reason"),
-        choices=[
-            ("court-order", _("Court order")),
-            ("police-request", _("Request of the police")),
-            ("prosecution", _("Prosecution")),
-            ("own-report", _("Own report to an authority")),
-        ],
+        choices=choices("exhibit-reason"),
     )
     recipient_key = forms.CharField(
         label=_("The recipient's age key"),
@@ -105,7 +91,7 @@ class ExhibitForm(forms.Form):
 class DecideForm(forms.Form):
     reason = forms.ChoiceField(
         label=_("Reason"),
-        choices=[("checked", _("Checked")), ("not-lawful", _("Not lawful")), ("incomplete", _("Incomplete"))],
+        choices=choices("release-reason"),
     )
 
 

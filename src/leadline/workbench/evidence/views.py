@@ -29,6 +29,7 @@ from leadline.workbench.evidence.forms import (
 )
 from leadline.workbench.permissions import Permission, Sensitivity, requires
 from leadline.workbench.receiving import SealingUpload
+from leadline.workbench.words import told
 
 _STAFF = "staff-upload"
 
@@ -86,7 +87,7 @@ def _upload(request: HttpRequest) -> HttpResponse:
         try:
             asset = actions.take_in(given.received, actor=str(request.user.pk), source=_STAFF, name=given.name or "")
         except LeadlineError as error:
-            form.add_error("file", str(error))
+            form.add_error("file", told(error))
         else:
             messages.success(request, _("The file is recorded."))
             if access.find_asset(actor_of(request), asset.pk) is None:  # known, and not for this person's eyes
@@ -181,7 +182,7 @@ def request_exhibit(request: HttpRequest) -> HttpResponse:
             try:
                 exhibit = actions.request_exhibit(_person(request), assets, **said)
             except LeadlineError as error:
-                form.add_error(None, str(error))
+                form.add_error(None, told(error))
             else:
                 return redirect("exhibit", exhibit_id=exhibit.pk)
     return render(request, "evidence/exhibit_new.html", {"form": form})
@@ -265,7 +266,7 @@ def set_media_mode(request: HttpRequest) -> HttpResponse:
                 _person(request), said["mode"], said["legal_basis"], retention_days=said["retention_days"]
             )
         except LeadlineError as error:
-            form.add_error(None, str(error))
+            form.add_error(None, told(error))
         else:
             messages.success(request, _("The change is recorded."))
             return redirect("media_mode")
@@ -278,7 +279,7 @@ def _try(request: HttpRequest, act: Any) -> bool:
     try:
         act()
     except LeadlineError as error:
-        messages.error(request, str(error))
+        messages.error(request, told(error))
         return False
     messages.success(request, _("The change is recorded."))
     return True

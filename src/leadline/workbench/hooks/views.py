@@ -13,6 +13,7 @@ from leadline.workbench.actors import actor_of
 from leadline.workbench.hooks import access, actions
 from leadline.workbench.hooks.forms import EndpointForm
 from leadline.workbench.permissions import Permission, requires
+from leadline.workbench.words import told
 
 _A_PAGE = 50
 
@@ -29,7 +30,7 @@ def make_webhook(request: HttpRequest) -> HttpResponse:
         try:
             endpoint = actions.make_endpoint(actor_of(request).person, **form.cleaned_data)
         except LeadlineError as error:
-            form.add_error(None, str(error))
+            form.add_error(None, told(error))
         else:
             return render(request, "hooks/secret.html", {"endpoint": endpoint, "secret": access.secret_of(endpoint)})
     return render(request, "hooks/endpoints.html", {"endpoints": access.endpoints(), "form": form})
@@ -53,11 +54,11 @@ def change_webhook(request: HttpRequest, endpoint_id: str, what: str) -> HttpRes
         try:
             if what == "renew":
                 endpoint = actions.renew_secret(person, endpoint)
-                told = {"endpoint": endpoint, "secret": access.secret_of(endpoint)}
-                return render(request, "hooks/secret.html", told)
+                shown = {"endpoint": endpoint, "secret": access.secret_of(endpoint)}
+                return render(request, "hooks/secret.html", shown)
             actions.end_endpoint(person, endpoint, "ended-by-person")
         except LeadlineError as error:
-            messages.error(request, str(error))
+            messages.error(request, told(error))
     return redirect("webhooks")
 
 
@@ -71,7 +72,7 @@ def send_again(request: HttpRequest, endpoint_id: str, delivery_id: int) -> Http
         try:
             actions.send_again(actor_of(request).person, delivery)
         except LeadlineError as error:
-            messages.error(request, str(error))
+            messages.error(request, told(error))
         else:
             messages.success(request, _("It is sent again within seconds."))
     return redirect("webhook", endpoint_id)

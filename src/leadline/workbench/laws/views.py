@@ -14,6 +14,7 @@ from leadline.workbench.accounts.access import person_of
 from leadline.workbench.laws import access, actions
 from leadline.workbench.laws.forms import CellForm, OfficeForm
 from leadline.workbench.permissions import Permission, requires
+from leadline.workbench.words import told
 
 
 @requires(Permission.REPORTS_READ)
@@ -25,7 +26,7 @@ def show_law(request: HttpRequest) -> HttpResponse:
         try:
             applied = applies(access.library().matrix, {Involved.OWN: [asked]})
         except LeadlineError as error:
-            fault = str(error)
+            fault = told(error)
     context = {
         "applied": applied,
         "asked": asked,
@@ -39,17 +40,18 @@ def show_law(request: HttpRequest) -> HttpResponse:
 
 @requires(Permission.SETTINGS_MANAGE, fresh=True)
 def correct_cell(request: HttpRequest) -> HttpResponse:
-    questions = list(access.question_texts().items())
-    form = CellForm(request.POST or None, questions=questions, initial=request.GET.dict())
+    questions = access.question_texts()
+    form = CellForm(request.POST or None, questions=questions.items(), initial=request.GET.dict())
     if request.method == "POST" and form.is_valid():
         try:
             actions.correct_cell(person_of(request), form.cell())
         except LeadlineError as error:
-            form.add_error(None, str(error))
+            form.add_error(None, told(error))
         else:
             messages.success(request, _("The correction is recorded."))
             return redirect("correct_law")
-    return render(request, "laws/correct.html", {"form": form, "corrections": access.corrections()})
+    context = {"form": form, "corrections": access.corrections(), "questions": questions}
+    return render(request, "laws/correct.html", context)
 
 
 @requires(Permission.SETTINGS_MANAGE, fresh=True)
@@ -60,7 +62,7 @@ def declare_office(request: HttpRequest) -> HttpResponse:
         try:
             actions.declare_office(person_of(request), given["country"], Role(given["role"]), given["legal_basis"])
         except LeadlineError as error:
-            form.add_error("country", str(error))
+            form.add_error("country", told(error))
         else:
             messages.success(request, _("The change is recorded."))
             return redirect("law_office")

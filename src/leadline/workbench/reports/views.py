@@ -37,6 +37,7 @@ from leadline.workbench.reports.forms import (
 from leadline.workbench.reports.intake import Sender
 from leadline.workbench.reports.intake import import_file as take_file
 from leadline.workbench.reports.states import Outcome, Reason, State
+from leadline.workbench.words import told
 
 _PREVIEW_ROWS = 50
 
@@ -68,7 +69,7 @@ def _listed(request: HttpRequest, asked: access.Asked, cursor: str) -> Slice:
     except InputError as error:
         if error.code != "search-off":  # a cursor of another list, or an old one: the list from its start
             return access.list_reports(actor, asked)
-        messages.error(request, str(error))
+        messages.error(request, told(error))
         return Slice([], None)
 
 
@@ -131,7 +132,7 @@ def _received(request: HttpRequest, form: NewForm, found: Any) -> Any:
             importer=actor_of(request).person,
         )
     except LeadlineError as error:
-        form.add_error(None, str(error))
+        form.add_error(None, told(error))
         return None
     messages.success(request, _("Report %(number)s is received.") % {"number": receipt.report.number})
     return receipt.report
@@ -167,7 +168,7 @@ def import_file(request: HttpRequest) -> HttpResponse:
             channel = Channel(given["channel"])
             receipts = take_file(channel, file.read(), file.name, sender, tasks.dns_resolver())
         except LeadlineError as error:
-            form.add_error(None, str(error))
+            form.add_error(None, told(error))
         else:
             form = ImportForm()
     return render(request, "reports/import.html", {"form": form, "receipts": receipts})
@@ -182,7 +183,7 @@ def new_bulk(request: HttpRequest) -> HttpResponse:
             file = form.cleaned_data["file"]
             delivery = deliveries.keep(person, file.read(), form.cleaned_data["source"], file.name or "")
         except LeadlineError as error:
-            form.add_error("file", str(error))
+            form.add_error("file", told(error))
         else:
             return redirect("bulk", delivery.pk)
     return render(request, "reports/bulk_new.html", {"form": form})
@@ -211,7 +212,7 @@ def _rows(preview: bulk.Preview) -> list[dict[str, Any]]:
             shown = [access.show_value(item.value, item.kind) for item in row.result.items]
             rows.append({"number": row.number, "items": shown, "urgency": sorted(row.result.urgency), "error": ""})
         else:
-            rows.append({"number": row.number, "items": [], "urgency": [], "error": str(row.result)})
+            rows.append({"number": row.number, "items": [], "urgency": [], "error": told(row.result)})
     return rows
 
 
@@ -224,7 +225,7 @@ def import_bulk(request: HttpRequest, delivery_id: str) -> HttpResponse:
     try:
         deliveries.order_import(delivery, actor_of(request).person)
     except LeadlineError as error:
-        messages.error(request, str(error))
+        messages.error(request, told(error))
     return redirect("bulk", delivery.pk)
 
 
@@ -251,7 +252,7 @@ def change_state(request: HttpRequest, report_id: str) -> HttpResponse:
             same_as=same_as,
         )
     except LeadlineError as error:
-        messages.error(request, str(error))
+        messages.error(request, told(error))
     else:
         messages.success(request, _("The change is recorded."))
     return redirect("report", report.pk)
@@ -266,7 +267,7 @@ def ask_reporter(request: HttpRequest, report_id: str) -> HttpResponse:
             text, actor = form.cleaned_data["text"], actor_of(request).id
             actions.post_message(report, text=text, actor=actor, from_reporter=False)
         except LeadlineError as error:
-            form.add_error(None, str(error))
+            form.add_error(None, told(error))
         else:
             return redirect("report", report.pk)
     return _page_of(request, report, message_form=form)
@@ -279,7 +280,7 @@ def acknowledge(request: HttpRequest, report_id: str) -> HttpResponse:
     try:
         actions.acknowledge(actor_of(request).person, report)
     except LeadlineError as error:
-        messages.error(request, str(error))
+        messages.error(request, told(error))
     return redirect("report", report.pk)
 
 
@@ -347,7 +348,7 @@ def _try(request: HttpRequest, act: Callable[[], Any]) -> bool:
     try:
         act()
     except LeadlineError as error:
-        messages.error(request, str(error))
+        messages.error(request, told(error))
         return False
     return True
 

@@ -1,0 +1,203 @@
+"""Words for codes: what a page says where the database, the journal and the API keep a code. Every word is translated.
+
+In templates, without loading anything: {{ report.state|word:"report-state" }}. The kind of a code is the context of its
+translation, since languages inflect: what is new may be a report here and an entry there. A code that has no word here
+(an act of the journal, a name that a sender made up) is shown as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import template
+from django.utils.translation import gettext, pgettext, pgettext_lazy
+
+from leadline.errors import LeadlineError
+
+register = template.Library()
+
+
+def _spelled(*codes: str) -> dict[str, str]:
+    """Codes that are plain English once their hyphens are gone."""
+    return {code: code.replace("-", " ") for code in codes}
+
+
+_DECIDED = _spelled("open", "confirmed", "refused")
+_PARTIES = _spelled("provider", "hotline", "police")
+_KINDS = _spelled("illegal", "exploitative", "other", "false-positive", "benign")
+
+WORDS: Mapping[str, Mapping[str, str]] = {
+    "role": _spelled("analyst", "senior", "investigator", "curator", "auditor", "administrator"),
+    "sensitivity": {"0": "ordinary", "1": "sensitive", "2": "restricted"},
+    # --- reports -----------------------------------------------------------------------------------------------------
+    "report-state": _spelled("new", "triage", "waiting", "forwarded", "closed", "reopened", "duplicate"),
+    "report-reason": _spelled(
+        "taken", "given-back", "answered", "overdue", "asked-reporter", "asked-partner", "asked-police", "to-police",
+        "to-hotline", "to-host", "assessed", "no-answer", "out-of-scope", "same-report", "all-items-known",
+        "no-duplicate", "reported-again", "new-information", "mistake", "appeal",
+    ),
+    "report-outcome": _spelled(
+        "removed", "gone", "passed-on", "not-illegal", "not-for-us", "too-little", "no-report", "examined",
+        "decision-changed", "decision-stands",
+    ),
+    "channel": {
+        **_spelled("public-form", "staff-form", "mail"),
+        "bulk": "bulk file", "api": "API", "iccam": "ICCAM", "ncmec": "NCMEC", "chat": "conversation",
+        "capture": "web capture", "scan": "scan",
+    },
+    "urgency": _spelled(
+        "child-at-risk-now", "ongoing", "known-victim-contact", "commercial", "sender-escalated"
+    ),
+    "urgency-why": {"tick": "ticked", "channel": "channel", "match": "match", "scan": "scan elsewhere"},
+    "item-kind": {"url": "URL", **_spelled("file", "account", "text", "hash")},
+    "flag": {
+        **_spelled("scheme-assumed", "credentials", "not-public", "unknown-suffix", "mixed-script"),
+        "ip-host": "IP address for a host", "idn": "international name", "onion-v2": "onion v2, retired",
+        "onion-checksum": "onion address mistyped", "media-refused": "file refused by this office",
+    },
+    "contact": {"name": "name", "organisation": "organisation", "email": "e-mail", "phone": "telephone"},
+    # --- evidence ----------------------------------------------------------------------------------------------------
+    "kind": _KINDS,
+    "verdict": _spelled("known", "near", "unknown", "unreadable", "skipped"),
+    "asset-state": _spelled("kept", "discarded", "erased"),
+    "asset-source": {
+        **_spelled("staff-upload", "public-form", "staff-form", "mail", "scan"),
+        "bulk": "bulk file", "api": "API", "chat": "conversation", "capture": "web capture",
+    },
+    "exhibit-state": _spelled("requested", "refused", "released", "ready", "failed", "received"),
+    "transform": {
+        "original": "as it is", "rotate90": "turned by 90°", "rotate180": "turned by 180°",
+        "rotate270": "turned by 270°", "flip_x": "upside down, mirrored", "flip_y": "mirrored",
+        "flip_plus1": "mirrored along one diagonal", "flip_minus1": "mirrored along the other diagonal",
+    },
+    "hold-reason": {
+        "preservation-request": "Preservation request", "court-order": "Court order", "own-case": "Own case",
+        "ended": "Its reason has ended",
+    },
+    "term-reason": {
+        "legal-term": "Term set by law", "authority-asked": "An authority asked",
+        "no-longer-needed": "No longer needed",
+    },
+    "handling-reason": {"source-asked": "Its source asked", "own-assessment": "Own assessment"},
+    "exhibit-reason": {
+        "court-order": "Court order", "police-request": "Request of the police", "prosecution": "Prosecution",
+        "own-report": "Own report to an authority",
+    },
+    "release-reason": {"checked": "Checked", "not-lawful": "Not lawful", "incomplete": "Incomplete"},
+    "setting": {"media-mode": "Files that arrive are", "evidence-retention-days": "Kept files are erased after days"},
+    "setting-value": {"refuse": "refused", "hash-and-discard": "hashed and discarded", "keep": "kept"},
+    # --- banks -------------------------------------------------------------------------------------------------------
+    "bank-change": {
+        "create": "made", "add": "entries added", "withdraw": "entries withdrawn", "set": "settings changed",
+        "came": "entries that came from outside", "went": "entries that went outside",
+        "altered": "settings altered outside", "confirm": "entries from outside confirmed",
+    },
+    "bank-change-state": _spelled("begun", "done", "failed", "lost"),
+    "bank-reason": {
+        "new-list": "A new list", "own-list": "Our own list", "partner-list": "On a partner's list",
+        "own-assessment": "Assessed by us", "authority": "At an authority's request",
+        "correction": "Corrects an earlier entry", "list-withdrawn": "Withdrawn from its list",
+        "listed-by-mistake": "Listed by mistake", "duplicate": "There twice", "court-order": "A court's order",
+        "policy": "The office's policy", "too-many-wrong": "Too many wrong matches", "too-few": "Too few matches",
+        "agreement-changed": "The agreement on the list changed",
+        "outside": "Changed by the command line, or by another program", "harmless": "Seen, and harmless",
+        "other-content": "Seen, and not what the entry says", "harmless-list": "On a list of harmless files",
+    },
+    "proposal-state": _DECIDED,
+    # --- law ---------------------------------------------------------------------------------------------------------
+    "answer": _spelled("yes", "no", "partial", "unknown"),
+    "binds": {**_PARTIES, **_spelled("anyone", "state")},
+    "law-role": _PARTIES,
+    "involved": _spelled("host", "reporter", "suspect", "own"),
+    "confidence": {"H": "high", "M": "medium", "L": "low"},
+    "checked": {
+        "verified": "read in the text itself", "search": "from a secondary source", "from-memory": "from memory",
+        "unverified": "looked for and not found",
+    },
+    "unit": _spelled("hours", "days", "months", "years"),
+    "event": {
+        "received": "from its receipt", "report-sent": "from the report that was sent",
+        "unknown": "from a moment that no source names",
+    },
+    # --- review ------------------------------------------------------------------------------------------------------
+    "review-state": _spelled("waiting", "claimed", "held", "escalated", "decided", "set-aside"),
+    "purpose": _spelled("decision", "second-opinion", "sample", "revision"),
+    "level": {"tile": "small and blurred", "lens": "lens", "whole": "whole"},
+    "seen": {"whole": "whole", "part": "a part", "tile-only": "small and blurred only", "not-viewed": "not viewed"},
+    "standing": {
+        "pending": "can still be undone", "in-force": "in force", "undone": "undone", "superseded": "superseded"
+    },
+    "category": {
+        "near-illegal": "near: illegal", "near-exploitative": "near: exploitative", "near-other": "near: other",
+        "unknown": "unknown", "video": "video", "sample": "sample of what is known",
+    },
+    "differs": _spelled("distance", "size", "partial", "type"),
+    "revision-reason": _spelled("mistake", "new-information", "appeal", "scheme-changed", "second-opinion"),
+    "review-hold-reason": _spelled(
+        "waits-for-partner", "waits-for-police", "waits-for-law", "needs-translation", "other"
+    ),
+    "review-outcome": _spelled("removed", "safeguarded", "no-action", "unknown"),
+    "told-by": _spelled("police", "host", "partner", "own-check"),
+    # --- what fails, and what is looked at ---------------------------------------------------------------------------
+    "fault": {
+        **_spelled(
+            "unsupported", "undecodable", "too-large", "too-many-pixels", "empty", "timeout", "out-of-bounds",
+            "encrypted", "truncated", "out-of-memory", "too-many-members", "directory", "link", "device",
+            "name-too-long",
+        ),
+        "child-died": "the decoder gave up", "ratio-exceeded": "packed too densely",
+        "worker-fault": "a fault of the decoder itself", "lock-failed": "the sandbox did not hold",
+        "input": "cannot be read", "hash-format": "not a hash", "list-format": "not a line of a list",
+        "report-format": "not a report", "url-format": "not a URL", "url-too-long": "the URL is too long",
+        "url-no-place": "the URL names no place", "url-holds-content": "the URL holds content",
+        "bank-corrupt": "the list is damaged", "bank-not-found": "there is no list",
+        "bank-locked": "it is being written",
+        "config": "a setting is at fault", "key-unavailable": "the key is missing",
+        "vault-unavailable": "the vault cannot be reached", "seal-broken": "a sealed file is damaged",
+        "asset-erased": "a file was erased", "not-whole": "it was not written whole",
+    },
+    "webhook-state": _spelled("waiting", "delivered", "failed"),
+    "webhook-fault": {
+        "ended": "the webhook ended", "ended-by-person": "ended by a person", "url": "not an address",
+        "unresolved": "the name leads nowhere", "private-address": "a private address", "no-tls": "no TLS",
+        "certificate": "its certificate is not good", "timeout": "no answer in time", "no-answer": "no answer",
+    },
+    "health-check": {
+        "database": "Database", "worker": "Worker", "key": "Key", "disk": "Disk", "clock": "Clock", "queue": "Queue",
+        "duties": "Duties", "mail": "Mailbox", "backup": "Backup", "anchor": "Anchor", "timestamps": "Timestamps",
+        "banks": "Banks", "bank-entries": "Entries of banks", "webhooks": "Webhooks",
+    },
+    "health-state": {"ok": "well", "late": "late", "failed": "failed", "off": "off"},
+    "health-note": {
+        "never": "never yet", "unstamped": "without a timestamp", "not-left-this-machine": "has not left this machine"
+    },
+}  # fmt: skip
+
+
+@register.filter
+def word(code: object, kind: str) -> str:
+    """In the language of the page; the code itself where it has no word."""
+    english = WORDS[kind].get(str(code))
+    return str(code) if english is None else pgettext(kind, english)
+
+
+@register.filter
+def why(code: str) -> str:
+    """A reason of an urgency, such as tick.ongoing or match.illegal."""
+    head, _, tail = code.partition(".")
+    of = {"tick": "urgency", "channel": "channel", "match": "kind", "scan": "kind"}.get(head)
+    return code if of is None else f"{word(head, 'urgency-why')}: {word(tail, of)}"
+
+
+def choices(kind: str, *codes: object) -> list[tuple[str, Any]]:
+    """For a form: these codes of a kind, or all, each with its word."""
+    words = WORDS[kind]
+    return [(code, pgettext_lazy(kind, words.get(code, code))) for code in map(str, codes or words)]
+
+
+def told(error: LeadlineError) -> str:
+    """An error as a person reads it: what happened, where, how to mend it. Its English sentences are the msgids."""
+    where = f" ({error.where})" if error.where else ""
+    mend = f": {gettext(error.mend)}" if error.mend else ""
+    return f"{gettext(error.what)}{where}{mend}"
