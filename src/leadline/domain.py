@@ -212,8 +212,14 @@ WORKBENCH_VARIABLES = (
     Variable("LEADLINE_API_RATE", "600", "requests a minute that one key may make"),
     Variable("LEADLINE_WEBHOOK_PRIVATE", "", "private networks that webhooks may reach, comma between"),
     Variable("LEADLINE_METRICS_TOKEN_FILE", "", "file of the token that lets others than this machine read /metrics"),
+    Variable("LEADLINE_SEARCH_FIELDS", "reference,source,state,label", "fields whose words are found; docs/search.md"),
     Variable("LEADLINE_OFFICE_NAME", "Leadline", "name of the office, on pages and in mail"),
 )
+# What LEADLINE_SEARCH_FIELDS may name, and whether its words are sealed elsewhere: then they lie in clear in the index.
+SEARCH_FIELDS: Mapping[str, bool] = {
+    "reference": False, "source": False, "state": False, "label": False,
+    "host": True, "text": True, "note": True, "name": True,
+}  # fmt: skip
 
 
 SEALED: Mapping[str, bool] = {"sealed": True}  # metadata of a field that is stored only under the instance key

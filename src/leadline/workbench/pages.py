@@ -17,6 +17,7 @@ from leadline.workbench.permissions import Permission
 
 # permission, name of the address, text
 NAVIGATION: list[tuple[Permission, str, Any]] = [
+    (Permission.SEARCH, "search", _("Search")),
     (Permission.REPORTS_READ, "reports", _("Reports")),
     (Permission.SETTINGS_MANAGE, "report_terms", _("Terms of reports")),
     (Permission.REVIEW, "review_queue", _("Review")),
@@ -41,7 +42,7 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
     match = getattr(request, "resolver_match", None)
     here = match.url_name if match is not None else ""
     links = [
-        {"href": reverse(name), "text": text, "here": name == here}
+        {"href": reverse(name), "text": text, "here": name == here, "rel": name if name == "search" else ""}
         for permission, name, text in NAVIGATION
         if permission in held
     ]

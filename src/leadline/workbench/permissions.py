@@ -16,6 +16,7 @@ class Permission(StrEnum):
 
     ANYONE = "anyone"
     SIGNED_IN = "signed-in"
+    SEARCH = "search"
     REPORTS_READ = "reports.read"
     REPORTS_WRITE = "reports.write"
     REVIEW = "review"
@@ -53,7 +54,9 @@ class Role(StrEnum):
 
 
 _P = Permission
-_ANALYST = {_P.REPORTS_READ, _P.REPORTS_WRITE, _P.EVIDENCE_READ, _P.EVIDENCE_WRITE, _P.BANKS_READ, _P.REVIEW}
+_ANALYST = {
+    _P.SEARCH, _P.REPORTS_READ, _P.REPORTS_WRITE, _P.EVIDENCE_READ, _P.EVIDENCE_WRITE, _P.BANKS_READ, _P.REVIEW,
+}  # fmt: skip
 
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.ANALYST: frozenset(_ANALYST),
@@ -62,8 +65,8 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         | {_P.PEOPLE_CONFIRM, _P.HEALTH_READ, _P.REVIEW_LEAD}
     ),
     Role.INVESTIGATOR: frozenset({*_ANALYST, _P.EVIDENCE_EXPORT}),
-    Role.CURATOR: frozenset({_P.BANKS_READ, _P.BANKS_WRITE, _P.BANKS_APPROVE}),
-    Role.AUDITOR: frozenset({_P.JOURNAL_READ, _P.PEOPLE_READ, _P.HEALTH_READ}),
+    Role.CURATOR: frozenset({_P.BANKS_READ, _P.BANKS_WRITE, _P.BANKS_APPROVE, _P.SEARCH}),
+    Role.AUDITOR: frozenset({_P.JOURNAL_READ, _P.PEOPLE_READ, _P.HEALTH_READ, _P.SEARCH}),
     Role.ADMINISTRATOR: frozenset(
         {_P.PEOPLE_READ, _P.PEOPLE_MANAGE, _P.PEOPLE_CONFIRM, _P.SETTINGS_MANAGE, _P.HEALTH_READ}
     ),

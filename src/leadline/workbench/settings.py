@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from leadline.custody.keys import read_private
-from leadline.domain import WORKBENCH_VARIABLES
+from leadline.domain import SEARCH_FIELDS, WORKBENCH_VARIABLES
 from leadline.errors import ConfigError
 from leadline.selectors.host import is_onion_v3
 
@@ -180,7 +180,11 @@ LEADLINE_OFFICE_NAME = _read("LEADLINE_OFFICE_NAME")
 LEADLINE_API_RATE = _whole("LEADLINE_API_RATE", 100_000_000)
 LEADLINE_WEBHOOK_PRIVATE = _networks("LEADLINE_WEBHOOK_PRIVATE")
 LEADLINE_METRICS_TOKEN_FILE = _read("LEADLINE_METRICS_TOKEN_FILE")
+LEADLINE_SEARCH_FIELDS = _names("LEADLINE_SEARCH_FIELDS")
 
+if unknown := sorted(set(LEADLINE_SEARCH_FIELDS) - SEARCH_FIELDS.keys()):
+    mend = f"name some of {', '.join(SEARCH_FIELDS)}"
+    raise ConfigError("no field that is searched", where=f"LEADLINE_SEARCH_FIELDS: {unknown[0][:20]}", mend=mend)
 if LEADLINE_PUBLIC_ONION and not (LEADLINE_PUBLIC_ONION.endswith(".onion") and is_onion_v3(LEADLINE_PUBLIC_ONION)):
     mend = "give the content of Tor's file `hostname`: 56 letters and digits, then .onion"
     raise ConfigError("no address of an onion service", where="LEADLINE_PUBLIC_ONION", mend=mend)
@@ -216,6 +220,7 @@ INSTALLED_APPS = [
     "leadline.workbench.stats",
     "leadline.workbench.reports",
     "leadline.workbench.review",
+    "leadline.workbench.search",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -110,11 +110,11 @@ def find_assets(actor: Actor, asked: Asked) -> QuerySet[Asset]:
     if asked.kind:
         assets = assets.filter(inferred_kind=asked.kind)
     if asked.digest:
-        assets = assets.filter(_by_digest(asked.digest.strip().lower()))
+        assets = assets.filter(by_digest(asked.digest.strip().lower()))
     return assets.order_by("-received_at", "-id")
 
 
-def _by_digest(untrusted: str) -> Q:
+def by_digest(untrusted: str) -> Q:
     found = Q(pk__in=[])
     if _HEX.fullmatch(untrusted):
         for column in _COLUMNS.get(len(untrusted), ()):

@@ -1,0 +1,58 @@
+"""Where the two databases differ: how words are met, and how what was taken out is gone from the disk too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.db import connection
+from django.db.models.expressions import RawSQL
+
+from leadline.workbench.search.query import Term
+
+_PAGES_AT_ONCE = 500  # of the index, merged in one transaction: nobody else waits long
+
+
+def is_postgresql() -> bool:
+    return connection.vendor == "postgresql"
+
+
+def ids_of(kind: str, terms: Sequence[Term], keyed: str) -> RawSQL:
+    """A sub-query: ids of the documents of a kind that hold all terms, or that keyed word.
+
+    Terms are of letters and digits alone (query.split_words), so that nothing a person types is syntax here.
+    """
+    if is_postgresql():
+        asked = " | ".join(filter(None, (keyed and f"'{keyed}'", " & ".join(map(_tsquery, terms)))))
+        return RawSQL("SELECT id FROM search_document WHERE vector @@ to_tsquery('simple', %s)", (asked,))
+    asked = " OR ".join(filter(None, (keyed and f'"{keyed}"', " AND ".join(map(_fts5, terms)))))
+    expression = f'kind : "{kind}" AND words : ({asked})'
+    return RawSQL("SELECT rowid FROM search_words WHERE search_words MATCH %s", (expression,))
+
+
+def _tsquery(term: Term) -> str:
+    return "(" + " <-> ".join(f"'{word}'" for word in term.words) + (":*)" if term.is_prefix else ")")
+
+
+def _fts5(term: Term) -> str:
+    return '"' + " ".join(term.words) + ('" *' if term.is_prefix else '"')
+
+
+def scrub() -> bool:
+    """Have the database forget what was taken out of the index. Not within a transaction. Whether it could.
+
+    FTS5 only notes that a word is gone, and its `secure-delete` needs SQLite 3.42: so its segments are merged into one,
+    in which no such note is left over, and the log is emptied. PostgreSQL takes dead rows out by VACUUM.
+    """
+    with connection.cursor() as cursor:
+        if is_postgresql():
+            cursor.execute("VACUUM search_document")
+            return True
+        merge = "INSERT INTO search_words(search_words, rank) VALUES ('merge', %s)"
+        cursor.execute(merge, [-_PAGES_AT_ONCE])
+        while True:
+            before = connection.connection.total_changes
+            cursor.execute(merge, [_PAGES_AT_ONCE])
+            if connection.connection.total_changes - before < 2:  # as fts5.html says: there was nothing to do
+                break
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return not cursor.fetchone()[0]

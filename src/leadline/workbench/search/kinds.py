@@ -1,0 +1,278 @@
+"""The kinds of things that are found by words: what of each goes into the index, and who may see it by its own app."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Model, Q, QuerySet
+
+from leadline.domain import ItemKind
+from leadline.workbench import sealing
+from leadline.workbench.actors import Actor
+from leadline.workbench.evidence.access import by_digest, visible_assets, visible_exhibits
+from leadline.workbench.evidence.models import Asset, Exhibit
+from leadline.workbench.permissions import Permission
+from leadline.workbench.reports import contents
+from leadline.workbench.reports.access import found_exactly, search_fields, show_item, visible_items, visible_reports
+from leadline.workbench.reports.keys import search_key
+from leadline.workbench.reports.models import Item, Report
+from leadline.workbench.review.access import assessments, note_of
+from leadline.workbench.review.models import Assessment, Coverage, Label, Standing
+from leadline.workbench.search.hosts import host_of, keyed_words
+from leadline.workbench.search.query import split_words
+
+MAX_WORDS = 20_000
+_SHOWN_CHARS = 160
+Codes = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One thing as a list of results shows it: no text of evidence, no picture.
+
+    page   name of the address and what it is called with
+    codes  (kind of the code as workbench/words.py names it, code)
+    """
+
+    kind: str
+    id: str
+    title: str
+    page: tuple[str, dict[str, str]]
+    codes: Codes = ()
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Of one thing, before it is an index's row."""
+
+    at: datetime
+    texts: tuple[str, ...]
+    keyed: tuple[str, ...] = ()
+
+    def joined(self) -> str:
+        plain = [word for text in self.texts for word in split_words(text)]
+        return " ".join((*self.keyed, *plain[:MAX_WORDS]))
+
+
+class Table(ABC):
+    """One kind. `objects` names what the journal calls it; `order` is a keyset with an index, newest first."""
+
+    name: str
+    permission: Permission
+    model: type[Model]
+    objects: str
+    order: tuple[str, ...] = ("-id",)
+    also: Collection[str] = ()  # acts of the journal by which things of this kind change without a line of their own
+
+    @abstractmethod
+    def visible(self, actor: Actor) -> QuerySet[Any]: ...
+
+    @abstractmethod
+    def exact(self, actor: Actor, text: str) -> Q:
+        """Of the visible ones, those that just this text names."""
+
+    @abstractmethod
+    def words(self, ids: Sequence[UUID], fields: Collection[str]) -> dict[UUID, Words]: ...
+
+    @abstractmethod
+    def show(self, rows: Sequence[Any]) -> list[Found]: ...
+
+    def changed(self, object_ids: Sequence[UUID], act: str) -> Iterable[UUID]:
+        """Things of this kind that a line of the journal about these objects may have changed."""
+        return object_ids
+
+
+def _by_id(text: str) -> Q:
+    try:
+        return Q(pk=UUID(text))
+    except ValueError:
+        return Q(pk__in=[])
+
+
+def _digits(text: str) -> str:
+    """Of a digest, with or without its kind before it."""
+    return text.rpartition(":")[2].strip().lower()
+
+
+class Reports(Table):
+    name, permission, model, objects = "report", Permission.REPORTS_READ, Report, "report"
+    order = ("-received_at", "-id")
+
+    def visible(self, actor: Actor) -> QuerySet[Any]:
+        return visible_reports(actor)
+
+    def exact(self, actor: Actor, text: str) -> Q:
+        return _by_id(text) | found_exactly(text)
+
+    def words(self, ids: Sequence[UUID], fields: Collection[str]) -> dict[UUID, Words]:
+        return {row.pk: Words(row.received_at, self._texts(row, fields)) for row in Report.objects.filter(pk__in=ids)}
+
+    def _texts(self, row: Report, fields: Collection[str]) -> tuple[str, ...]:
+        said = {
+            "reference": (row.number, row.source_reference),
+            "source": (row.source,),
+            "state": (row.state, row.outcome, row.channel),
+        }
+        texts = [text for name, some in said.items() if name in fields for text in some if text]
+        if "text" in fields:
+            texts.append(contents.open_text(row.text_sealed, contents.text_context(row.pk)))
+        return tuple(texts)
+
+    def show(self, rows: Sequence[Any]) -> list[Found]:
+        return [
+            Found(
+                self.name, str(row.pk), row.number, ("report", {"report_id": str(row.pk)}),
+                (("report-state", row.state), ("report-outcome", row.outcome), ("channel", row.channel)),
+                row.received_at,
+            )
+            for row in rows
+        ]  # fmt: skip
+
+
+class Items(Table):
+    name, permission, model, objects = "item", Permission.REPORTS_READ, Item, "report"
+    also = ("report.received", "report.erased")
+
+    def visible(self, actor: Actor) -> QuerySet[Any]:
+        return visible_items(actor)
+
+    def exact(self, actor: Actor, text: str) -> Q:
+        """By the keyed hash of what was reported: the database alone does not tell the link."""
+        key = search_key(text) if "item" in search_fields() else ""
+        return _by_id(text) | Q(key=key) if key else _by_id(text)
+
+    def changed(self, object_ids: Sequence[UUID], act: str) -> Iterable[UUID]:
+        of_these = Item.objects.filter(report__in=object_ids) if act in self.also else Item.objects.none()
+        return of_these.values_list("pk", flat=True)
+
+    def words(self, ids: Sequence[UUID], fields: Collection[str]) -> dict[UUID, Words]:
+        rows = Item.objects.filter(pk__in=ids, value_sealed__isnull=False)
+        return {row.pk: self._words(row, fields) for row in rows}
+
+    def _words(self, row: Item, fields: Collection[str]) -> Words:
+        said = contents.open_json(row.value_sealed, contents.item_context(row.pk)) or [{}]
+        value = str(said[0].get("value", ""))
+        host = host_of(value) if row.kind in (ItemKind.URL, ItemKind.ACCOUNT) else ""
+        texts = [host] if "host" in fields and host else []
+        if "text" in fields and row.kind == ItemKind.TEXT:
+            texts.append(value)
+        if "note" in fields:
+            texts += [str(one["note"]) for one in said if one.get("note")]
+        return Words(row.first_seen_at, tuple(texts), tuple(keyed_words(host)) if "item" in search_fields() else ())
+
+    def show(self, rows: Sequence[Any]) -> list[Found]:
+        return [
+            Found(
+                self.name, str(row.pk), f"{row.report.number} / {row.position + 1}: {_cut(show_item(row).shown)}",
+                ("report", {"report_id": str(row.report_id)}), (("item-kind", row.kind),), row.first_seen_at,
+            )
+            for row in rows
+        ]  # fmt: skip
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
+
+
+class Assets(Table):
+    name, permission, model, objects = "asset", Permission.EVIDENCE_READ, Asset, "asset"
+    order = ("-received_at", "-id")
+
+    def visible(self, actor: Actor) -> QuerySet[Any]:
+        return visible_assets(actor)
+
+    def exact(self, actor: Actor, text: str) -> Q:
+        return _by_id(text) | by_digest(_digits(text))
+
+    def words(self, ids: Sequence[UUID], fields: Collection[str]) -> dict[UUID, Words]:
+        """What a TLP:RED list says of a file is not for everybody who may see the file: it is in no index."""
+        rows = Asset.objects.filter(pk__in=ids)
+        return {row.pk: Words(row.received_at, tuple(self._texts(row, fields))) for row in rows}
+
+    def _texts(self, row: Asset, fields: Collection[str]) -> list[str]:
+        texts = []
+        if "label" in fields and not row.inferred_red:
+            texts += [text for text in (row.inferred_scheme, row.inferred_label) if text]
+        if "name" in fields and row.name_sealed:
+            texts.append(sealing.unseal(bytes(row.name_sealed), f"asset-name:{row.pk}"))
+        return texts
+
+    def show(self, rows: Sequence[Any]) -> list[Found]:
+        return [
+            Found(
+                self.name, str(row.pk), row.sha256, ("asset", {"asset_id": str(row.pk)}),
+                (("", row.mime), ("asset-state", row.state), ("verdict", row.verdict), ("kind", row.inferred_kind)),
+                row.received_at,
+            )
+            for row in rows
+        ]  # fmt: skip
+
+
+class Exhibits(Table):
+    name, permission, model, objects = "exhibit", Permission.EVIDENCE_READ, Exhibit, "exhibit"
+    order = ("-requested_at", "-id")
+
+    def visible(self, actor: Actor) -> QuerySet[Any]:
+        return visible_exhibits(actor)
+
+    def exact(self, actor: Actor, text: str) -> Q:
+        return _by_id(text)
+
+    def words(self, ids: Sequence[UUID], fields: Collection[str]) -> dict[UUID, Words]:
+        rows = Exhibit.objects.filter(pk__in=ids) if "reference" in fields else Exhibit.objects.none()
+        return {row.pk: Words(row.requested_at, (row.reference, row.recipient)) for row in rows}
+
+    def show(self, rows: Sequence[Any]) -> list[Found]:
+        return [
+            Found(
+                self.name, str(row.pk), row.reference or row.recipient, ("exhibit", {"exhibit_id": str(row.pk)}),
+                (("exhibit-state", row.state),), row.requested_at,
+            )
+            for row in rows
+        ]  # fmt: skip
+
+
+class Assessments(Table):
+    name, permission, model, objects = "assessment", Permission.REVIEW, Assessment, "assessment"
+    order = ("-made_at", "-id")
+
+    def visible(self, actor: Actor) -> QuerySet[Any]:
+        return assessments(actor)
+
+    def exact(self, actor: Actor, text: str) -> Q:
+        """By its id, or by a digest of a file that it counts for and that may be seen."""
+        files = visible_assets(actor).filter(by_digest(_digits(text)))
+        return _by_id(text) | Q(pk__in=Coverage.objects.filter(asset__in=files).values("assessment"))
+
+    def words(self, ids: Sequence[UUID], fields: Collection[str]) -> dict[UUID, Words]:
+        rows = {row.pk: row for row in Assessment.objects.filter(pk__in=ids, standing=Standing.IN_FORCE.value)}
+        labels: dict[UUID, list[str]] = {pk: [] for pk in rows}
+        if "label" in fields:
+            live = Label.objects.filter(assessment__in=rows, ended_at__isnull=True)
+            for assessment, scheme, code in live.values_list("assessment", "scheme", "code"):
+                labels[assessment] += [scheme, code]
+        notes = {pk: note_of(row) for pk, row in rows.items()} if "note" in fields else {}
+        return {pk: Words(row.made_at, (*labels[pk], notes.get(pk, ""))) for pk, row in rows.items()}
+
+    def show(self, rows: Sequence[Any]) -> list[Found]:
+        return [
+            Found(
+                self.name, str(row.pk), row.cluster.centre.sha256,
+                ("review_assessment", {"assessment_id": str(row.pk)}),
+                (*(("", f"{label.scheme} {label.code}") for label in row.labels.all() if label.ended_at is None),
+                 ("standing", row.standing)),
+                row.made_at,
+            )
+            for row in rows
+        ]  # fmt: skip
+
+
+TABLES: dict[str, Table] = {
+    table.name: table for table in (Reports(), Items(), Assets(), Assessments(), Exhibits())
+}
