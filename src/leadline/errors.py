@@ -6,6 +6,7 @@ LeadlineError                       what, where, how to mend; `exit_code`, `code
 │   ├── ListFormatError             a list that cannot be read
 │   │   └── HashRefused             one hash of a list's record; the rest of the record was taken
 │   ├── UrlFormatError              a text that is no URL, or a URL that names no place
+│   ├── RequestRefused              a request to the match service that cannot be read; `status` is HTTP's
 │   ├── ReportFormatError           an incoming report, or one record of a delivery, that cannot be read
 │   ├── CustodyFormatError          a custody line, anchor, timestamp or key that is not one, or may not enter a chain
 │   ├── AssetRefused                bytes that were not sealed: too large, or not what their hash says
@@ -23,6 +24,10 @@ LeadlineError                       what, where, how to mend; `exit_code`, `code
 ├── OfficeError                     an act of the workbench
 │   ├── NotAllowed                  ask somebody who may, or a second person
 │   └── WrongState                  the thing has moved on: look at it again
+├── ServiceError                    the match service
+│   ├── TokenRefused                send a live token
+│   ├── ScopeMissing                the token is not for this: use another, or have its scope added
+│   └── TooBusy                     retry after `retry_after_s`: nothing was begun
 ├── BackupFailed                    retry: disk full, a folder or the database away; nothing half-made stays
 ├── MailboxUnavailable              retry: the mail server that reports are taken from does not answer
 ├── CustodyError                    what has to prove something later
@@ -89,6 +94,18 @@ class ReportFormatError(InputError):
     def __init__(self, what: str, *, where: str = "", mend: str = "", code: str | None = None, field: str = "") -> None:
         super().__init__(what, where=where, mend=mend, code=code)
         self.field = field
+
+
+class RequestRefused(InputError):
+    """`code`: body, too-large, media-type, length, timeout."""
+
+    code = "body"
+
+    def __init__(
+        self, what: str, *, status: int = 422, where: str = "", mend: str = "", code: str | None = None
+    ) -> None:
+        super().__init__(what, where=where, mend=mend, code=code)
+        self.status = status
 
 
 class CustodyFormatError(InputError):
@@ -161,6 +178,29 @@ class NotAllowed(OfficeError):
 
 class WrongState(OfficeError):
     code = "wrong-state"
+
+
+class ServiceError(LeadlineError):
+    code = "service"
+
+
+class TokenRefused(ServiceError):
+    code = "token"
+
+
+class ScopeMissing(ServiceError):
+    code = "scope"
+
+
+class TooBusy(ServiceError):
+    """`code`: too-many-requests (of this token), busy (of all)."""
+
+    code = "busy"
+    permanent = False
+
+    def __init__(self, what: str, *, retry_after_s: float, code: str | None = None) -> None:
+        super().__init__(what, code=code)
+        self.retry_after_s = retry_after_s
 
 
 class MailboxUnavailable(LeadlineError):

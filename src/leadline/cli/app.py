@@ -20,6 +20,8 @@ from leadline.cli import (
     people,
     rematch,
     scan,
+    serve,
+    token,
     up,
     vault,
     verify,
@@ -82,6 +84,8 @@ app.command("verify")(verify.verify_command)
 app.command("doctor")(doctor.doctor_command)
 app.command("demo")(demo.demo_command)
 app.command("up")(up.up_command)
+app.command("serve")(serve.serve_command)
+app.add_typer(token.app, name="token")
 app.add_typer(people.app, name="people")
 app.add_typer(vault.app, name="vault")
 app.add_typer(journal.app, name="journal")

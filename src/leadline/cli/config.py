@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from leadline.domain import WORKBENCH_VARIABLES
@@ -25,12 +26,14 @@ class Settings:
     workers    processes of a scan; None: one per core
     threads    of one search
     traceback  show the full traceback of an internal fault
+    home       of the workbench and of the match service's state
     limits     of decoding (media/limits.py)
     """
 
     workers: int | None = None
     threads: int = 1
     traceback: bool = False
+    home: Path = Path("~/.local/share/leadline")
     limits: Limits = field(default_factory=Limits)
 
 
@@ -58,6 +61,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         workers=_whole(values, "WORKERS"),
         threads=_whole(values, "THREADS") or 1,
         traceback=_switch(values, "TRACEBACK"),
+        home=Path(values.get(PREFIX + "HOME") or "~/.local/share/leadline").expanduser(),
         limits=_limits(limits),
     )
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from leadline.media.sniff import UNKNOWN, sniff
-from leadline.workbench.matching import HEAD_BYTES
+from leadline.scan.arriving import HEAD_BYTES
 
 _LONG_CHARS = 1000  # a data: URL of more is left out whatever it says it is
 _BASE64 = r"[A-Za-z0-9+/_-]"

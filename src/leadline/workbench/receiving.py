@@ -10,6 +10,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, SkipFile, StopUpload
 from django.http import HttpRequest
 
+from leadline.scan.arriving import Readable, read_pieces
 from leadline.workbench import matching, sealing
 
 
@@ -41,10 +42,10 @@ class Received:
             self._draft.discard()
 
 
-def receive(content: matching.Readable | bytes, *, keep: bool) -> Received:
+def receive(content: Readable | bytes, *, keep: bool) -> Received:
     received = Received(keep=keep)
     try:
-        for piece in matching.read_pieces(content):
+        for piece in read_pieces(content):
             received.feed(piece)
     except BaseException:
         received.discard()

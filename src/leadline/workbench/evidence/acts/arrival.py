@@ -11,6 +11,7 @@ from django.utils import timezone
 from leadline.domain import Fingerprints, Verdict
 from leadline.errors import ConfigError, InputError, NotAllowed
 from leadline.match.matcher import MatchAnswer, Matcher
+from leadline.scan.arriving import Readable
 from leadline.scan.hashing import FileFacts
 from leadline.workbench import matching, sealing
 from leadline.workbench.accounts.actions import set_office_setting
@@ -45,7 +46,7 @@ def set_media_mode(by: Person, mode: MediaMode, legal_basis: str, *, retention_d
         set_office_setting(by, access.RETENTION_DAYS, str(retention_days), legal_basis)
 
 
-def take_in(content: matching.Readable | bytes | Received, *, actor: str, source: str, name: str = "") -> Asset:
+def take_in(content: Readable | bytes | Received, *, actor: str, source: str, name: str = "") -> Asset:
     """Fingerprint, match and, where the office keeps media, seal one file. The same file again is the same asset.
 
     NotAllowed where the office takes no files; SandboxUnavailable, OSError (disk full) and DatabaseError leave nothing

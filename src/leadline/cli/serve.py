@@ -1,0 +1,111 @@
+"""`leadline serve`: the match service, in the foreground."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from leadline.cli.config import load_settings
+from leadline.cli.options import Radius
+from leadline.cli.output import EXIT_DONE, say
+from leadline.errors import ConfigError
+
+State = Annotated[
+    Path | None,
+    typer.Option(
+        "--state",
+        metavar="FOLDER",
+        help="Tokens, settings of banks, match log, alarms. Default: LEADLINE_HOME/service.",
+    ),
+]
+
+
+def serve_command(
+    banks: Annotated[
+        list[str] | None,
+        typer.Option("--bank", metavar="BANK", help="Folder of a bank; give it again for more banks."),
+    ] = None,
+    shelf: Annotated[
+        Path | None,
+        typer.Option("--banks", metavar="FOLDER", help="Every bank in this folder, also those made later."),
+    ] = None,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8420,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, max=256, help="Processes. Default: one per core.")
+    ] = None,
+    no_token: Annotated[
+        bool, typer.Option("--no-token", help="Anybody on this machine may ask; banks cannot be changed then.")
+    ] = False,
+    state: State = None,
+    radius: Radius = None,
+    certificate: Annotated[Path | None, typer.Option("--certificate", help="PEM file of the TLS chain.")] = None,
+    key: Annotated[Path | None, typer.Option("--key", help="PEM file of its private key.")] = None,
+    proxy: Annotated[
+        str, typer.Option("--proxy", metavar="NAME", help="The proxy in front that has TLS, by name or address.")
+    ] = "",
+    per_minute: Annotated[
+        int, typer.Option("--per-minute", min=1, help="Requests a minute of a token that names no rate of its own.")
+    ] = 600_000,
+    log_days: Annotated[int, typer.Option("--log-days", min=0, help="Days that the match log is kept; 0: none.")] = 30,
+    log_hashes: Annotated[
+        bool, typer.Option("--log-hashes", help="Whole hashes in the match log, not their first eight digits.")
+    ] = False,
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Allow endpoints that take an address to fetch it. Off by default.")
+    ] = False,
+    fetch_private: Annotated[
+        list[str] | None,
+        typer.Option("--fetch-private", metavar="NETWORK", help="A private network that may be fetched from."),
+    ] = None,
+) -> int:
+    """Serve banks over HTTP until you stop it: look-ups, hashing of uploads, changes, HMA's addresses.
+
+    Tokens are made with `leadline token add`. Changes of a bank by any writer match within two seconds.
+
+    \b
+    Examples:
+      leadline serve --bank banks/known --no-token
+      leadline token add shop --scope match && leadline serve --banks banks --workers 4
+      leadline serve --banks banks --host 0.0.0.0 --certificate chain.pem --key key.pem
+
+    Exit codes: 0 ended by you, 1 a bank cannot be read, 2 something would be unsafe or is missing.
+    """
+    if importlib.util.find_spec("granian") is None:
+        raise ConfigError("the match service is not installed", mend="pip install 'leadline[service]'")
+    from leadline.service.options import Options
+    from leadline.service.serving import serve
+
+    if not banks and shelf is None:
+        raise ConfigError("no bank to serve", mend="give --bank BANK or --banks FOLDER")
+    settings = load_settings()
+    cores = len(os.sched_getaffinity(0))
+    options = Options(
+        banks=tuple(Path(bank) for bank in banks or ()),
+        shelf=shelf,
+        state=state_folder(state),
+        no_token=no_token,
+        workers=workers or cores,
+        threads=settings.threads,
+        hashers=max(1, cores // (workers or cores)),
+        radius_bits=radius,
+        per_minute=per_minute,
+        log_days=log_days,
+        log_hashes=log_hashes,
+        fetch_urls=fetch,
+        fetch_private=tuple(fetch_private or ()),
+        proxy=proxy,
+        limits=settings.limits,
+    )
+    scheme = "https" if certificate else "http"
+    say(f"match service  {scheme}://{host}:{port}  ({options.workers} workers)", "Ctrl-C ends it")
+    serve(options, host=host, port=port, certificate=certificate, key=key)
+    return EXIT_DONE
+
+
+def state_folder(given: Path | None) -> Path:
+    return load_settings().home / "service" if given is None else given

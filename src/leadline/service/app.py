@@ -1,0 +1,211 @@
+"""The service as one ASGI application: who comes in, which route, what goes out when something fails.
+
+The two addresses that are asked thousands of times a second are answered before Starlette's router (docs/decisions.md
+has the figures); all others are ordinary Starlette routes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from leadline.errors import LeadlineError
+from leadline.service import matching
+from leadline.service.calls import Call, Message, Receive, Send, SenderGone
+from leadline.service.counters import Counters
+from leadline.service.desk import Desk
+from leadline.service.guard import Guard
+from leadline.service.lists import Lists
+from leadline.service.options import Options
+from leadline.service.problems import CONTENT_TYPE, make_problem, problem_of
+from leadline.service.tokens import EVERYBODY, Scope
+
+_REFRESH_S = 0.5
+_PUBLISH_S = 1.0
+_OPEN = frozenset({"/healthz", "/readyz", "/status", "/status/live", "/v1/openapi.json"})  # without a token
+_IN_PATH = "/t/"
+log = logging.getLogger("leadline.service")
+Endpoint = Callable[[Call, Desk], Awaitable[None]]
+
+
+class Service:
+    """One worker. Opens the banks when the server starts it; until then and after that it answers nothing."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._guard = Guard(options)
+        self._desk: Desk | None = None
+        self._hot: dict[tuple[str, str], tuple[str, Endpoint]] = {("POST", "/v1/match"): ("match", matching.match)}
+        self._others = Starlette(
+            routes=[
+                Route("/healthz", self._healthz, name="healthz"),
+                Route("/readyz", self._readyz, name="readyz"),
+                Route("/metrics", self._metrics, name="metrics"),
+            ],
+            exception_handlers={LeadlineError: _tell_error, HTTPException: _tell_http, Exception: _tell_error},
+            lifespan=self._lifespan,
+        )
+
+    @property
+    def desk(self) -> Desk:
+        assert self._desk is not None
+        return self._desk
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._others(scope, receive, send)
+            return
+        begun_s = time.perf_counter()
+        call = Call(scope, receive, send, EVERYBODY, self._options)
+        try:
+            await self._answer(call)
+        except SenderGone:
+            call.route = call.route or "gone"
+        except Exception as error:
+            await self._fail(call, error)
+        finally:
+            counters = self.desk.counters
+            counters.count("leadline_requests", call.route, str(call.status))
+            counters.observe("leadline_request_seconds", time.perf_counter() - begun_s, call.route)
+
+    async def _answer(self, call: Call) -> None:
+        in_path = self._take_token_from_path(call)
+        path = call.scope["path"]
+        if path in _OPEN:
+            await self._others_answer(call)
+            return
+        call.token = self._guard.identify(call.scope["headers"], in_path)
+        self._guard.admit(call.token)
+        self._guard.in_flight += 1
+        try:
+            hot = self._hot.get((call.scope["method"], path))
+            if hot is not None:
+                call.route = hot[0]
+                await hot[1](call, self.desk)
+            else:
+                await self._others_answer(call)
+        finally:
+            self._guard.in_flight -= 1
+
+    def _take_token_from_path(self, call: Call) -> bytes | None:
+        """`/t/TOKEN/m/lookup`: for clients of HMA that can send no header. The token leaves the address at once."""
+        path: str = call.scope["path"]
+        if not path.startswith(_IN_PATH):
+            return None
+        text, slash, rest = path[len(_IN_PATH) :].partition("/")
+        call.scope = {**call.scope, "path": slash + rest, "raw_path": (slash + rest).encode()}
+        if not rest.startswith(("h/", "m/", "c/", "status")):
+            raise HTTPException(404)
+        return text.encode()
+
+    async def _others_answer(self, call: Call) -> None:
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                call.status = message["status"]
+            await call._send(message)
+
+        call.scope["leadline"] = call
+        await self._others(call.scope, call._receive, send)
+        route = call.scope.get("route")
+        call.route = route.name if isinstance(route, Route) else "none"
+
+    async def _fail(self, call: Call, error: Exception) -> None:
+        is_absent = isinstance(error, HTTPException)  # ours, for an address that is none: the rest is Starlette's
+        problem = make_problem(404, "not-found") if is_absent else problem_of(error)
+        if problem.status in (401, 429):
+            self.desk.counters.count("leadline_refused", getattr(error, "code", "error"))
+        if call.status == 0:
+            await call.refuse(problem)
+        else:  # an answer has begun: its end is missing, and the client sees that it is
+            raise error
+
+    # --- the worker's life -----------------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        options = self._options
+        lists = Lists(
+            options.banks, shelf=options.shelf, radius_bits=options.radius_bits, threads=options.threads
+        )
+        self._desk = Desk(options, lists, Counters(options.state / "run"))
+        upkeep = asyncio.create_task(self._keep_up())
+        try:
+            yield
+        finally:
+            upkeep.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await upkeep
+            self._desk.counters.publish()
+            self._desk.close()
+
+    async def _keep_up(self) -> None:
+        loop, published_s = asyncio.get_running_loop(), 0.0
+        while True:
+            changed = await loop.run_in_executor(self.desk.searchers, self.desk.lists.refresh)
+            for name in changed:
+                self.desk.counters.count("leadline_list_changes", name)
+            if loop.time() - published_s >= _PUBLISH_S:
+                published_s = loop.time()
+                self._note_gauges()
+                try:
+                    self.desk.counters.publish()
+                except OSError as error:
+                    log.warning("metrics are not written: %s", error.strerror)
+                self._guard.forget_idle()
+            await asyncio.sleep(_REFRESH_S)
+
+    def _note_gauges(self) -> None:
+        desk = self.desk
+        desk.counters.set("leadline_in_flight", self._guard.in_flight)
+        desk.counters.set("leadline_bank_checked_age_seconds", time.monotonic() - desk.lists.checked_at)
+        for bank in desk.lists.opened.banks:
+            desk.counters.set("leadline_bank_entries", bank.count, bank.name)
+            desk.counters.set("leadline_bank_version", bank.list_version, bank.name)
+
+    # --- for those who run it --------------------------------------------------------------------------------------
+
+    async def _healthz(self, request: Request) -> Response:
+        return Response("alive\n", media_type="text/plain")
+
+    async def _readyz(self, request: Request) -> Response:
+        """503 with the reason where an answer might be older than the lists."""
+        lists = self.desk.lists
+        reasons = [f"{name}: {error.code}" for name, error in lists.faults.items()]
+        if lists.is_stale:
+            reasons.append("changes of banks have not been looked for in time")
+        body = {"ready": not reasons, "reasons": reasons, "lists": dict(lists.opened.versions)}
+        return Response(msgspec.json.encode(body), 503 if reasons else 200, media_type="application/json")
+
+    async def _metrics(self, request: Request) -> Response:
+        demand(request, Scope.ADMIN)
+        return Response(self.desk.counters.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def demand(request: Request, *scopes: Scope) -> Call:
+    """The call behind a request whose token has these scopes. ScopeMissing otherwise."""
+    call = request.scope["leadline"]
+    call.token.demand(*scopes)
+    return call  # type: ignore[no-any-return]
+
+
+async def _tell_error(request: Request, error: Exception) -> Response:
+    problem = problem_of(error)
+    headers = {name.decode(): value.decode() for name, value in problem.headers}
+    return Response(problem.body, problem.status, headers, CONTENT_TYPE.decode())
+
+
+async def _tell_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = {404: "not-found", 405: "method"}.get(error.status_code, "request")
+    problem = make_problem(error.status_code, code)
+    return Response(problem.body, problem.status, error.headers, CONTENT_TYPE.decode())

@@ -1,0 +1,192 @@
+"""Counts and latencies of all workers as Prometheus metrics. Each worker writes its own file, once a second.
+
+A worker that is started anew goes on where its predecessor's file ended, so that no counter ever falls. What a killed
+worker counted in its last second is lost.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+
+BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+_DEAD_AFTER_S = 10.0
+_SLOTS = 1024
+
+# name -> what it says, and its labels. A label holds names of banks, codes and addresses of ours: never what was sent.
+COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "leadline_requests": ("Requests answered", ("route", "status")),
+    "leadline_lookups": ("Hashes looked up", ("route",)),
+    "leadline_matches": ("Look-ups that met a bank", ("bank",)),
+    "leadline_shadow_matches": ("Look-ups that met a bank in shadow mode, and were not told", ("bank",)),
+    "leadline_refused": ("Requests not begun", ("code",)),
+    "leadline_decode_failures": ("Uploads whose picture was not decoded", ("code",)),
+    "leadline_list_changes": ("Changes of a bank picked up", ("bank",)),
+    "leadline_alarms": ("Alarms raised", ("kind",)),
+}
+LATENCIES: dict[str, tuple[str, tuple[str, ...]]] = {"leadline_request_seconds": ("From headers to answer", ("route",))}
+GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "leadline_in_flight": ("Requests being worked on", ()),
+    "leadline_hash_queue": ("Uploads waiting for a decoder", ()),
+    "leadline_bank_entries": ("Entries of a bank", ("bank",)),
+    "leadline_bank_version": ("List version of a bank", ("bank",)),
+    "leadline_bank_checked_age_seconds": ("Since changes of banks were last looked for", ()),
+    "leadline_resident_bytes": ("Memory of all workers", ()),
+}
+_SHARED = frozenset({"leadline_bank_entries", "leadline_bank_version"})  # every worker says the same of them
+_WORST = frozenset({"leadline_bank_checked_age_seconds"})
+Key = tuple[str, tuple[str, ...]]
+
+
+class Published(msgspec.Struct):
+    """The file of one worker."""
+
+    pid: int = 0
+    at: float = 0
+    counts: list[tuple[str, tuple[str, ...], int]] = []
+    latencies: list[tuple[str, tuple[str, ...], list[int], float]] = []
+    gauges: list[tuple[str, tuple[str, ...], float]] = []
+
+
+class Counters:
+    """Of one worker, for one thread; `render` may be called by any worker for all."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._slot, self._lock_fd = _claim(folder)
+        before = _read(self._slot) or Published()
+        self._counts: defaultdict[Key, int] = defaultdict(int)
+        self._times: dict[Key, tuple[list[int], list[float]]] = {}
+        self._gauges: dict[Key, float] = {}
+        for name, labels, value in before.counts:
+            self._counts[name, tuple(labels)] = value
+        for name, labels, buckets, total_s in before.latencies:
+            self._times[name, tuple(labels)] = (list(buckets), [total_s])
+
+    def count(self, name: str, *labels: str, by: int = 1) -> None:
+        self._counts[name, labels] += by
+
+    def observe(self, name: str, seconds: float, *labels: str) -> None:
+        known = self._times.get((name, labels))
+        if known is None:
+            known = self._times[name, labels] = ([0] * (len(BUCKETS_S) + 1), [0.0])
+        known[0][bisect_left(BUCKETS_S, seconds)] += 1
+        known[1][0] += seconds
+
+    def set(self, name: str, value: float, *labels: str) -> None:
+        self._gauges[name, labels] = value
+
+    def publish(self) -> None:
+        """Write this worker's file. OSError where the disk is full: the numbers stay, and are written next time."""
+        told = Published(
+            os.getpid(),
+            time.time(),
+            [(name, labels, value) for (name, labels), value in self._counts.items()],
+            [(name, labels, buckets, total[0]) for (name, labels), (buckets, total) in self._times.items()],
+            [(name, labels, value) for (name, labels), value in self._gauges.items()],
+        )
+        made = self._slot.with_suffix(".new")
+        made.write_bytes(msgspec.json.encode(told))
+        made.replace(self._slot)
+
+    def render(self) -> bytes:
+        """All workers' metrics in Prometheus' text form."""
+        self.publish()
+        registry = CollectorRegistry()
+        registry.register(_Collector(self._folder))  # type: ignore[arg-type]
+        return generate_latest(registry)
+
+    def close(self) -> None:
+        os.close(self._lock_fd)
+
+
+def start_anew(folder: Path) -> None:
+    """Forget what an earlier run counted; called before any worker starts."""
+    for path in folder.glob("*.json"):
+        path.unlink()
+
+
+def _claim(folder: Path) -> tuple[Path, int]:
+    """The first file that no living process holds; the kernel lets it go when the process dies."""
+    for number in range(_SLOTS):
+        lock_fd = os.open(folder / f"{number}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock_fd)
+            continue
+        return folder / f"{number}.json", lock_fd
+    raise OSError("too many workers share one state folder")
+
+
+def _read(path: Path) -> Published | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Published)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None  # none yet, or one that a power cut left: its counts begin anew
+
+
+class _Collector:
+    def __init__(self, folder: Path) -> None:
+        self._workers = [told for path in sorted(folder.glob("*.json")) if (told := _read(path)) is not None]
+
+    def collect(self) -> Iterable[Metric]:
+        yield from self._counters()
+        yield from self._latencies()
+        yield from self._gauges()
+
+    def _counters(self) -> Iterator[Metric]:
+        for name, (meaning, label_names) in COUNTERS.items():
+            sums: defaultdict[tuple[str, ...], int] = defaultdict(int)
+            for worker in self._workers:
+                for counted, labels, value in worker.counts:
+                    if counted == name:
+                        sums[tuple(labels)] += value
+            family = CounterMetricFamily(name, meaning, labels=label_names)
+            for labels, value in sorted(sums.items()):
+                family.add_metric(labels, value)
+            yield family
+
+    def _latencies(self) -> Iterator[Metric]:
+        for name, (meaning, label_names) in LATENCIES.items():
+            sums: dict[tuple[str, ...], tuple[list[int], float]] = {}
+            for worker in self._workers:
+                for timed, labels, buckets, total_s in worker.latencies:
+                    if timed == name:
+                        old, old_s = sums.get(tuple(labels), ([0] * len(buckets), 0.0))
+                        sums[tuple(labels)] = [a + b for a, b in zip(old, buckets, strict=True)], old_s + total_s
+            family = HistogramMetricFamily(name, meaning, labels=label_names)
+            for labels, (buckets, total_s) in sorted(sums.items()):
+                running, bounds = 0, [*map(str, BUCKETS_S), "+Inf"]
+                cumulated = []
+                for bound, number in zip(bounds, buckets, strict=True):
+                    running += number
+                    cumulated.append((bound, float(running)))
+                family.add_metric(labels, cumulated, total_s)
+            yield family
+
+    def _gauges(self) -> Iterator[Metric]:
+        living = [worker for worker in self._workers if time.time() - worker.at < _DEAD_AFTER_S]
+        for name, (meaning, label_names) in GAUGES.items():
+            told: dict[tuple[str, ...], float] = {}
+            for worker in living:
+                for shown, labels, value in worker.gauges:
+                    if shown == name:
+                        old = told.get(tuple(labels), 0.0)
+                        is_one = name in _SHARED or name in _WORST
+                        told[tuple(labels)] = max(old, value) if is_one else old + value
+            family = GaugeMetricFamily(name, meaning, labels=label_names)
+            for labels, value in sorted(told.items()):
+                family.add_metric(labels, value)
+            yield family

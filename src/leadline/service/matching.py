@@ -1,0 +1,158 @@
+"""`POST /v1/match`: hashes in, matches out, as JSON or packed."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from leadline.client import packed
+from leadline.domain import EXACT_ALGORITHMS, PDQ_BYTES
+from leadline.errors import HashFormatError, LeadlineError, RequestRefused
+from leadline.exchange.base import parse_hash
+from leadline.match.policy import MatchAnswer
+from leadline.service import answers
+from leadline.service.batcher import Query, search
+from leadline.service.calls import Call
+from leadline.service.desk import Desk
+from leadline.service.tokens import Scope
+
+MAX_HASHES = packed.MAX_HASHES
+_INLINE = 32  # hashes that are looked up on the loop; more go to a thread, so that others are answered meanwhile
+_BYTES_A_HASH = 400
+_LENGTHS = {**EXACT_ALGORITHMS, "pdq": PDQ_BYTES}
+_BY_DIGITS = {32: "md5", 40: "sha1", 64: ""}
+
+
+class Hash(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A hash with what else is known of it. quality: of PDQ, 0..100; a bank's floor then applies."""
+
+    hash: str
+    algorithm: str = ""
+    quality: int | None = None
+
+
+class Asked(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """hashes: 1 to 10,000. banks: names; left out: all. radius: 0..64 bits; left out: each bank's own.
+    seed: makes the roll-out ratio of banks decide in the same way each time."""
+
+    hashes: list[str | Hash]
+    banks: list[str] | None = None
+    radius: int | None = None
+    seed: str | None = None
+
+
+_decode = msgspec.json.Decoder(Asked).decode
+
+
+async def match(call: Call, desk: Desk) -> None:
+    call.token.demand(Scope.MATCH)
+    if call.header(b"content-type").partition(b";")[0].strip() == packed.REQUEST_TYPE.encode():
+        await _match_packed(call, desk)
+    else:
+        await _match_json(call, desk)
+
+
+async def _match_json(call: Call, desk: Desk) -> None:
+    asked = read_json(await call.body(MAX_HASHES * _BYTES_A_HASH))
+    banks = tuple(sorted(set(asked.banks))) if asked.banks is not None else None
+    queries = [_read(item, banks, asked.radius) for item in asked.hashes]
+    if not any(isinstance(query, tuple) for query in queries):
+        raise next(query for query in queries if isinstance(query, LeadlineError))
+    details = Scope.DETAILS in call.token.scopes
+    found = await _look_up(desk, queries, asked)
+    told = [
+        answers.encode(desk.tell(call.token, query, answer, seed=asked.seed), details=details, flooding=desk.flooding)
+        if isinstance(query, tuple)
+        else answers.encode(query, details=details)
+        for query, answer in zip(queries, found, strict=True)
+    ]
+    desk.counters.count("leadline_lookups", "match", by=len(told))
+    await call.reply(b'{"answers":[' + b",".join(told) + b'],"lists":' + desk.versions() + b"}")
+
+
+def read_json(untrusted: bytes) -> Asked:
+    try:
+        asked = _decode(untrusted)
+    except msgspec.ValidationError as error:
+        raise RequestRefused("not what is asked for here", where=_place(error), mend="see /v1/openapi.json") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        mend = "send JSON, or the packed form with its content type"
+        raise RequestRefused("not JSON", status=400, mend=mend) from None
+    if not 1 <= len(asked.hashes) <= MAX_HASHES:
+        raise RequestRefused(f"{len(asked.hashes)} hashes", where="hashes", mend=f"send 1 to {MAX_HASHES}")
+    if asked.radius is not None and not 0 <= asked.radius <= 64:
+        raise RequestRefused("no such radius", where="radius", mend="0 to 64 bits")
+    return asked
+
+
+def _place(error: msgspec.ValidationError) -> str:
+    """The path of the field at fault, which msgspec writes at the end of its message; nothing that was sent."""
+    return str(error).rpartition(" - at `")[2].rstrip("`")[:100] if " - at `" in str(error) else ""
+
+
+def _read(item: str | Hash, banks: tuple[str, ...] | None, radius: int | None) -> Query | LeadlineError:
+    """What to look up, or why it is no hash."""
+    untrusted = item if isinstance(item, str) else f"{item.algorithm}:{item.hash}" if item.algorithm else item.hash
+    quality = None if isinstance(item, str) else item.quality
+    try:
+        algorithm, value = read_hash(untrusted)
+    except HashFormatError as error:
+        return error
+    if quality is not None and algorithm in ("", "pdq"):
+        return Query("pdq", value, banks, radius, quality)
+    return Query(algorithm, value, banks, radius)
+
+
+def read_hash(untrusted: str) -> tuple[str, bytes]:
+    """Algorithm ("" where its length alone says: 64 digits are looked up as SHA-256 and as PDQ) and bytes."""
+    name = _BY_DIGITS.get(len(untrusted))
+    if name is None:
+        prefix, _, digits = untrusted.partition(":")
+        name, expected = prefix, _LENGTHS.get(prefix, -1)
+    else:
+        digits, expected = untrusted, len(untrusted) // 2
+    try:
+        value = bytes.fromhex(digits)
+    except ValueError:
+        value = b""
+    if 2 * len(value) == len(digits) and len(value) == expected:
+        return name, value
+    (algorithm, value), *more = parse_hash(untrusted).items()
+    return ("" if more else algorithm), value
+
+
+async def _look_up(desk: Desk, queries: list[Query | LeadlineError], asked: Asked) -> list[MatchAnswer | None]:
+    """One answer per query that is one. Few are searched with whoever else asks now, many in a thread of their own."""
+    asks = [query for query in queries if isinstance(query, tuple)]
+    if len(asks) <= _INLINE:
+        waiting = [desk.batcher.ask(query) for query in asks]
+        found = [await told for told in waiting]
+    else:
+        found = await asyncio.get_running_loop().run_in_executor(desk.searchers, _search, desk, asks)
+    rest = iter(found)
+    return [next(rest) if isinstance(query, tuple) else None for query in queries]
+
+
+def _search(desk: Desk, queries: list[Query]) -> list[MatchAnswer]:
+    matcher = desk.lists.matcher(queries[0].banks, queries[0].radius_bits)
+    return search(matcher, queries)
+
+
+async def _match_packed(call: Call, desk: Desk) -> None:
+    asked = packed.decode_request(await call.body(16 + MAX_HASHES * 32))
+    if asked.radius_bits is not None and asked.radius_bits > 64:
+        raise RequestRefused("no such radius", where="radius", mend="0 to 64 bits, or 255 for the banks' own")
+    matcher = desk.lists.matcher(None, asked.radius_bits)
+    loop = asyncio.get_running_loop()
+    found = await loop.run_in_executor(desk.searchers, matcher.match_rows, asked.algorithm, asked.rows)
+    told = desk.tell_rows(call.token, asked, found)
+    banks = [(bank.name, bank.list_version) for bank in matcher.banks]
+    rows = answers.pack(
+        told,
+        [name for name, _ in banks],
+        details=Scope.DETAILS in call.token.scopes,
+        flooding=desk.flooding,
+    )
+    desk.counters.count("leadline_lookups", "match", by=len(asked.rows))
+    await call.reply(packed.encode_answer(len(asked.rows), banks, rows), packed.ANSWER_TYPE.encode())

@@ -1,0 +1,45 @@
+"""What a service is started with. Reads nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from leadline.media.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """One process's share is told by `workers`: rates of a token are divided by it.
+
+    banks        folders of banks
+    shelf        a folder of bank folders: all of them, also those that are made later; None: only `banks`
+    state        folder of tokens, settings of banks, the match log and alarms
+    no_token     anybody who reaches the address may do everything but change banks
+    threads      of one search of a long list
+    hashers      decoding processes of one worker; each hashes one file at a time
+    in_flight    requests that one worker works on at once; more are told to come again
+    per_minute   requests a minute that one token may make where it names no rate of its own
+    log_days     how long the match log is kept
+    log_hashes   whole hashes in the match log, instead of their first eight digits
+    fetch_urls   whether addresses may be fetched at all; `fetch_private` networks that may be reached all the same
+    """
+
+    banks: tuple[Path, ...] = ()
+    shelf: Path | None = None
+    state: Path = Path("service")
+    no_token: bool = False
+    workers: int = 1
+    threads: int = 1
+    hashers: int = 1
+    radius_bits: int | None = None
+    in_flight: int = 512
+    per_minute: int = 600_000
+    max_body_bytes: int = 64 << 20
+    body_timeout_s: float = 30.0
+    log_days: int = 30
+    log_hashes: bool = False
+    fetch_urls: bool = False
+    fetch_private: tuple[str, ...] = ()
+    proxy: str = ""
+    limits: Limits = field(default_factory=Limits)

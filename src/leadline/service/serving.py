@@ -1,0 +1,82 @@
+"""The service's processes: one socket, several workers, restarted when they die, drained when they are to end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server import Server
+
+from leadline.errors import ConfigError
+from leadline.service import counters
+from leadline.service.app import Service
+from leadline.service.lists import Lists
+from leadline.service.options import Options
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_BACKLOG = 2048
+_CONNECTIONS = 16_384
+_RESPAWN_S = 0.1
+_DRAIN_S = 30
+
+
+def serve(
+    options: Options, *, host: str, port: int, certificate: Path | None = None, key: Path | None = None
+) -> None:
+    """Serve until told to end. ConfigError, BankError where it could not be done safely; then nothing was started.
+
+    host  an address of this machine only, unless there is TLS, or a named proxy in front that has it
+    """
+    check_address(options, host, certificate, key)
+    Lists(options.banks, shelf=options.shelf).opened  # noqa: B018 (a bank that cannot be opened is told before any worker starts)
+    options.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    counters.start_anew(options.state / "run")
+    server = Server(
+        "leadline",
+        address=host,
+        port=port,
+        interface=Interfaces.ASGI,
+        workers=options.workers,
+        loop=Loops.uvloop,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(keep_alive=True, header_read_timeout=30_000),
+        websockets=False,
+        backlog=_BACKLOG,
+        backpressure=_CONNECTIONS,
+        log_enabled=True,
+        log_level=LogLevels.warning,
+        log_access=False,  # addresses may hold tokens; the service counts by route
+        ssl_cert=certificate,
+        ssl_key=key,
+        respawn_failed_workers=True,
+        respawn_interval=_RESPAWN_S,
+        workers_kill_timeout=_DRAIN_S,
+    )
+    server.serve(target_loader=partial(load, options), wrap_loader=False)
+
+
+def load(options: Options) -> Callable[..., Any]:
+    """In each worker: its application."""
+    logging.getLogger("leadline").setLevel(logging.INFO)
+    return Service(options)
+
+
+def check_address(options: Options, host: str, certificate: Path | None, key: Path | None) -> None:
+    if (certificate is None) != (key is None):
+        raise ConfigError("half of TLS", where="--certificate and --key", mend="give both")
+    for path in (certificate, key):
+        if path is not None and not path.is_file():
+            raise ConfigError("no such file", where=str(path), mend="give a PEM file")
+    if host in LOOPBACK:
+        return
+    if options.no_token:
+        raise ConfigError("everybody could use it", where=host, mend="--no-token goes with 127.0.0.1 only")
+    if certificate is None and not options.proxy:
+        mend = "give --certificate and --key, or name the proxy that has TLS with --proxy"
+        raise ConfigError("tokens would travel in clear", where=host, mend=mend)
