@@ -26,12 +26,12 @@ setup: .venv/.tools ## .venv with Leadline, its compiled kernel and the tools of
 
 .venv/.installed: $(SOURCES) | .venv/bin/python
 	@echo "setting up .venv (compiles the kernel; about a minute)"
-	@$(PIP) --editable '.[workbench,service]'
+	@$(PIP) --editable '.[workbench,service,agreement]'
 	@touch $@
 
 .venv/.tools: $(SOURCES) | .venv/bin/python
 	@echo "setting up .venv with the test tools (compiles the kernel; about two minutes)"
-	@$(PIP) --editable '.[workbench,service,s3,test,oracle,ray]'
+	@$(PIP) --editable '.[workbench,service,s3,agreement,test,oracle,ray]'
 	@touch .venv/.installed $@
 
 .venv-bench/.ready: $(SOURCES)

@@ -29,7 +29,9 @@ VISITED: dict[str, dict[str, str]] = {
     "webhook": {"endpoint_id": "webhook"}, "health": {}, "api_docs": {}, "assets": {}, "upload_asset": {},
     "evidence_tasks": {}, "asset": {"asset_id": "asset"}, "exhibits": {}, "request_exhibit": {},
     "exhibit": {"exhibit_id": "exhibit"}, "media_mode": {}, "review_queue": {}, "review_shift": {}, "review_me": {},
-    "review_team": {}, "review_assessments": {}, "review_office": {}, "law": {}, "correct_law": {}, "law_office": {},
+    "review_team": {}, "quality": {}, "quality_me": {}, "quality_sets": {}, "quality_choose": {},
+    "quality_set": {"set_id": "golden_set"}, "quality_item": {"item_id": "golden_item"}, "quality_disagreements": {},
+    "quality_office": {}, "review_assessments": {}, "review_office": {}, "law": {}, "correct_law": {}, "law_office": {},
 }  # fmt: skip
 # Opened by somebody who has not signed in.
 VISITED_OUTSIDE = (
@@ -57,7 +59,8 @@ NOT_VISITED: dict[str, str] = {
         [
             "review_next", "review_end_shift", "review_begin_break", "review_blank", "review_mood", "review_undo",
             "review_end_look", "review_outcome", "review_propose", "review_claim", "review_draft", "review_hand_in",
-            "review_reveal", "review_change",
+            "review_reveal", "review_change", "quality_end_set", "quality_look_at_item", "quality_ask",
+            "quality_withdraw", "quality_look_at_disagreement",
         ],
         _FORM,
     ),
@@ -65,6 +68,7 @@ NOT_VISITED: dict[str, str] = {
         ["review_break", "review_assessment", "review_look", "review_card", "review_tile"], _REVIEW
     ),
     **dict.fromkeys(["healthz", "metrics", "api_document", "mfa_login_webauthn"], _DATA),
+    "quality_disagreement": "needs two people who differ: tests/workbench/quality, and looked at in test_quality",
     "join": "looked at in test_newcomer",
     "second_factor": "looked at in test_newcomer",
     "mfa_activate_totp": "looked at in test_newcomer; leads elsewhere for somebody who has one",

@@ -48,6 +48,8 @@ ON_BOTH_DATABASES = (
     "reports/test_receive.py",
     "reports/test_states.py",
     "reports/test_time_passes.py",
+    "quality/test_golden.py",
+    "quality/test_pairs.py",
     "review/test_deciding.py",
     "review/test_sorting.py",
     "stats/test_health.py",

@@ -29,7 +29,11 @@ class ShowIf(Record, frozen=True, kw_only=True):
 
 
 class Question(Record, frozen=True, kw_only=True):
-    """`text` is what a page shows where `text_key` has no translation; `multiple` allows several codes."""
+    """`text` is what a page shows where `text_key` has no translation; `multiple` allows several codes.
+
+    order  codes that lie on one scale, from its one end to the other: how far two answers lie apart is measured along
+           it. What stands beside the scale (such as undeterminable) is left out. Of codes with a severity, that is it.
+    """
 
     id: Id
     text_key: Id
@@ -37,10 +41,19 @@ class Question(Record, frozen=True, kw_only=True):
     codes: Annotated[tuple[Code, ...], msgspec.Meta(min_length=1)]
     multiple: bool = False
     show_if: ShowIf | None = None
+    order: tuple[Id, ...] = ()
 
     @property
     def grades(self) -> bool:
         return self.codes[0].severity is not None
+
+    @property
+    def scale(self) -> tuple[str, ...]:
+        """Codes in their order; () where they have none, or where several may be given."""
+        if self.multiple:
+            return ()
+        graded = sorted((code.severity, code.code) for code in self.codes if code.severity is not None)
+        return self.order or tuple(code for _, code in graded)
 
 
 class AssessmentScheme(Record, frozen=True, kw_only=True):
@@ -119,9 +132,14 @@ def _fault(scheme: AssessmentScheme) -> str:
             return f"question {question.id} is there twice"
         if wrong := scale_fault(question.codes):
             return f"question {question.id}: {wrong}"
+        known = {code.code for code in question.codes}
+        if not set(question.order) <= known or len(set(question.order)) != len(question.order):
+            return f"question {question.id}: order must name its own codes, each once"
+        if question.order and (question.grades or question.multiple):
+            return f"question {question.id}: order is for one answer out of codes without severity"
         if question.grades and scheme.link is None:
             return f"question {question.id} grades content, so the scheme needs `link:` to its official source"
         if condition and not set(condition.any_of) <= earlier.get(condition.question, set()):
             return f"question {question.id}: show_if must name an earlier question and codes of it"
-        earlier[question.id] = {c.code for c in question.codes}
+        earlier[question.id] = known
     return ""

@@ -122,23 +122,39 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     },
     # --- review ------------------------------------------------------------------------------------------------------
     "review-state": _spelled("waiting", "claimed", "held", "escalated", "decided", "set-aside"),
-    "purpose": _spelled("decision", "second-opinion", "sample", "revision"),
+    "purpose": {
+        **_spelled("decision", "second-opinion", "sample", "revision", "disagreement"),
+        "double": "second answers, untold", "golden": "golden item", "reference": "agreeing on a golden item",
+    },
     "level": {"tile": "small and blurred", "lens": "lens", "whole": "whole"},
     "seen": {"whole": "whole", "part": "a part", "tile-only": "small and blurred only", "not-viewed": "not viewed"},
     "standing": {
-        "pending": "can still be undone", "in-force": "in force", "undone": "undone", "superseded": "superseded"
+        "pending": "can still be undone", "in-force": "in force", "undone": "undone", "superseded": "superseded",
+        "trial": "a golden item: no decision",
     },
     "category": {
         "near-illegal": "near: illegal", "near-exploitative": "near: exploitative", "near-other": "near: other",
         "unknown": "unknown", "video": "video", "sample": "sample of what is known",
     },
     "differs": _spelled("distance", "size", "partial", "type"),
-    "revision-reason": _spelled("mistake", "new-information", "appeal", "scheme-changed", "second-opinion"),
+    "revision-reason": _spelled(
+        "mistake", "new-information", "appeal", "scheme-changed", "second-opinion", "disagreement"
+    ),
     "review-hold-reason": _spelled(
         "waits-for-partner", "waits-for-police", "waits-for-law", "needs-translation", "other"
     ),
     "review-outcome": _spelled("removed", "safeguarded", "no-action", "unknown"),
     "told-by": _spelled("police", "host", "partner", "own-check"),
+    # --- quality -----------------------------------------------------------------------------------------------------
+    "pair-state": {
+        "same": "the same", "open": "a third person will look", "confirmed": "what was in force stands",
+        "revised": "a third person decided anew", "overtaken": "revised for another reason",
+    },
+    "measured-as": {"nominal": "same or not", "ordinal": "along its order"},
+    "no-alpha": {
+        "too-few": "too few", "no-variation": "everybody gave the same answer: not defined",
+        "not-installed": "the package that calculates it is not installed",
+    },
     # --- what fails, and what is looked at ---------------------------------------------------------------------------
     "fault": {
         **_spelled(

@@ -28,13 +28,17 @@ from leadline.workbench.review.floors import (
     LAST_STRETCH,
     LOW_SEVERITY,
     MOST,
+    TOLD_AFTER,
     WORK_AT_MOST,
     Floors,
     covered_share,
 )
 from leadline.workbench.review.models import (
+    APART,
+    UNTOLD,
     Assessment,
     CheckIn,
+    Coverage,
     Draft,
     Exposure,
     Level,
@@ -57,6 +61,11 @@ FACTS_SCHEME = "review-facts-scheme"
 DEFAULT_RADIUS_BITS, DEFAULT_SAMPLE_PER_MILLE, DEFAULT_FACTS_SCHEME = 31, 10, "leadline-facts"
 _NOT_PICTURES = ("video/", "audio/")
 OPEN = (State.WAITING, State.CLAIMED, State.HELD, State.ESCALATED)
+SECOND = (Purpose.SECOND_OPINION.value, Purpose.DOUBLE.value)
+# Whose card does not say what others answered.
+BLIND = (Purpose.SECOND_OPINION, *UNTOLD, *APART)
+_NO_DECISIONS = (Standing.UNDONE.value, Standing.TRIAL.value)
+OF_GOLDEN = (Purpose.GOLDEN.value, Purpose.REFERENCE.value)
 
 
 # --- what the office and the person set ------------------------------------------------------------------------------
@@ -171,7 +180,9 @@ def spent_today(person: Person, now: datetime) -> float:
 def visible_reviews(actor: Actor) -> QuerySet[Review]:
     """Only where every file of the cluster may be seen: by its own sensitivity and TLP, or by a grant on it."""
     hidden = Member.objects.filter(~visible_through(actor, "asset"), cluster=OuterRef("cluster"))
-    return Review.objects.filter(~Exists(hidden)).select_related("cluster__centre", "claimed_by", "assigned_to")
+    theirs = Q(reserved_for__isnull=True) | Q(reserved_for=actor.person)
+    found = Review.objects.filter(theirs, ~Exists(hidden))
+    return found.select_related("cluster__centre", "subject", "claimed_by", "assigned_to")
 
 
 def queue(actor: Actor) -> QuerySet[Review]:
@@ -190,8 +201,9 @@ def queue(actor: Actor) -> QuerySet[Review]:
         skipped |= Q(purpose=Purpose.SAMPLE.value)
     seen = Member.objects.filter(cluster=OuterRef("cluster"), asset__in=_never(person))
     found = visible_reviews(actor).filter(free, mine).exclude(skipped).filter(~Exists(seen))
+    found = found.exclude(purpose__in=[purpose.value for purpose in APART])
     # A second opinion is somebody else's, whichever of the two is decided first.
-    found = found.exclude(purpose=Purpose.SECOND_OPINION.value, of__assessments__by=person)
+    found = found.exclude(purpose__in=SECOND, of__assessments__by=person)
     return found.exclude(purpose=Purpose.DECISION.value, again__assessments__by=person)
 
 
@@ -213,6 +225,7 @@ def find_review(actor: Actor, review_id: Any) -> Review | None:
 
 def claimed_by(actor: Actor) -> Review | None:
     mine = visible_reviews(actor).filter(claimed_by=actor.person, state=State.CLAIMED.value)
+    mine = mine.exclude(purpose__in=[purpose.value for purpose in APART])
     return mine.filter(lease_until__gt=timezone.now()).first()
 
 
@@ -221,7 +234,11 @@ def members_of(review: Review) -> QuerySet[Member]:
 
 
 def subject_of(review: Review) -> Asset:
-    """The file that a person decides by: the nearest to the centre that is not known already, and can be shown."""
+    """The file that a person decides by: the one that was asked about, else the nearest to the centre that is not
+    known already and can be shown.
+    """
+    if review.subject is not None:
+        return review.subject
     members = review.cluster.members.select_related("asset").order_by("distance", "id")
     unknown = [member.asset for member in members.filter(asset__is_set_aside=False)[:200]]
     shown = [asset for asset in unknown if has_picture(asset)]
@@ -274,9 +291,9 @@ def card_of(actor: Actor, review: Review) -> Card:
     assets = [member.asset for member in members]
     items = Item.objects.filter(asset__in=assets).select_related("report").order_by("-report__urgency")[:20]
     visible = [item.report for item in items if _sees(actor, item.report)]
-    earlier = Assessment.objects.filter(cluster=review.cluster).exclude(standing=Standing.UNDONE.value)
-    if review.purpose == Purpose.SECOND_OPINION:
-        earlier = earlier.none()  # blind: what the first said is not told
+    earlier = Assessment.objects.filter(cluster=review.cluster).exclude(standing__in=_NO_DECISIONS)
+    if review.purpose in BLIND:
+        earlier = earlier.none()  # what was said before is not told
     draft = Draft.objects.filter(review=review, person=actor.person).first()
     note = sealing.unseal(bytes(draft.note_sealed), f"draft-note:{draft.pk}") if draft and draft.note_sealed else ""
     subject = subject_of(review)
@@ -329,6 +346,10 @@ def note_of(assessment: Assessment) -> str:
     return sealing.unseal(bytes(assessment.note_sealed), f"assessment-note:{assessment.pk}")
 
 
+def is_apart(review: Review) -> bool:
+    return review.purpose in APART
+
+
 def find_member(review: Review, asset_id: Any) -> Asset | None:
     try:
         asked = uuid.UUID(str(asset_id))
@@ -342,14 +363,20 @@ def find_assessment(actor: Actor, assessment_id: Any) -> Assessment | None:
     found = Assessment.objects.filter(pk=assessment_id).select_related("review", "cluster__centre", "by").first()
     if found is None or find_review(actor, found.review_id) is None:
         return None
-    return None if found.by_id != actor.person.pk and found.cluster_id in set(_asked_again()) else found
+    # A lead may read what a second person is being asked untold: `acts.apart.note_read` takes them out of it.
+    also_double = not actor.may(Permission.REVIEW_LEAD)
+    if found.by_id != actor.person.pk and found.cluster_id in set(_asked_again(also_double=also_double)):
+        return None
+    return None if _decides_anew(actor.person).filter(cluster=found.cluster_id).exists() else found
 
 
 def assessments(actor: Actor) -> QuerySet[Assessment]:
-    """Those that count now, newest first, of clusters that this person may see."""
-    visible = visible_reviews(actor).values("cluster")
-    found = Assessment.objects.filter(standing=Standing.IN_FORCE.value, cluster__in=visible)
+    """Those that count now, newest first, of clusters that this person may see; for a day their trials among them."""
+    visible, now = visible_reviews(actor).values("cluster"), timezone.now()
+    untold = Q(by=actor.person, standing=Standing.TRIAL.value, effective_at__lte=now, made_at__gt=now - TOLD_AFTER)
+    found = Assessment.objects.filter(Q(standing=Standing.IN_FORCE.value, cluster__in=visible) | untold)
     found = found.exclude(~Q(by=actor.person), cluster__in=_asked_again())
+    found = found.exclude(cluster__in=_decides_anew(actor.person).values("cluster"))
     return found.select_related("by", "cluster__centre").prefetch_related("labels").order_by("-made_at", "-id")
 
 
@@ -380,6 +407,8 @@ def told_of(made: Assessment) -> Told:
         if question.id in made.answers
     ]
     covered = list(made.coverage.select_related("asset").order_by("distance", "id")[:200])
+    if made.standing == Standing.TRIAL and made.review.subject is not None:  # it covers no file, and looks as if it did
+        covered = [Coverage(assessment=made, asset=made.review.subject, origin=Origin.ASSESSED.value)]
     assessed = [one for one in covered if one.origin == Origin.ASSESSED]
     return Told(
         answers,
@@ -388,14 +417,20 @@ def told_of(made: Assessment) -> Told:
         assessed,
         [one for one in covered if one.origin == Origin.PROPAGATED],
         seen_of(assessed[0].asset) if assessed else Seen.NOT,
-        list(Assessment.objects.filter(cluster=made.cluster).exclude(pk=made.pk).select_related("by")[:50]),
+        list(_history_of(made).select_related("by")[:50]),
         list(made.reached.select_related("proposal", "undone_by")),
         list(made.cluster.outcomes.all()[:50]),
     )
 
 
+def _history_of(made: Assessment) -> QuerySet[Assessment]:
+    others = Assessment.objects.filter(cluster=made.cluster).exclude(pk=made.pk)
+    return others.none() if made.standing == Standing.TRIAL else others.exclude(standing=Standing.TRIAL.value)
+
+
 def can_undo(made: Assessment, person: Person) -> bool:
-    return made.standing == Standing.PENDING and made.by_id == person.pk and made.effective_at > timezone.now()
+    is_new = made.standing in (Standing.PENDING, Standing.TRIAL) and made.effective_at > timezone.now()
+    return is_new and made.by_id == person.pk
 
 
 def colleagues(actor: Actor) -> list[Person]:
@@ -415,10 +450,19 @@ def find_colleague(person_id: str) -> Person | None:
     return found
 
 
-def _asked_again() -> QuerySet[Review, Any]:
-    """Clusters whose second opinion is open: until it is given, only its author reads the first."""
-    waiting = Review.objects.filter(purpose=Purpose.SECOND_OPINION.value, state__in=[state.value for state in OPEN])
+def _asked_again(*, also_double: bool = True) -> QuerySet[Review, Any]:
+    """Clusters whose second answers are not given yet: until then only its author reads the first."""
+    second = SECOND if also_double else [Purpose.SECOND_OPINION.value]
+    waiting = Review.objects.filter(purpose__in=second, state__in=[state.value for state in OPEN])
     return waiting.values_list("cluster", flat=True)
+
+
+def _decides_anew(person: Person) -> QuerySet[Review]:
+    """What this person has claimed for the sake of quality. Only to them is the first assessment hidden meanwhile."""
+    return Review.objects.filter(
+        purpose__in=[purpose.value for purpose in BLIND], state=State.CLAIMED.value, claimed_by=person,
+        lease_until__gt=timezone.now(),
+    )  # fmt: skip
 
 
 # --- what was seen ---------------------------------------------------------------------------------------------------
@@ -461,8 +505,12 @@ class TeamDay:
 
 
 def team_of(since: datetime) -> TeamDay:
-    """`exposure saved` is the share of decided clusters of which nobody was sent a lens or a whole picture."""
+    """`exposure saved` is the share of decided clusters of which nobody was sent a lens or a whole picture.
+
+    Golden items are no decisions, and looks at them save and cost none.
+    """
     looked = Exposure.objects.filter(review__cluster=OuterRef("cluster")).exclude(level=Level.TILE.value)
+    looked = looked.exclude(purpose__in=OF_GOLDEN)  # no look for the sake of a decision
     decided = Review.objects.filter(
         state=State.DECIDED.value, purpose=Purpose.DECISION.value, decided_at__gte=since
     )
@@ -506,7 +554,7 @@ def settings_of(given: dict[str, Any]) -> dict[str, str]:
 
 def outcomes_for(person: Person) -> QuerySet[Outcome]:
     """What became of the clusters that this person decided: nobody else's."""
-    mine = Assessment.objects.filter(by=person).exclude(standing=Standing.UNDONE.value).values("cluster")
+    mine = Assessment.objects.filter(by=person).exclude(standing__in=_NO_DECISIONS).values("cluster")
     return Outcome.objects.filter(cluster__in=mine).select_related("cluster__centre").order_by("-at", "-id")
 
 
@@ -516,5 +564,6 @@ def moods_of(person: Person) -> QuerySet[CheckIn]:
 
 def pending_of(person: Person) -> QuerySet[Assessment]:
     """What this person handed in and may still undo."""
-    mine = Assessment.objects.filter(by=person, standing=Standing.PENDING.value, effective_at__gt=timezone.now())
+    fresh = (Standing.PENDING.value, Standing.TRIAL.value)
+    mine = Assessment.objects.filter(by=person, standing__in=fresh, effective_at__gt=timezone.now())
     return mine.order_by("-made_at")

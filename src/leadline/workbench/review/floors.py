@@ -25,6 +25,7 @@ LAST_STRETCH = timedelta(minutes=30)  # of a shift: low severity only
 SHIFT_MINUTES = 240
 DAILY_MINUTES = 120  # of looking, weighed by severity and level
 UNDO = timedelta(seconds=10)
+TOLD_AFTER = timedelta(days=1)  # that an item was golden: nobody is to know while more of them are on their way
 LOW_SEVERITY = 1
 # What a second of looking weighs. A tile is not counted: it is on the card of whoever decides.
 LEVEL_WEIGHTS: Mapping[str, float] = {"tile": 0.0, "lens": 1.0, "whole": 2.0}

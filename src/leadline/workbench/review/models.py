@@ -8,11 +8,12 @@ from enum import StrEnum
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.banks.models import Proposal
 from leadline.workbench.evidence.models import Asset
-from leadline.workbench.review.floors import LEAST_S, MOST, covered_share, weigh
+from leadline.workbench.review.floors import LEAST_S, MOST, TOLD_AFTER, covered_share, weigh
 from leadline.workbench.sealing import SealedField
 
 
@@ -32,6 +33,14 @@ class Purpose(StrEnum):
     SECOND_OPINION = "second-opinion"
     SAMPLE = "sample"  # of what banks know already: for volunteers
     REVISION = "revision"
+    DOUBLE = "double"  # a second person decides as well, untold
+    GOLDEN = "golden"  # an item whose answers are agreed on already, untold: a trial, never a decision
+    DISAGREEMENT = "disagreement"  # a third person, where two differ
+    REFERENCE = "reference"  # to agree on a golden item's answers
+
+
+UNTOLD = frozenset({Purpose.DOUBLE, Purpose.GOLDEN})  # told as any decision for a day
+APART = frozenset({Purpose.DISAGREEMENT, Purpose.REFERENCE})  # opened from the pages of quality, in no queue
 
 
 class Level(StrEnum):
@@ -47,6 +56,7 @@ class Standing(StrEnum):
     IN_FORCE = "in-force"
     UNDONE = "undone"
     SUPERSEDED = "superseded"
+    TRIAL = "trial"  # answers to a golden item: nobody's decision, of no file
 
 
 class Origin(StrEnum):
@@ -93,6 +103,8 @@ class Review(models.Model):
     cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="reviews")
     purpose = models.CharField(max_length=16, choices=_choices(Purpose), default=Purpose.DECISION.value)
     of = models.ForeignKey("self", on_delete=models.PROTECT, related_name="again", null=True)
+    subject = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+", null=True)  # null: as found
+    reserved_for = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)  # alone
     state = models.CharField(max_length=12, choices=_choices(State), default=State.WAITING.value)
     urgency = models.PositiveSmallIntegerField(default=0)
     rank = models.PositiveSmallIntegerField(default=3)  # 3 - urgency: lists go up by it
@@ -111,7 +123,8 @@ class Review(models.Model):
         ordering = ("rank", "received_at", "id")
         constraints = (
             models.UniqueConstraint(
-                fields=("cluster", "purpose"), condition=~Q(state__in=("decided", "set-aside")),
+                fields=("cluster", "purpose"),
+                condition=~Q(state__in=("decided", "set-aside")) & ~Q(purpose__in=("golden", "reference")),
                 name="one_open_review_of_a_purpose",
             ),
             models.CheckConstraint(
@@ -127,6 +140,11 @@ class Review(models.Model):
     def is_claimed_by(self, person: object, now: datetime) -> bool:
         mine = self.claimed_by_id == getattr(person, "pk", None)
         return bool(mine and self.state == State.CLAIMED and self.lease_until and self.lease_until > now)
+
+    @property
+    def told_purpose(self) -> str:
+        """As it stands in the queue, in the chain and on the card."""
+        return Purpose.DECISION.value if self.purpose in UNTOLD else self.purpose
 
 
 class Skip(models.Model):
@@ -219,6 +237,11 @@ class Exposure(models.Model):
         )
 
     @property
+    def told_purpose(self) -> str:
+        is_told = self.purpose not in UNTOLD or self.issued_at + TOLD_AFTER <= timezone.now()
+        return self.purpose if is_told else Purpose.DECISION.value
+
+    @property
     def seconds(self) -> float:
         return ((self.ended_at or self.until) - self.issued_at).total_seconds()
 
@@ -281,6 +304,14 @@ class Assessment(models.Model):
             models.CheckConstraint(condition=Q(effective_at__gte=F("made_at")), name="an_assessment_can_be_undone"),
         )
         indexes = (models.Index(fields=("effective_at",), condition=Q(standing="pending"), name="assessment_pending"),)
+
+    @property
+    def told_standing(self) -> str:
+        """A trial looks like a decision to whoever made it, for a day."""
+        now = timezone.now()
+        if self.standing != Standing.TRIAL or self.made_at + TOLD_AFTER <= now:
+            return self.standing
+        return Standing.PENDING.value if self.effective_at > now else Standing.IN_FORCE.value
 
 
 class Coverage(models.Model):

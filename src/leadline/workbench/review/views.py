@@ -121,6 +121,8 @@ def claim(request: HttpRequest, review_id: str) -> HttpResponse:
 @requires(Permission.REVIEW)
 def show_card(request: HttpRequest, review_id: str) -> HttpResponse:
     review, actor = _found(request, review_id), actor_of(request)
+    if access.is_apart(review):  # it has a page of its own
+        raise Http404
     if not review.is_claimed_by(actor.person, timezone.now()):
         return render(request, "review/closed_card.html", {"card": access.card_of(actor, review)})
     actions.renew(actor.person, review)
@@ -365,6 +367,7 @@ def show_assessment(request: HttpRequest, assessment_id: str) -> HttpResponse:
     made = access.find_assessment(actor, assessment_id)
     if made is None:
         raise Http404
+    actions.note_read(actor.person, made)
     initial = {f"q-{name}": codes[0] if len(codes) == 1 else codes for name, codes in made.answers.items()}
     may_revise = made.standing == "in-force" and made.by_id != actor.person.pk
     form = _answers_form(RevisionForm, request.POST or None, initial=initial) if may_revise else None

@@ -27,6 +27,7 @@ from leadline.workbench.review.acts.reaching import undo_reach
 from leadline.workbench.review.acts.reveals import end_all
 from leadline.workbench.review.floors import LEASE, UNDO
 from leadline.workbench.review.models import (
+    APART,
     Assessment,
     Coverage,
     Draft,
@@ -38,7 +39,7 @@ from leadline.workbench.review.models import (
     State,
 )
 
-REVISION_REASONS = ("mistake", "new-information", "appeal", "scheme-changed", "second-opinion")
+REVISION_REASONS = ("mistake", "new-information", "appeal", "scheme-changed", "second-opinion", "disagreement")
 _AT_ONCE = 200
 _derived_with: list[Any] = []  # the library of the last derivation of this process
 
@@ -55,6 +56,8 @@ def hand_in(
     review = Review.objects.select_for_update().filter(pk=review_id).first()
     if review is None or not review.is_claimed_by(person, timezone.now()):
         raise WrongState("your claim has ended", mend="claim it again: your draft is kept")
+    if review.purpose in APART:
+        raise WrongState("this is answered on its own page")
     if asset.pk != access.subject_of(review).pk:
         raise InputError("not the file of this card", where="asset", mend="open the card again")
     made = _store(person, review, asset, answers, labels, note)
@@ -62,7 +65,11 @@ def hand_in(
     review.claimed_by, review.lease_until = None, None
     review.save()
     end_all(person)
-    _tell("assessment.made", made, person)
+    if made.standing == Standing.TRIAL:
+        Draft.objects.filter(review=review).delete()
+        _tell_trial("golden.answered", made, person)
+    else:
+        _tell("assessment.made", made, person)
     return made
 
 
@@ -70,9 +77,11 @@ def hand_in(
 def undo(person: Person, assessment_id: Any) -> Assessment:
     """Within ten seconds, by whoever handed it in: as if it had not been, with the answers back in their draft."""
     found = Assessment.objects.select_for_update().filter(pk=assessment_id, by=person)
-    made = found.filter(standing=Standing.PENDING.value, effective_at__gt=timezone.now()).first()
+    fresh = (Standing.PENDING.value, Standing.TRIAL.value)
+    made = found.filter(standing__in=fresh, effective_at__gt=timezone.now()).first()
     if made is None:
         raise WrongState("it can no longer be undone", mend="ask a colleague to revise it")
+    is_trial = made.standing == Standing.TRIAL
     made.standing = Standing.UNDONE.value
     made.save(update_fields=["standing"])
     if made.revises_id is not None:  # the one it would have revised counts on, and nothing was begun
@@ -91,7 +100,7 @@ def undo(person: Person, assessment_id: Any) -> Assessment:
     draft.answers, draft.labels = made.answers, [_plain(label) for label in made.labels.filter(is_derived=False)]
     draft.note_sealed = sealing.seal(note, f"draft-note:{draft.pk}") if (note := access.note_of(made)) else None
     draft.save()
-    _tell("assessment.undone", made, person)
+    (_tell_trial if is_trial else _tell)("golden.undone" if is_trial else "assessment.undone", made, person)
     return made
 
 
@@ -106,7 +115,7 @@ def _settle(assessment_id: Any) -> int:
     made = Assessment.objects.select_for_update().get(pk=assessment_id)
     if made.standing != Standing.PENDING:
         return 0
-    is_second = made.review.purpose == Purpose.SECOND_OPINION
+    is_second = made.review.purpose in access.BLIND
     before = Assessment.objects.filter(cluster=made.cluster, standing=Standing.IN_FORCE.value)
     if is_second and made.revises is None and before.exists():
         # A second opinion stands beside the first. Whether they agree is for the page of disagreements.
@@ -165,11 +174,14 @@ def _store(
         scheme=scheme.id, scheme_version=scheme.version, answers=given,
     )  # fmt: skip
     made.note_sealed = sealing.seal(note, f"assessment-note:{made.pk}") if note.strip() else None
+    if review.purpose == Purpose.GOLDEN:
+        made.standing = Standing.TRIAL.value  # from the start: never pending, so it never counts for a file
     made.save(force_insert=True)
     for one in dict.fromkeys(chosen):
         Label.objects.create(assessment=made, scheme=one.scheme, version=one.version, code=one.code)
     _derive(made, chosen, Answers(scheme.id, scheme.version, given), library)
-    cover(made, asset)
+    if made.standing != Standing.TRIAL:
+        cover(made, asset)
     return made
 
 
@@ -246,3 +258,7 @@ def _tell(act: str, made: Assessment, person: Person) -> None:
         act, actor=str(person.pk), object_kind="assessment", object_id=str(made.pk),
         details={"review": str(made.review_id), "scheme": made.scheme, "version": made.scheme_version},
     )  # fmt: skip
+
+
+def _tell_trial(act: str, made: Assessment, person: Person) -> None:
+    record(act, actor=str(person.pk), object_kind="review", object_id=str(made.review_id))

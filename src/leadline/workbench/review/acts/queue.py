@@ -19,7 +19,7 @@ from leadline.workbench.permissions import Permission
 from leadline.workbench.review import access
 from leadline.workbench.review.acts.reveals import end_all, end_all_of
 from leadline.workbench.review.floors import LEASE
-from leadline.workbench.review.models import Draft, Purpose, Review, Skip, State
+from leadline.workbench.review.models import APART, UNTOLD, Draft, Purpose, Review, Skip, State
 
 HOLD_REASONS = ("waits-for-partner", "waits-for-police", "waits-for-law", "needs-translation", "other")
 _MAX_NOTE_CHARS = 10_000
@@ -70,7 +70,8 @@ def _take(person: Person, review_id: Any) -> Review | None:
     review = rows.filter(free, pk=review_id).first()
     if review is None:
         return None
-    if not review.cluster.members.filter(asset__is_set_aside=False).exists() and review.purpose != Purpose.SAMPLE:
+    is_known = not review.cluster.members.filter(asset__is_set_aside=False).exists()
+    if is_known and review.purpose not in (Purpose.SAMPLE, *APART):
         review.state, review.decided_at = State.SET_ASIDE.value, now
         review.save(update_fields=["state", "decided_at"])
         return None
@@ -125,7 +126,8 @@ def escalate(person: Person, review_id: Any) -> Review:
     """To a senior."""
     review = _mine(person, review_id)
     review.assigned_to = None
-    return _leave(review, person, State.ESCALATED, "review.escalated")
+    to = State.ESCALATED if review.reserved_for_id is None else State.SET_ASIDE  # what is one person's ends with them
+    return _leave(review, person, to, "review.escalated")
 
 
 @transaction.atomic
@@ -137,6 +139,8 @@ def assign(actor: Actor, review_id: Any, to: Person | None) -> Review:
         raise NotAllowed("it is not yours to give")
     if review.state in (State.DECIDED, State.SET_ASIDE):
         raise WrongState("it is decided")
+    if review.reserved_for_id is not None:
+        return _leave(review, actor.person, State.SET_ASIDE, "review.assigned")
     if to is not None and access.find_review(Actor.of_person(to), review.pk) is None:
         raise NotAllowed("they may not see it", mend="choose somebody whose role clears it")
     review.assigned_to = to
@@ -147,6 +151,8 @@ def assign(actor: Actor, review_id: Any, to: Person | None) -> Review:
 def second_opinion(person: Person, review_id: Any) -> Review:
     """Somebody else decides as well, without being told what the first one said."""
     review = _mine(person, review_id)
+    if review.purpose in UNTOLD:  # to refuse would tell; of these there are other answers anyhow
+        return review
     if review.purpose != Purpose.DECISION:
         raise WrongState("this is itself asked for", mend="hand it in, or escalate it")
     made, is_new = Review.objects.get_or_create(
@@ -174,6 +180,8 @@ def skip(person: Person, review_id: Any) -> None:
         if own.update(state=State.WAITING.value, claimed_by=None, lease_until=None):
             end_all(person)
         Review.objects.filter(pk=review.pk, assigned_to=person).update(assigned_to=None)
+        given = Review.objects.filter(pk=review.pk, reserved_for=person, state=State.WAITING.value)
+        given.update(state=State.SET_ASIDE.value)  # nobody else is offered it
 
 
 def _mine(person: Person, review_id: Any) -> Review:

@@ -60,7 +60,7 @@ def grant(
         actor="reviewer",
         object_kind="asset",
         object_id=str(asset.pk),
-        reason=review.purpose,
+        reason=review.told_purpose,  # on the asset's own page: the ledger's row says which it was
         details={"level": level.value, "colour": in_colour, "seconds": floors.reveal_seconds, "exposure": str(made.pk)},
     )
     return made

@@ -1,0 +1,1 @@
+"""What is done to golden items and to pairs of answers, one module a noun. The door is `actions`."""

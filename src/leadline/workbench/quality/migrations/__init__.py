@@ -1,0 +1,1 @@
+"""How the tables of quality came to be."""
