@@ -27,7 +27,9 @@ LeadlineError                       what, where, how to mend; `exit_code`, `code
 ├── ServiceError                    the match service
 │   ├── TokenRefused                send a live token
 │   ├── ScopeMissing                the token is not for this: use another, or have its scope added
-│   └── TooBusy                     retry after `retry_after_s`: nothing was begun
+│   ├── TooBusy                     retry after `retry_after_s`: nothing was begun
+│   ├── ServiceUnavailable          retry: no answer came, or the service says that it cannot give one now
+│   └── AnswerBroken                call someone: what came is not what was asked for, and nothing of it counts
 ├── BackupFailed                    retry: disk full, a folder or the database away; nothing half-made stays
 ├── MailboxUnavailable              retry: the mail server that reports are taken from does not answer
 ├── CustodyError                    what has to prove something later
@@ -201,6 +203,17 @@ class TooBusy(ServiceError):
     def __init__(self, what: str, *, retry_after_s: float, code: str | None = None) -> None:
         super().__init__(what, code=code)
         self.retry_after_s = retry_after_s
+
+
+class ServiceUnavailable(ServiceError):
+    """`code`: unavailable (no answer came), or what the service called it."""
+
+    code = "unavailable"
+    permanent = False
+
+
+class AnswerBroken(ServiceError):
+    code = "answer-broken"
 
 
 class MailboxUnavailable(LeadlineError):
