@@ -206,10 +206,16 @@ class TooBusy(ServiceError):
 
 
 class ServiceUnavailable(ServiceError):
-    """`code`: unavailable (no answer came), or what the service called it."""
+    """`code`: unreachable (nothing was sent), unavailable (no answer came), or what the service called it."""
 
     code = "unavailable"
     permanent = False
+
+    def __init__(
+        self, what: str, *, where: str = "", mend: str = "", code: str | None = None, retry_after_s: float = 0
+    ) -> None:
+        super().__init__(what, where=where, mend=mend, code=code)
+        self.retry_after_s = retry_after_s
 
 
 class AnswerBroken(ServiceError):
