@@ -24,6 +24,7 @@ from leadline.service import matching
 from leadline.service.calls import Call, Message, Receive, Send, SenderGone
 from leadline.service.counters import Counters
 from leadline.service.desk import Desk
+from leadline.service.endpoints import CALL, DESK, demand
 from leadline.service.guard import Guard
 from leadline.service.lists import Lists
 from leadline.service.options import Options
@@ -114,7 +115,7 @@ class Service:
                 call.status = message["status"]
             await call._send(message)
 
-        call.scope["leadline"] = call
+        call.scope[CALL], call.scope[DESK] = call, self.desk
         await self._others(call.scope, call._receive, send)
         route = call.scope.get("route")
         call.route = route.name if isinstance(route, Route) else "none"
@@ -189,13 +190,6 @@ class Service:
     async def _metrics(self, request: Request) -> Response:
         demand(request, Scope.ADMIN)
         return Response(self.desk.counters.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-def demand(request: Request, *scopes: Scope) -> Call:
-    """The call behind a request whose token has these scopes. ScopeMissing otherwise."""
-    call = request.scope["leadline"]
-    call.token.demand(*scopes)
-    return call  # type: ignore[no-any-return]
 
 
 async def _tell_error(request: Request, error: Exception) -> Response:
