@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from leadline.errors import LeadlineError
-from leadline.service import matching
+from leadline.service import banks, matching
 from leadline.service.calls import Call, Message, Receive, Send, SenderGone
 from leadline.service.counters import Counters
 from leadline.service.desk import Desk
@@ -52,6 +52,7 @@ class Service:
                 Route("/healthz", self._healthz, name="healthz"),
                 Route("/readyz", self._readyz, name="readyz"),
                 Route("/metrics", self._metrics, name="metrics"),
+                *banks.ROUTES,
             ],
             exception_handlers={LeadlineError: _tell_error, HTTPException: _tell_http, Exception: _tell_error},
             lifespan=self._lifespan,
@@ -152,7 +153,7 @@ class Service:
     async def _keep_up(self) -> None:
         loop, published_s = asyncio.get_running_loop(), 0.0
         while True:
-            changed = await loop.run_in_executor(self.desk.searchers, self.desk.lists.refresh)
+            changed = await loop.run_in_executor(self.desk.refresher, self.desk.refresh)
             for name in changed:
                 self.desk.counters.count("leadline_list_changes", name)
             if loop.time() - published_s >= _PUBLISH_S:
@@ -181,7 +182,7 @@ class Service:
     async def _readyz(self, request: Request) -> Response:
         """503 with the reason where an answer might be older than the lists."""
         lists = self.desk.lists
-        reasons = [f"{name}: {error.code}" for name, error in lists.faults.items()]
+        reasons = [f"{name}: {error.code}" for name, error in {**lists.faults, **self.desk.faults}.items()]
         if lists.is_stale:
             reasons.append("changes of banks have not been looked for in time")
         body = {"ready": not reasons, "reasons": reasons, "lists": dict(lists.opened.versions)}

@@ -28,6 +28,14 @@ class Query(NamedTuple):
     quality: int | None = None
 
 
+class FileQuery(NamedTuple):
+    """All that was computed of one file. banks, radius_bits: as of `Query`."""
+
+    prints: Fingerprints
+    banks: tuple[str, ...] | None = None
+    radius_bits: int | None = None
+
+
 _Asked = tuple[Query, asyncio.Future[MatchAnswer]]
 
 
@@ -74,6 +82,12 @@ def search(matcher: Matcher, queries: Sequence[Query]) -> list[MatchAnswer]:
     plain = iter(matcher.match_hashes([(q.algorithm, q.value) for q in queries if q.quality is None]))
     pictures = iter(matcher.match([_picture(q.value, q.quality) for q in queries if q.quality is not None]))
     return [next(plain) if query.quality is None else next(pictures) for query in queries]
+
+
+def search_again(lists: Lists, query: Query | FileQuery, banks: tuple[str, ...]) -> MatchAnswer:
+    """The answer of these banks alone, on the spot."""
+    matcher = lists.matcher(banks, query.radius_bits)
+    return matcher.match([query.prints])[0] if isinstance(query, FileQuery) else search(matcher, [query])[0]
 
 
 def _picture(pdq: bytes, quality: int) -> Fingerprints:

@@ -8,43 +8,86 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from leadline.client.packed import Asked
+from leadline.errors import ConfigError, LeadlineError
 from leadline.match.policy import MatchAnswer
-from leadline.service.batcher import Batcher, Query
+from leadline.service.batcher import Batcher, FileQuery, Query
 from leadline.service.counters import Counters
 from leadline.service.lists import Lists, Opened
 from leadline.service.options import Options
+from leadline.service.part import Told, draw_hidden, leave_out
+from leadline.service.settings import Settings
 from leadline.service.tokens import Token
 
-_SEARCHERS = 4
+_SEARCHERS, _CLERKS = 4, 4
 
 
 class Desk:
-    """flooding: bank and entry of those that match far more than entries do; they are marked, never left out."""
+    """clerks: threads for files. faults: what is wrong beside the banks, by what it is about.
+    flooding: bank and entry of those that match far more than entries do; they are marked, never left out."""
 
     def __init__(self, options: Options, lists: Lists, counters: Counters) -> None:
         self.options, self.lists, self.counters = options, lists, counters
+        self.settings = Settings(options.state)
         self.batcher = Batcher(lists)
         self.searchers = ThreadPoolExecutor(_SEARCHERS, thread_name_prefix="search")
+        self.clerks = ThreadPoolExecutor(_CLERKS, thread_name_prefix="clerk")
+        self.refresher = ThreadPoolExecutor(1, thread_name_prefix="refresh")  # never waits behind a search
+        self.faults: dict[str, LeadlineError] = {}
         self.flooding: frozenset[tuple[str, int]] = frozenset()
-        self._versions: tuple[Opened, bytes] | None = None
+        self._versions: tuple[Opened, frozenset[str], bytes] | None = None
+        self.take_settings()
+
+    def take_settings(self) -> None:
+        """After settings changed: banks that are off are not searched any more."""
+        self.lists.leave_out(self.settings.switched_off)
+
+    def refresh(self) -> dict[str, int]:
+        """Pick up what others changed: banks and their settings. As `Lists.refresh`; in a thread."""
+        try:
+            self.settings.refresh()
+            self.take_settings()
+            self.faults.pop("settings", None)
+        except (LeadlineError, OSError) as error:
+            self.faults["settings"] = error if isinstance(error, LeadlineError) else ConfigError("cannot be read")
+        return self.lists.refresh()
 
     def versions(self) -> bytes:
-        """Name -> list version of what is open, as JSON."""
-        opened = self.lists.opened
-        if self._versions is None or self._versions[0] is not opened:
-            self._versions = opened, msgspec.json.encode(opened.versions)
-        return self._versions[1]
+        """Name -> list version of the banks that answers may name, as JSON."""
+        opened, silent = self.lists.opened, self.settings.silent
+        known = self._versions
+        if known is None or known[0] is not opened or known[1] != silent:
+            told = {name: version for name, version in opened.versions.items() if name not in silent}
+            self._versions = known = opened, silent, msgspec.json.encode(told)
+        return known[2]
 
-    def tell(self, token: Token, query: Query, answer: MatchAnswer | None, *, seed: str | None = None) -> MatchAnswer:
-        """The answer as this token is told it."""
+    def tell(
+        self,
+        token: Token,
+        query: Query | FileQuery,
+        answer: MatchAnswer | None,
+        *,
+        seed: str | None = None,
+        draw: bool = True,
+    ) -> MatchAnswer:
+        """The answer as this token is told it: without the banks that are off, in shadow, or out of this look-up.
+
+        seed   makes the ratios of banks decide the same each time
+        draw   False: ratios decide nothing, every enabled bank is in
+        """
         assert answer is not None
-        if answer.matches:
-            for bank in {match.bank for match in answer.matches}:
-                self.counters.count("leadline_matches", bank)
-        return answer
+        if not answer.matches and not answer.reasons:
+            return answer
+        told = Told(answer)
+        if self.settings.special:
+            told = leave_out(self.lists, query, answer, draw_hidden(self.settings.special, seed, draw=draw))
+        for bank in {match.bank for match in told.answer.matches}:
+            self.counters.count("leadline_matches", bank)
+        for bank in {match.bank for match in told.shadowed}:
+            self.counters.count("leadline_shadow_matches", bank)
+        return told.answer
 
     def tell_rows(self, token: Token, asked: Asked, found: Mapping[int, MatchAnswer]) -> dict[int, MatchAnswer]:
-        """The same for a packed list: answers by number of the hash."""
+        """The same for a packed list: answers by number of the hash, of those that have any match to be told."""
         told = {}
         for at, answer in found.items():
             query = Query(asked.algorithm, asked.rows[at].tobytes(), None, asked.radius_bits)
@@ -52,4 +95,5 @@ class Desk:
         return told
 
     def close(self) -> None:
-        self.searchers.shutdown(wait=True)
+        for pool in (self.searchers, self.clerks, self.refresher):
+            pool.shutdown(wait=True)

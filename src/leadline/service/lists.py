@@ -47,6 +47,7 @@ class Lists:
         self._writing = threading.Lock()
         self.faults: dict[str, LeadlineError] = {}
         self.opened = Opened()
+        self._left_out: frozenset[str] = frozenset()
         self._matchers: dict[tuple[tuple[str, ...] | None, int | None], Matcher] = {}
         for folder in self._folders:  # what was named has to be there; what lies on the shelf may come and go
             self._by_folder[folder] = Bank.open(folder)
@@ -106,17 +107,27 @@ class Lists:
         self.faults = faults
         versions = {name: bank.list_version for name, bank in banks.items()}
         if versions != self.opened.versions or tuple(banks.values()) != self.opened.banks:
-            if tuple(banks.values()) != self.opened.banks:
-                self._matchers = {}
+            are_others = tuple(banks.values()) != self.opened.banks
             self.opened = Opened(tuple(banks.values()), versions)
+            if are_others:
+                self._matchers = {}  # after what is open: see `matcher`
+
+    def leave_out(self, names: frozenset[str]) -> None:
+        """Search these banks no more, until they are not among the names."""
+        if names != self._left_out:
+            self._left_out = names
+            self._matchers = {}
 
     def matcher(self, names: tuple[str, ...] | None = None, radius_bits: int | None = None) -> Matcher:
         """Over all banks, or those named (sorted). BankNotFound; ConfigError for a radius that cannot be."""
         key = (names, radius_bits)
         if (known := self._matchers.get(key)) is not None:
             return known
-        opened, matchers = self.opened, self._matchers
+        matchers = self._matchers  # first: one made of what is open no more must not be put among the newer ones
+        opened, left_out = self.opened, self._left_out
         banks = opened.banks if names is None else opened.named(names)
+        if left_out:
+            banks = tuple(bank for bank in banks if bank.name not in left_out)
         radius = self._radius_bits if radius_bits is None else radius_bits
         made = Matcher(banks, radius_bits=radius, threads=self._threads)
         if len(matchers) < _MATCHERS_KEPT:  # of the banks that were open when it was made, or of nobody's use

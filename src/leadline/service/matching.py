@@ -147,7 +147,12 @@ async def _match_packed(call: Call, desk: Desk) -> None:
     loop = asyncio.get_running_loop()
     found = await loop.run_in_executor(desk.searchers, matcher.match_rows, asked.algorithm, asked.rows)
     told = desk.tell_rows(call.token, asked, found)
-    banks = [(bank.name, bank.list_version) for bank in matcher.banks]
+    named = {match.bank for answer in told.values() for match in answer.matches}
+    banks = [
+        (bank.name, bank.list_version)
+        for bank in matcher.banks
+        if bank.name not in desk.settings.silent or bank.name in named
+    ]
     rows = answers.pack(
         told,
         [name for name, _ in banks],
