@@ -7,10 +7,10 @@ ARM_CXX := $(shell command -v aarch64-linux-gnu-g++)
 ARM_SOURCES := $(filter-out native/bind% %_avx2.cpp %_avx512.cpp,$(wildcard native/*.cpp))
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 .DEFAULT_GOAL := help
-.PHONY: help run demo setup check check-arm test attack bench fix docs clean
+.PHONY: help run demo setup check check-arm test attack bench fix docs translations clean
 
 help: ## show this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 10
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 15
 
 run: demo ## set everything up, run the main job on pictures the project draws itself, then serve the workbench
 	@$(BIN)/leadline up
@@ -70,6 +70,9 @@ fix: .venv/.tools ## let ruff mend what it can
 
 docs: .venv/.tools ## regenerate docs/cli.md from the help texts
 	@$(BIN)/python -m leadline.cli.reference > docs/cli.md
+
+translations: .venv/.tools ## bring new strings into the catalogues of every language, and compile them
+	@LEADLINE_HOME=$$(mktemp -d) $(BIN)/python -m tests.workbench.strings
 
 clean: ## remove what the above made
 	rm -rf .venv .venv-bench build demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

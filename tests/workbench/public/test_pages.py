@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-import gettext
 import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import polib
 import pytest
 from django.conf import settings as office_settings
 from django.test import Client
-from django.utils.translation.template import templatize
 from tests.workbench.public.pages import FORM, LANGUAGES, PAGES, Page, open_page, send_report, urlencoded
 
 from leadline.workbench import public, public_urls
@@ -163,41 +159,6 @@ def test_sizes_are_relative_so_that_a_page_bends_at_any_zoom() -> None:
 
 
 # --- languages -------------------------------------------------------------------------------------------------------
-
-_CALL = re.compile(r"""\b(?:_|gettext)\((u?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"))\)""")
-
-
-def shown_strings() -> set[str]:
-    """Every string that the public form may show, read from its templates and modules."""
-    found: set[str] = set()
-    for path in sorted(TEMPLATES.glob("*.html")):
-        for text in _CALL.findall(templatize(path.read_text(encoding="utf-8"), origin=path.name)):
-            found.add(ast.literal_eval(text.lstrip("u")))
-    for path in sorted((WORKBENCH / "public").glob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_":
-                found.add(ast.literal_eval(node.args[0]))
-    return found
-
-
-def test_every_translatable_tag_of_the_templates_is_read_by_this_test() -> None:
-    templates = [(path.name, path.read_text(encoding="utf-8")) for path in TEMPLATES.glob("*.html")]
-    tags = sum(len(re.findall(r"{% (?:block)?translate\b", text)) for _, text in templates)
-    calls = sum(len(_CALL.findall(templatize(text, origin=name))) for name, text in templates)
-    assert tags == calls > 80
-
-
-@pytest.mark.parametrize("language", ["fr", "nl", "de"])
-def test_every_string_is_translated_and_the_compiled_file_is_up_to_date(language: str) -> None:
-    folder = WORKBENCH / "locale" / language / "LC_MESSAGES"
-    written = {entry.msgid: entry.msgstr for entry in polib.pofile(str(folder / "django.po")) if not entry.fuzzy}
-    assert sorted(text for text in shown_strings() if not written.get(text)) == []
-    with (folder / "django.mo").open("rb") as file:
-        compiled = gettext.GNUTranslations(file)
-    assert [text for text in written if compiled.gettext(text) != written[text]] == []
-    for text, translated in written.items():
-        assert re.findall(r"%\(\w+\)[ds]", text) == re.findall(r"%\(\w+\)[ds]", translated)
-
 
 @pytest.mark.parametrize(
     ("asked", "language"),

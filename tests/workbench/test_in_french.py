@@ -1,0 +1,120 @@
+"""Every page of the staff, asked for in French: what it says in both languages alike is data, or a word they share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils.translation import override
+from tests.journeys.filled import fill
+from tests.journeys.test_pages import VISITED, VISITED_OUTSIDE
+from tests.workbench.pages import Read
+from tests.workbench.strings import collect
+
+from leadline.errors import LeadlineError, WrongState
+from leadline.workbench.accounts.models import Person
+from leadline.workbench.permissions import Permission, Role
+from leadline.workbench.words import told
+
+pytestmark = pytest.mark.django_db
+# Quoted or for programs, and English on purpose: docs/translating.md.
+IN_ENGLISH = frozenset({"api_docs"})
+# Codes and names that are no words of a language, and what a test made up.
+_DATA = re.compile(
+    r"[^a-z]*|[a-z]{1,2}|\d.*|[\w.-]+@[\w.-]+|[a-z]+/[\w.+-]+|https?:.*|.*example\.(?:net|org).*|[Mm]ade[ -]up.*|MD5|"
+    r"English|Français|Nederlands|Deutsch|Leadline.*|·.*"
+)
+
+
+def shared_words() -> set[str]:
+    """Texts whose French is the English word."""
+    from django.utils.translation import gettext, ngettext, pgettext
+
+    with override("fr"):
+        found = set()
+        for text in collect():
+            said = pgettext(text.context, text.one) if text.context else gettext(text.one)
+            if text.plural:
+                said = ngettext(text.one, text.plural, 1)
+            found |= {text.one} if said == text.one else set()
+        return found
+
+
+@pytest.fixture
+def everybody(make_person: Callable[..., Person]) -> dict[Role, Person]:
+    return {role: make_person(role.value, role) for role in (Role.SENIOR, Role.INVESTIGATOR, Role.ADMINISTRATOR)}
+
+
+@pytest.fixture
+def reader(make_person: Callable[..., Person], client_of: Callable[[Person], Client]) -> Client:
+    """Somebody with the roles that see most."""
+    person = make_person("reader", Role.SENIOR, Role.AUDITOR, Role.ADMINISTRATOR, Role.CURATOR)
+    return client_of(person)
+
+
+def said_alike(client: Client, address: str) -> set[str]:
+    """What a page says in English and in French."""
+    read = {}
+    for language in ("en", "fr"):
+        answer = client.get(address, headers={"accept-language": language})
+        assert answer.status_code in (200, 401), address
+        assert answer["Content-Language"] == language
+        read[language] = Read(answer.content.decode()).texts
+    return read["en"] & read["fr"]
+
+
+def english_in(client: Client, addresses: dict[str, str], made_up: set[str]) -> dict[str, list[str]]:
+    fine = shared_words() | made_up
+    wrong = {}
+    for name, address in addresses.items():
+        alike = {text for text in said_alike(client, address) - fine if not _DATA.fullmatch(text)}
+        wrong |= {name: sorted(alike)} if alike else {}
+    return wrong
+
+
+def test_no_page_of_the_staff_says_english_in_french(
+    office: Any, everybody: dict[Role, Person], reader: Client
+) -> None:
+    from leadline.workbench import matching, sealing
+
+    sealing.forget()
+    filled = fill(everybody)
+    addresses = {
+        name: reverse(name, kwargs={key: filled[thing] for key, thing in asked.items()} or None)
+        for name, asked in VISITED.items()
+        if name not in IN_ENGLISH
+    }
+    names = {person.name for person in Person.objects.all()}
+    assert english_in(reader, addresses, names | {"known", "a made-up partner"}) == {}
+    matching.close_engine()
+    sealing.forget()
+
+
+def test_no_page_before_the_sign_in_says_english_in_french(office: Any) -> None:
+    assert english_in(Client(), {name: reverse(name) for name in VISITED_OUTSIDE}, set()) == {}
+    absent = Client(headers={"accept-language": "fr"}).get("/nothing/here/")
+    assert "Il n’y a rien ici, ou rien que vous puissiez voir." in absent.content.decode()
+
+
+def test_an_error_is_said_in_the_language_of_the_page_with_its_place_and_its_cure() -> None:
+    error = WrongState("the report has moved on", where="R-1", mend="look at it again")
+    with override("fr"):
+        assert told(error) == "le signalement a avancé (R-1): regardez-le de nouveau"
+        assert told(LeadlineError("made up")) == "made up"
+    assert str(error) == "the report has moved on (R-1): look at it again"
+
+
+def test_a_refusal_reaches_the_person_in_french(
+    client_of: Callable[[Person], Client], make_person: Callable[..., Person]
+) -> None:
+    """Through a form, as somebody meets it: nobody gives a role to themself."""
+    person = make_person("head", Role.ADMINISTRATOR)
+    client = client_of(person)
+    address = reverse("change_role", kwargs={"person_id": person.pk, "what": "give"})
+    answer = client.post(address, {"role": "senior"}, headers={"accept-language": "fr"}, follow=True)
+    assert "nul ne se donne un rôle à soi-même" in answer.content.decode()
+    assert Permission.PEOPLE_MANAGE.value not in Read(answer.content.decode()).texts
