@@ -19,6 +19,7 @@ STAFF, PUBLIC = "leadline.workbench.urls", "leadline.workbench.public_urls"
 # the roles that see most.
 VISITED: dict[str, dict[str, str]] = {
     "home": {}, "search": {}, "people": {}, "invite_person": {}, "keys": {}, "make_key": {}, "usersessions_list": {},
+    "account": {},
     "account_reauthenticate": {}, "account_change_password": {}, "mfa_index": {},
     "mfa_list_webauthn": {}, "mfa_add_webauthn": {}, "mfa_generate_recovery_codes": {},
     "mfa_reauthenticate": {}, "reports": {}, "new_report": {}, "import_report": {}, "new_bulk": {}, "on_call": {},
