@@ -68,6 +68,13 @@ class Snapshot:
             alive |= (rows >= 0) if table.dead is None else (rows >= 0) & ~table.dead[rows]
         return alive
 
+    def warm(self, at_most_bytes: int) -> None:
+        """Map the search indexes of stored segments now, where all of them together are not larger."""
+        indexes = [segment.index_table for segment in self.stored.values()]
+        if sum(index.size_bytes for index in indexes) <= at_most_bytes:
+            for index in indexes:
+                index.warm()
+
     @property
     def recent(self) -> tuple[LiveTable, ...]:
         return self.tables[len(self.stored) :]

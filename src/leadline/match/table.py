@@ -32,6 +32,7 @@ _TRAILER_MAGIC = b"LLTABEND"
 _DTYPES = {"u1": "|u1", "u4": "<u4", "u8": "<u8", "i8": "<i8"}
 _NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
 _MAX_SECTIONS = 4096
+_MADV_POPULATE_READ = 22  # linux/mman.h, since 5.14; Python has no name for it yet
 _MEND = "run `leadline bank verify`, then restore the bank from a copy"
 
 
@@ -110,9 +111,17 @@ class Table:
     """An opened table. Opening checks header, trailer, contents and bounds; `damage` reads every byte."""
 
     def __init__(self, buffer: bytes | mmap.mmap, where: str) -> None:
-        self.where, self.size_bytes = where, len(buffer)
+        self.where, self.size_bytes, self._buffer = where, len(buffer), buffer
+        self._is_warm = False
         self._contents = _read_contents(buffer, where)
         self.sections: Sections = {s.name: _as_array(buffer, s) for s in self._contents}
+
+    def warm(self) -> None:
+        """Map all of it now, as far as the system can: else each page costs the first search that meets it a fault."""
+        if isinstance(self._buffer, mmap.mmap) and not self._is_warm:
+            self._is_warm = True
+            with suppress(OSError, ValueError):  # an older kernel; the searches fault then
+                self._buffer.madvise(_MADV_POPULATE_READ)
 
     def damage(self) -> list[str]:
         """The sections whose checksum is wrong, as sentences; [] when all is sound."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from leadline.match.matcher import Matcher
 
 STALE_S = 10.0
 _MATCHERS_KEPT = 256
+_WARM_AT_MOST_BYTES = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Lists:
             for folder, bank in self._by_folder.items():
                 try:
                     bank.refresh()
+                    bank.snapshot.warm(_WARM_AT_MOST_BYTES)
                 except LeadlineError as error:
                     faults[bank.name] = error
                 except OSError as error:
