@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from leadline.errors import LeadlineError
-from leadline.service import banks, matching
+from leadline.service import banks, duty, matching
 from leadline.service.calls import Call, Message, Receive, Send, SenderGone
 from leadline.service.counters import Counters
 from leadline.service.desk import Desk
@@ -53,6 +53,7 @@ class Service:
                 Route("/readyz", self._readyz, name="readyz"),
                 Route("/metrics", self._metrics, name="metrics"),
                 *banks.ROUTES,
+                *duty.ROUTES,
             ],
             exception_handlers={LeadlineError: _tell_error, HTTPException: _tell_http, Exception: _tell_error},
             lifespan=self._lifespan,
@@ -159,12 +160,17 @@ class Service:
             if loop.time() - published_s >= _PUBLISH_S:
                 published_s = loop.time()
                 self._note_gauges()
+                self.desk.note_alarms()
+                for kind in await loop.run_in_executor(self.desk.clerks, self.desk.raise_alarms):
+                    self.desk.counters.count("leadline_alarms", kind)
                 try:
                     self.desk.counters.publish()
                 except OSError as error:
                     log.warning("metrics are not written: %s", error.strerror)
                 self._guard.forget_idle()
-            await asyncio.sleep(_REFRESH_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.desk.woken.wait(), _REFRESH_S)
+            self.desk.woken.clear()
 
     def _note_gauges(self) -> None:
         desk = self.desk
@@ -180,12 +186,13 @@ class Service:
         return Response("alive\n", media_type="text/plain")
 
     async def _readyz(self, request: Request) -> Response:
-        """503 with the reason where an answer might be older than the lists."""
+        """503 with the reason where an answer might be older than the lists. Warnings touch no answer."""
         lists = self.desk.lists
         reasons = [f"{name}: {error.code}" for name, error in {**lists.faults, **self.desk.faults}.items()]
         if lists.is_stale:
             reasons.append("changes of banks have not been looked for in time")
-        body = {"ready": not reasons, "reasons": reasons, "lists": dict(lists.opened.versions)}
+        warnings = [f"{name}: {what}" for name, what in self.desk.warnings.items()]
+        body = {"ready": not reasons, "reasons": reasons, "warnings": warnings, "lists": dict(lists.opened.versions)}
         return Response(msgspec.json.encode(body), 503 if reasons else 200, media_type="application/json")
 
     async def _metrics(self, request: Request) -> Response:

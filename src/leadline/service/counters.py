@@ -33,11 +33,13 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "leadline_decode_failures": ("Uploads whose picture was not decoded", ("code",)),
     "leadline_list_changes": ("Changes of a bank picked up", ("bank",)),
     "leadline_alarms": ("Alarms raised", ("kind",)),
+    "leadline_log_lost": ("Lines of the match log that found no place while the disk took none", ()),
 }
 LATENCIES: dict[str, tuple[str, tuple[str, ...]]] = {"leadline_request_seconds": ("From headers to answer", ("route",))}
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "leadline_in_flight": ("Requests being worked on", ()),
     "leadline_hash_queue": ("Uploads waiting for a decoder", ()),
+    "leadline_log_failing": ("Workers whose match log the disk does not take", ()),
     "leadline_bank_entries": ("Entries of a bank", ("bank",)),
     "leadline_bank_version": ("List version of a bank", ("bank",)),
     "leadline_bank_checked_age_seconds": ("Since changes of banks were last looked for", ()),
@@ -73,6 +75,11 @@ class Counters:
             self._counts[name, tuple(labels)] = value
         for name, labels, buckets, total_s in before.latencies:
             self._times[name, tuple(labels)] = (list(buckets), [total_s])
+
+    @property
+    def worker(self) -> str:
+        """Its number among those that share the state folder; one that is started in its place has the same."""
+        return self._slot.stem
 
     def count(self, name: str, *labels: str, by: int = 1) -> None:
         self._counts[name, labels] += by

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,13 +18,14 @@ from leadline.service.options import Options
 from leadline.service.part import Told, draw_hidden, leave_out
 from leadline.service.settings import Settings
 from leadline.service.tokens import Token
+from leadline.service.watch import Watch
 
-_SEARCHERS, _CLERKS = 4, 4
+_SEARCHERS, _CLERKS = 4, 8
 
 
 class Desk:
-    """clerks: threads for files. faults: what is wrong beside the banks, by what it is about.
-    flooding: bank and entry of those that match far more than entries do; they are marked, never left out."""
+    """clerks: threads for files. woken: set where a change need not wait for the next look.
+    faults: what is wrong beside the banks, by what it is about; warnings: what is wrong and touches no answer."""
 
     def __init__(self, options: Options, lists: Lists, counters: Counters) -> None:
         self.options, self.lists, self.counters = options, lists, counters
@@ -32,24 +34,22 @@ class Desk:
         self.searchers = ThreadPoolExecutor(_SEARCHERS, thread_name_prefix="search")
         self.clerks = ThreadPoolExecutor(_CLERKS, thread_name_prefix="clerk")
         self.refresher = ThreadPoolExecutor(1, thread_name_prefix="refresh")  # never waits behind a search
+        self.watch = Watch(options, lists, self.searchers, counters.worker)
+        self.woken = asyncio.Event()
         self.faults: dict[str, LeadlineError] = {}
-        self.flooding: frozenset[tuple[str, int]] = frozenset()
+        self.warnings: dict[str, str] = {}
         self._versions: tuple[Opened, frozenset[str], bytes] | None = None
+        self._lines_lost = 0
         self.take_settings()
+
+    @property
+    def flooding(self) -> frozenset[tuple[str, int]]:
+        """Bank and entry of those that match far more than entries do; they are marked, never left out."""
+        return self.watch.flooding
 
     def take_settings(self) -> None:
         """After settings changed: banks that are off are not searched any more."""
         self.lists.leave_out(self.settings.switched_off)
-
-    def refresh(self) -> dict[str, int]:
-        """Pick up what others changed: banks and their settings. As `Lists.refresh`; in a thread."""
-        try:
-            self.settings.refresh()
-            self.take_settings()
-            self.faults.pop("settings", None)
-        except (LeadlineError, OSError) as error:
-            self.faults["settings"] = error if isinstance(error, LeadlineError) else ConfigError("cannot be read")
-        return self.lists.refresh()
 
     def versions(self) -> bytes:
         """Name -> list version of the banks that answers may name, as JSON."""
@@ -68,15 +68,34 @@ class Desk:
         *,
         seed: str | None = None,
         draw: bool = True,
+        route: str = "match",
+        among: int = 1,
     ) -> MatchAnswer:
         """The answer as this token is told it: without the banks that are off, in shadow, or out of this look-up.
 
         seed   makes the ratios of banks decide the same each time
         draw   False: ratios decide nothing, every enabled bank is in
+        route  for the log
+        among  hashes that were asked for at once
         """
         assert answer is not None
+        self.watch.see(token, query, bool(answer.matches), among)
         if not answer.matches and not answer.reasons:
             return answer
+        return self._tell_met(token, query, answer, seed, draw, route)
+
+    def tell_rows(self, token: Token, asked: Asked, found: Mapping[int, MatchAnswer]) -> dict[int, MatchAnswer]:
+        """The same for a packed list: answers by number of the hash, of those that met anything."""
+        self.watch.see_rows(token, asked, found)
+        told = {}
+        for at, answer in found.items():
+            query = Query(asked.algorithm, asked.rows[at].tobytes(), None, asked.radius_bits)
+            told[at] = self._tell_met(token, query, answer, None, True, "match")
+        return told
+
+    def _tell_met(
+        self, token: Token, query: Query | FileQuery, answer: MatchAnswer, seed: str | None, draw: bool, route: str
+    ) -> MatchAnswer:
         told = Told(answer)
         if self.settings.special:
             told = leave_out(self.lists, query, answer, draw_hidden(self.settings.special, seed, draw=draw))
@@ -84,16 +103,44 @@ class Desk:
             self.counters.count("leadline_matches", bank)
         for bank in {match.bank for match in told.shadowed}:
             self.counters.count("leadline_shadow_matches", bank)
+        self.watch.keep(token, route, query, told)
         return told.answer
 
-    def tell_rows(self, token: Token, asked: Asked, found: Mapping[int, MatchAnswer]) -> dict[int, MatchAnswer]:
-        """The same for a packed list: answers by number of the hash, of those that have any match to be told."""
-        told = {}
-        for at, answer in found.items():
-            query = Query(asked.algorithm, asked.rows[at].tobytes(), None, asked.radius_bits)
-            told[at] = self.tell(token, query, answer)
-        return told
+    def note_alarms(self) -> None:
+        """About once a second."""
+        self.watch.note_alarms()
+        trouble, lost = self.watch.log.trouble, self.watch.log.lost
+        self.counters.count("leadline_log_lost", by=lost - self._lines_lost)
+        self._lines_lost = lost
+        self.counters.set("leadline_log_failing", bool(trouble))
+        if trouble:
+            self.warnings["match log"] = trouble
+        else:
+            self.warnings.pop("match log", None)
+
+    # --- in a thread -----------------------------------------------------------------------------------------------
+
+    def refresh(self) -> dict[str, int]:
+        """Pick up what others changed: banks and their settings. As `Lists.refresh`."""
+        try:
+            self.settings.refresh()
+            self.take_settings()
+            self.faults.pop("settings", None)
+        except (LeadlineError, OSError) as error:
+            self.faults["settings"] = error if isinstance(error, LeadlineError) else ConfigError("cannot be read")
+        return self.lists.refresh()
+
+    def raise_alarms(self) -> list[str]:
+        """Write what was noted; the kind of each alarm that is new. What the disk refuses is tried again."""
+        try:
+            kinds = [str(alarm.kind) for alarm in self.watch.alarms.raise_noted()]
+            self.warnings.pop("alarms", None)
+        except (LeadlineError, OSError) as error:
+            self.warnings["alarms"] = error.code if isinstance(error, LeadlineError) else str(error.strerror)
+            return []
+        return kinds
 
     def close(self) -> None:
         for pool in (self.searchers, self.clerks, self.refresher):
             pool.shutdown(wait=True)
+        self.watch.close()

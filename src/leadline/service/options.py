@@ -22,6 +22,7 @@ class Options:
     per_minute   requests a minute that one token may make where it names no rate of its own
     log_days     how long the match log is kept
     log_hashes   whole hashes in the match log, instead of their first eight digits
+    flood_*      an entry floods that met `least` and the share `share` of the look-ups of the last `window_s`
     fetch_urls   whether addresses may be fetched at all; `fetch_private` networks that may be reached all the same
     """
 
@@ -39,6 +40,9 @@ class Options:
     body_timeout_s: float = 30.0
     log_days: int = 30
     log_hashes: bool = False
+    flood_window_s: float = 60.0
+    flood_share: float = 0.05
+    flood_least: int = 50
     fetch_urls: bool = False
     fetch_private: tuple[str, ...] = ()
     proxy: str = ""
