@@ -9,14 +9,15 @@ import typer
 from leadline.cli.config import load_settings
 from leadline.cli.files import Named, path_fields, walk_files
 from leadline.cli.options import Json, UnsafeDecode
-from leadline.cli.output import Tally, complain, emit, fault_record, say, table
+from leadline.cli.output import Tally, complain, emit, say, table
 from leadline.domain import PdqFamily
 from leadline.errors import InputError, LeadlineError
 from leadline.media.client import Sandbox
 from leadline.scan.names import show_name
+from leadline.scan.record import fault_record, file_record
 
 if TYPE_CHECKING:
-    from leadline.scan.hashing import FileFacts, FileHasher
+    from leadline.scan.hashing import FileHasher
 
 
 def hash_command(
@@ -70,27 +71,6 @@ def _hash(hasher: FileHasher, named: Named) -> tuple[dict[str, object], Leadline
     if facts.error is not None and not facts.fingerprints.exact:
         return path_fields(named.shown) | {"error": fault_record(facts.error)}, facts.error
     return path_fields(named.shown) | file_record(facts), facts.error
-
-
-def file_record(facts: FileFacts) -> dict[str, object]:
-    """The fields of a hashed file as the contract of `--json` names them; null where there is no picture."""
-    exact = facts.fingerprints.exact
-    view = next((v for v in facts.fingerprints.views if v.pdq), None)
-    record: dict[str, object] = {
-        "size": facts.size_bytes,
-        "md5": exact["md5"].hex(),
-        "sha1": exact["sha1"].hex(),
-        "sha256": exact["sha256"].hex(),
-        "mime": facts.mime,
-        "width": facts.width or None,
-        "height": facts.height or None,
-        "pdq": view.pdq[0].hex() if view else None,
-        "quality": view.quality if view else None,
-        "pdq_family": str(view.family) if view else None,
-        "partial": facts.partial,
-        "isolation": str(facts.isolation),
-    }
-    return record if facts.error is None else record | {"error": fault_record(facts.error)}
 
 
 def _show(record: dict[str, object]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,8 @@ import msgspec
 
 from leadline.errors import BankError, ConfigError, InputError, LeadlineError, UntrustedMediaError
 from leadline.scan.names import show_name
+from leadline.scan.record import fault_record as fault_record
+from leadline.scan.record import one_line
 
 EXIT_DONE, EXIT_NOTHING, EXIT_USAGE, EXIT_PARTLY, EXIT_WRONG, EXIT_STOPPED = 0, 1, 2, 3, 4, 130
 MAX_TOLD_FAULTS = 50  # of one input; a list of a million bad lines must not fill a terminal
@@ -75,11 +76,6 @@ def standard_output() -> Iterator[BinaryIO]:
             stream.detach()  # else it would close the process's own
 
 
-def one_line(text: str) -> str:
-    """Text with nothing that breaks a line or drives a terminal."""
-    return show_name(re.sub(r"\s+", " ", text).strip().encode("utf-8", "surrogateescape"))
-
-
 def format_fault(error: LeadlineError, where: str) -> str:
     """`leadline: WHAT (WHERE): HOW TO MEND`, always all three; `where` stands in where the error names none."""
     mend = error.mend or next(text for kind, text in _DEFAULT_MENDS if isinstance(error, kind))
@@ -91,11 +87,6 @@ def complain(error: LeadlineError, where: str = "leadline") -> None:
     line = format_fault(error, where)
     sys.stderr.write(line.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
     sys.stderr.flush()
-
-
-def fault_record(error: LeadlineError) -> dict[str, str]:
-    """The `error` object of a JSON answer."""
-    return {"code": error.code, "message": one_line(str(error))}
 
 
 @dataclass(slots=True)

@@ -54,12 +54,17 @@ def encode(answer: MatchAnswer | LeadlineError, *, details: bool, flooding: Coll
         return _encode(Answer(error=Fault(answer.code, answer.what)))
     if not answer.matches and not answer.truncated and not answer.reasons:
         return NOTHING
-    told: list[Met] | list[MetFully]
-    if details:
-        told = [_fully(match, flooding) for match in answer.matches]
-    else:
-        told = list(dict.fromkeys(_met(match, flooding) for match in answer.matches))
+    told = tell_matches(answer.matches, details=details, flooding=flooding)
     return _encode(Answer(told, answer.truncated, answer.reasons if details else ()))
+
+
+def tell_matches(
+    matches: Sequence[Match], *, details: bool, flooding: Collection[tuple[str, int]] = ()
+) -> list[Met] | list[MetFully]:
+    """Each match, or each bank that was met."""
+    if details:
+        return [_fully(match, flooding) for match in matches]
+    return list(dict.fromkeys(_met(match, flooding) for match in matches))
 
 
 def _met(match: Match, flooding: Collection[tuple[str, int]]) -> Met:

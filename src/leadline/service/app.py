@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from leadline.errors import LeadlineError
-from leadline.service import banks, duty, matching
+from leadline.service import banks, duty, matching, uploads
 from leadline.service.calls import Call, Message, Receive, Send, SenderGone
 from leadline.service.counters import Counters
 from leadline.service.desk import Desk
@@ -54,8 +54,11 @@ class Service:
                 Route("/metrics", self._metrics, name="metrics"),
                 *banks.ROUTES,
                 *duty.ROUTES,
+                *uploads.ROUTES,
             ],
-            exception_handlers={LeadlineError: _tell_error, HTTPException: _tell_http, Exception: _tell_error},
+            exception_handlers={
+                LeadlineError: _tell_error, HTTPException: _tell_http, SenderGone: _tell_nobody, Exception: _tell_error,
+            },
             lifespan=self._lifespan,
         )
 
@@ -141,6 +144,11 @@ class Service:
             options.banks, shelf=options.shelf, radius_bits=options.radius_bits, threads=options.threads
         )
         self._desk = Desk(options, lists, Counters(options.state / "run"))
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self._desk.hashers.start)
+        except BaseException:  # no decoder can be locked away here: the worker does not start
+            self._desk.close()
+            raise
         upkeep = asyncio.create_task(self._keep_up())
         try:
             yield
@@ -175,6 +183,7 @@ class Service:
     def _note_gauges(self) -> None:
         desk = self.desk
         desk.counters.set("leadline_in_flight", self._guard.in_flight)
+        desk.counters.set("leadline_hash_queue", desk.hashers.waiting)
         desk.counters.set("leadline_bank_checked_age_seconds", time.monotonic() - desk.lists.checked_at)
         for bank in desk.lists.opened.banks:
             desk.counters.set("leadline_bank_entries", bank.count, bank.name)
@@ -204,6 +213,10 @@ async def _tell_error(request: Request, error: Exception) -> Response:
     problem = problem_of(error)
     headers = {name.decode(): value.decode() for name, value in problem.headers}
     return Response(problem.body, problem.status, headers, CONTENT_TYPE.decode())
+
+
+async def _tell_nobody(request: Request, error: Exception) -> Response:
+    return Response(status_code=400)  # nobody hears it
 
 
 async def _tell_http(request: Request, error: Exception) -> Response:

@@ -13,6 +13,7 @@ from leadline.errors import ConfigError, LeadlineError
 from leadline.match.policy import MatchAnswer
 from leadline.service.batcher import Batcher, FileQuery, Query
 from leadline.service.counters import Counters
+from leadline.service.hashing import Hashers
 from leadline.service.lists import Lists, Opened
 from leadline.service.options import Options
 from leadline.service.part import Told, draw_hidden, leave_out
@@ -31,6 +32,7 @@ class Desk:
         self.options, self.lists, self.counters = options, lists, counters
         self.settings = Settings(options.state)
         self.batcher = Batcher(lists)
+        self.hashers = Hashers(options)
         self.searchers = ThreadPoolExecutor(_SEARCHERS, thread_name_prefix="search")
         self.clerks = ThreadPoolExecutor(_CLERKS, thread_name_prefix="clerk")
         self.refresher = ThreadPoolExecutor(1, thread_name_prefix="refresh")  # never waits behind a search
@@ -141,6 +143,7 @@ class Desk:
         return kinds
 
     def close(self) -> None:
+        self.hashers.close()
         for pool in (self.searchers, self.clerks, self.refresher):
             pool.shutdown(wait=True)
         self.watch.close()

@@ -17,9 +17,12 @@ class Options:
     state        folder of tokens, settings of banks, the match log and alarms
     no_token     anybody who reaches the address may do everything but change banks
     threads      of one search of a long list
-    hashers      decoding processes of one worker; each hashes one file at a time
+    hashers      decoding processes of one worker; each hashes one file at a time. 0: no file can be hashed
+    hash_queue   files that may wait in one worker for a decoder; while more do, uploads are told to come again
+    held_bytes   memory of one worker for all uploads at once, by what they say that they will send
     in_flight    requests that one worker works on at once; more are told to come again
     per_minute   requests a minute that one token may make where it names no rate of its own
+    max_body_bytes    of one body or one part; max_upload_bytes of all parts of one request
     log_days     how long the match log is kept
     log_hashes   whole hashes in the match log, instead of their first eight digits
     flood_*      an entry floods that met `least` and the share `share` of the look-ups of the last `window_s`
@@ -32,11 +35,14 @@ class Options:
     no_token: bool = False
     workers: int = 1
     threads: int = 1
-    hashers: int = 1
+    hashers: int = 0
+    hash_queue: int = 64
+    held_bytes: int = 1 << 30
     radius_bits: int | None = None
     in_flight: int = 512
     per_minute: int = 600_000
     max_body_bytes: int = 64 << 20
+    max_upload_bytes: int = 256 << 20
     body_timeout_s: float = 30.0
     log_days: int = 30
     log_hashes: bool = False
