@@ -6,6 +6,7 @@ LeadlineError                       what, where, how to mend; `exit_code`, `code
 │   ├── ListFormatError             a list that cannot be read
 │   │   └── HashRefused             one hash of a list's record; the rest of the record was taken
 │   ├── UrlFormatError              a text that is no URL, or a URL that names no place
+│   ├── AddressRefused              an address that is not fetched: private, without TLS, redirected too far
 │   ├── RequestRefused              a request to the match service that cannot be read; `status` is HTTP's
 │   ├── ReportFormatError           an incoming report, or one record of a delivery, that cannot be read
 │   ├── CustodyFormatError          a custody line, anchor, timestamp or key that is not one, or may not enter a chain
@@ -30,6 +31,7 @@ LeadlineError                       what, where, how to mend; `exit_code`, `code
 │   ├── TooBusy                     retry after `retry_after_s`: nothing was begun
 │   ├── ServiceUnavailable          retry: no answer came, or the service says that it cannot give one now
 │   └── AnswerBroken                call someone: what came is not what was asked for, and nothing of it counts
+├── FetchFailed                     retry: an address that others named does not answer, or not as it should
 ├── BackupFailed                    retry: disk full, a folder or the database away; nothing half-made stays
 ├── MailboxUnavailable              retry: the mail server that reports are taken from does not answer
 ├── CustodyError                    what has to prove something later
@@ -96,6 +98,12 @@ class ReportFormatError(InputError):
     def __init__(self, what: str, *, where: str = "", mend: str = "", code: str | None = None, field: str = "") -> None:
         super().__init__(what, where=where, mend=mend, code=code)
         self.field = field
+
+
+class AddressRefused(InputError):
+    """`code`: private-address, unresolved, no-tls, redirects, fetching-off."""
+
+    code = "address-refused"
 
 
 class RequestRefused(InputError):
@@ -220,6 +228,13 @@ class ServiceUnavailable(ServiceError):
 
 class AnswerBroken(ServiceError):
     code = "answer-broken"
+
+
+class FetchFailed(LeadlineError):
+    """`code`: timeout, no-answer, certificate, remote-status, cut-short, encoded."""
+
+    code = "fetch-failed"
+    permanent = False
 
 
 class MailboxUnavailable(LeadlineError):
