@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from leadline.errors import LeadlineError
 from leadline.service import banks, duty, matching, uploads
-from leadline.service.calls import Call, Message, Receive, Send, SenderGone
+from leadline.service.calls import Call, Message, Receive, Send, SenderGone, Waits, end_overdue
 from leadline.service.counters import Counters
 from leadline.service.desk import Desk
 from leadline.service.endpoints import CALL, DESK, demand
@@ -45,6 +45,7 @@ class Service:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._guard = Guard(options)
+        self._waits: Waits = {}
         self._desk: Desk | None = None
         self._hot: dict[tuple[str, str], tuple[str, Endpoint]] = {("POST", "/v1/match"): ("match", matching.match)}
         self._others = Starlette(
@@ -72,7 +73,7 @@ class Service:
             await self._others(scope, receive, send)
             return
         begun_s = time.perf_counter()
-        call = Call(scope, receive, send, EVERYBODY, self._options)
+        call = Call(scope, receive, send, EVERYBODY, self._options, self._waits)
         try:
             await self._answer(call)
         except SenderGone:
@@ -176,6 +177,7 @@ class Service:
                 except OSError as error:
                     log.warning("metrics are not written: %s", error.strerror)
                 self._guard.forget_idle()
+                end_overdue(self._waits)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.desk.woken.wait(), _REFRESH_S)
             self.desk.woken.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from leadline.service.tokens import Token
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Waits = dict["asyncio.Task[Any] | None", float]  # who waits for a piece of a body, and until when
 JSON = b"application/json"
 _NO_STORE = (b"cache-control", b"no-store")
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
@@ -26,11 +28,13 @@ class SenderGone(Exception):
 class Call:
     """What an endpoint gets. `status` is 0 until an answer has begun."""
 
-    __slots__ = ("_receive", "_send", "options", "route", "scope", "status", "token")
+    __slots__ = ("_receive", "_send", "options", "route", "scope", "status", "token", "waits")
 
-    def __init__(self, scope: Message, receive: Receive, send: Send, token: Token, options: Options) -> None:
+    def __init__(
+        self, scope: Message, receive: Receive, send: Send, token: Token, options: Options, waits: Waits
+    ) -> None:
         self.scope, self._receive, self._send = scope, receive, send
-        self.token, self.options = token, options
+        self.token, self.options, self.waits = token, options, waits
         self.route, self.status = "", 0
 
     def header(self, name: bytes) -> bytes:
@@ -42,37 +46,60 @@ class Call:
 
     async def pieces(self, limit_bytes: int) -> AsyncIterator[bytes]:
         """The body as it comes. RequestRefused: too-large, timeout, length (it is not what the sender said it is)."""
-        said = self.header(b"content-length")
-        if said.isdigit() and int(said) > limit_bytes:
-            raise RequestRefused("a body that is too large", status=413, code="too-large", mend=_at_most(limit_bytes))
+        said = self._said_bytes(limit_bytes)
         come, more = 0, True
-        give_up_s = asyncio.get_running_loop().time() + self.options.body_timeout_s
+        give_up_s = time.monotonic() + self.options.body_timeout_s
         while more:
-            message = await self._hear(give_up_s)
-            if message["type"] != "http.request":
-                raise SenderGone
-            piece, more = message.get("body", b""), message.get("more_body", False)
+            piece, more = await self._hear(give_up_s)
             come += len(piece)
             if come > limit_bytes:
-                raise RequestRefused(
-                    "a body that is too large", status=413, code="too-large", mend=_at_most(limit_bytes)
-                )
+                raise _too_large(limit_bytes)
             if piece:
                 yield piece
-        if said.isdigit() and int(said) != come:
-            raise RequestRefused("a body of another length than its header says", status=400, code="length")
-
-    async def _hear(self, give_up_s: float) -> Message:
-        try:
-            async with asyncio.timeout_at(give_up_s):
-                return await self._receive()
-        except TimeoutError:
-            raise RequestRefused("the body did not come in time", status=408, code="timeout") from None
+        _check_length(said, come)
 
     async def body(self, limit_bytes: int | None = None) -> bytes:
         """All of it. Raises as `pieces`."""
         limit_bytes = self.options.max_body_bytes if limit_bytes is None else limit_bytes
-        return b"".join([piece async for piece in self.pieces(limit_bytes)])
+        said = self._said_bytes(limit_bytes)
+        give_up_s = time.monotonic() + self.options.body_timeout_s
+        whole, more = await self._hear(give_up_s)
+        if more:
+            come = [whole]
+            while more and sum(map(len, come)) <= limit_bytes:
+                piece, more = await self._hear(give_up_s)
+                come.append(piece)
+            whole = b"".join(come)
+        if len(whole) > limit_bytes:
+            raise _too_large(limit_bytes)
+        _check_length(said, len(whole))
+        return whole
+
+    def _said_bytes(self, limit_bytes: int) -> int | None:
+        said = self.header(b"content-length")
+        if not said.isdigit():
+            return None
+        if int(said) > limit_bytes:
+            raise _too_large(limit_bytes)
+        return int(said)
+
+    async def _hear(self, give_up_s: float) -> tuple[bytes, bool]:
+        """The next piece, and whether more follow."""
+        task = asyncio.current_task()
+        self.waits[task] = give_up_s
+        try:
+            message = await self._receive()
+        except asyncio.CancelledError:
+            if self.waits.get(task) is not None:  # the server ends, or the client has gone
+                raise
+            assert task is not None
+            task.uncancel()
+            raise RequestRefused("the body did not come in time", status=408, code="timeout") from None
+        finally:
+            self.waits.pop(task, None)
+        if message["type"] != "http.request":
+            raise SenderGone
+        return message.get("body", b""), message.get("more_body", False)
 
     async def reply(
         self,
@@ -90,5 +117,19 @@ class Call:
         await self.reply(problem.body, CONTENT_TYPE, problem.status, problem.headers)
 
 
-def _at_most(limit_bytes: int) -> str:
-    return f"send at most {limit_bytes} bytes"
+def end_overdue(waits: Waits) -> None:
+    """Cancel what waits for a sender longer than it may: one look now and then, instead of a timer for each request."""
+    now = time.monotonic()
+    for task in [task for task, give_up_s in waits.items() if give_up_s < now and task is not None]:
+        del waits[task]  # tells the task why it was cancelled
+        task.cancel()
+
+
+def _too_large(limit_bytes: int) -> RequestRefused:
+    mend = f"send at most {limit_bytes} bytes"
+    return RequestRefused("a body that is too large", status=413, code="too-large", mend=mend)
+
+
+def _check_length(said: int | None, come: int) -> None:
+    if said is not None and said != come:
+        raise RequestRefused("a body of another length than its header says", status=400, code="length")

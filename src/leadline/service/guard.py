@@ -46,8 +46,9 @@ class Guard:
             raise TooBusy("too many requests at once", retry_after_s=_BUSY_S)
         a_second = (token.per_minute or self._per_minute) / 60 / self._workers
         now = self._clock()
-        level, at = self._levels.get(token.id, (a_second * _BURST_S, now))
-        level = min(level + (now - at) * a_second, max(1.0, a_second * _BURST_S))
+        most = max(1.0, a_second * _BURST_S)
+        level, at = self._levels.get(token.id, (most, now))
+        level = min(level + (now - at) * a_second, most)
         if level < 1:
             wait_s = (1 - level) / a_second
             self._levels[token.id] = level, now
