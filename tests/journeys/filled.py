@@ -30,6 +30,8 @@ from leadline.workbench.reports.states import Reason, State
 BANK = "known"
 People = Mapping[Role, Person]
 
+from leadline.workbench.review import actions as review
+from leadline.workbench.review.models import Assessment, Member, Review
 
 def picture(seed: int) -> bytes:
     return encode_picture(draw_scene(seed, 320, 240), "PNG")
@@ -104,12 +106,16 @@ def fill_reports(people: People) -> dict[str, str]:
         "hidden_item": str(hidden.items.get().pk),
         "delivery": str(delivery.pk),
     }
+    appeal, _ = review.receive_appeal(
+        Actor.of_person(senior), IncomingReport(Channel.STAFF_FORM, text="made up"), source="a made-up host"
+    )
 
 
 def receive(url: str, *, passphrase: str = "", urgency: Urgency | None = None, **more: Any) -> Report:
     incoming = IncomingReport(
         Channel.PUBLIC_FORM,
         (IncomingItem(ItemKind.URL, url),),
+        "appeal": str(appeal.pk),
         text="made up",
         urgency=frozenset({urgency} if urgency else ()),
     )

@@ -30,7 +30,9 @@ VISITED: dict[str, dict[str, str]] = {
     "webhook": {"endpoint_id": "webhook"}, "health": {}, "api_docs": {}, "assets": {}, "upload_asset": {},
     "evidence_tasks": {}, "asset": {"asset_id": "asset"}, "exhibits": {}, "request_exhibit": {},
     "exhibit": {"exhibit_id": "exhibit"}, "media_mode": {}, "review_queue": {}, "review_shift": {}, "review_me": {},
-    "review_team": {}, "quality": {}, "quality_me": {}, "quality_sets": {}, "quality_choose": {},
+    "review_appeals": {}, "review_new_appeal": {}, "review_appeal": {"appeal_id": "appeal"}, "review_to_tell": {},
+    "review_withdrawals": {}, "review_team": {}, "quality": {}, "quality_me": {}, "quality_sets": {},
+    "quality_choose": {},
     "quality_set": {"set_id": "golden_set"}, "quality_item": {"item_id": "golden_item"}, "quality_disagreements": {},
     "quality_office": {}, "review_assessments": {}, "review_office": {}, "law": {}, "correct_law": {}, "law_office": {},
 }  # fmt: skip
@@ -39,7 +41,7 @@ VISITED_OUTSIDE = (
     "account_login", "account_inactive", "account_reset_password", "account_reset_password_done",
     "account_reset_password_from_key_done", "socialaccount_login_cancelled", "socialaccount_login_error",
 )  # fmt: skip
-VISITED_PUBLIC = ("start", "report", "read", "help")
+VISITED_PUBLIC = ("start", "report", "appeal", "read", "help")
 
 _FORM = "takes a form only, and answers with another page"
 _DATA = "answers a program, not a person"
@@ -60,7 +62,9 @@ NOT_VISITED: dict[str, str] = {
         [
             "review_next", "review_end_shift", "review_begin_break", "review_blank", "review_mood", "review_undo",
             "review_end_look", "review_outcome", "review_propose", "review_claim", "review_draft", "review_hand_in",
-            "review_reveal", "review_change", "quality_end_set", "quality_look_at_item", "quality_ask",
+            "review_reveal", "review_change", "review_take_appeal", "review_ask_appellant", "review_contest",
+            "review_uphold", "review_answer_appeal", "review_undo_reach", "review_note_told", "report_countries",
+            "quality_end_set", "quality_look_at_item", "quality_ask",
             "quality_withdraw", "quality_look_at_disagreement",
         ],
         _FORM,

@@ -55,7 +55,10 @@ ON_BOTH_DATABASES = (
     "stats/test_health.py",
     "test_worker.py",
 )
+    "review/test_appeals.py",
 
+    "review/test_outcomes.py",
+    "review/test_reached.py",
 
 class QuickArgon2(Argon2PasswordHasher):
     """The product's way of hashing at a thousandth of its cost: nobody guesses at these passwords."""

@@ -22,6 +22,8 @@ NAVIGATION: list[tuple[Permission, str, Any]] = [
     (Permission.SETTINGS_MANAGE, "report_terms", _("Terms of reports")),
     (Permission.REVIEW, "review_queue", _("Review")),
     (Permission.REVIEW, "quality_disagreements", _("Disagreements")),
+    (Permission.REVIEW, "review_appeals", _("Appeals")),
+    (Permission.BANKS_WRITE, "review_withdrawals", _("To withdraw")),
     (Permission.REVIEW, "quality_me", _("My results")),
     (Permission.REVIEW_LEAD, "review_team", _("Team")),
     (Permission.REVIEW_LEAD, "quality", _("Quality")),

@@ -21,6 +21,10 @@ class Permission(StrEnum):
     REPORTS_WRITE = "reports.write"
     REVIEW = "review"
     REVIEW_LEAD = "review.lead"
+    APPEALS_WRITE = "appeals.write"
+    OUTCOMES_WRITE = "outcomes.write"
+    CASES_READ = "cases.read"
+    CASES_WRITE = "cases.write"
     EVIDENCE_READ = "evidence.read"
     EVIDENCE_WRITE = "evidence.write"
     EVIDENCE_EXPORT = "evidence.export"
@@ -56,6 +60,7 @@ class Role(StrEnum):
 _P = Permission
 _ANALYST = {
     _P.SEARCH, _P.REPORTS_READ, _P.REPORTS_WRITE, _P.EVIDENCE_READ, _P.EVIDENCE_WRITE, _P.BANKS_READ, _P.REVIEW,
+    _P.CASES_READ, _P.CASES_WRITE, _P.APPEALS_WRITE, _P.OUTCOMES_WRITE,
 }  # fmt: skip
 
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {

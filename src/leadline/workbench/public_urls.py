@@ -12,6 +12,7 @@ urlpatterns = [
     *i18n_patterns(
         path("", views.start, name="start"),
         path("report/", views.report, name="report"),
+        path("appeal/", views.appeal, name="appeal"),
         path("answer/", views.read, name="read"),
         path("answer/send/", views.send, name="send"),
         path("help/", views.help_page, name="help"),

@@ -116,6 +116,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "unverified": "looked for and not found",
     },
     "unit": _spelled("hours", "days", "months", "years"),
+    "sense": {"keep-until": "keep until", "act-before": "act before"},
     "event": {
         "received": "from its receipt", "report-sent": "from the report that was sent",
         "unknown": "from a moment that no source names",
@@ -145,6 +146,21 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     ),
     "review-outcome": _spelled("removed", "safeguarded", "no-action", "unknown"),
     "told-by": _spelled("police", "host", "partner", "own-check"),
+    "appeal-state": _spelled("arrived", "in-review", "to-answer", "answered"),
+    "appeal-told": {
+        "examined": "examined; nothing else is said", "decision-changed": "the decision was changed",
+        "decision-stands": "the decision stands",
+    },
+    "contest-outcome": {"upheld": "stands", "changed": "changed"},
+    "uphold-reason": {
+        "nothing-new": "nothing new in it", "not-about-this": "it is not about this decision",
+        "decided-before": "decided on an earlier appeal", "assessed-again": "assessed again",
+    },
+    "reached": {
+        "exhibit": "exhibit", "forwarded": "report passed on", "answered": "reporter answered", "webhook": "webhook",
+        "reader": "program that may read the bank",
+    },
+    "how-told": _spelled("letter", "mail", "telephone", "portal", "not-needed"),
     # --- quality -----------------------------------------------------------------------------------------------------
     "pair-state": {
         "same": "the same", "open": "a third person will look", "confirmed": "what was in force stands",

@@ -19,11 +19,14 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis.config import SchemathesisConfig
 from tests.journeys.filled import fill, picture
 
+from leadline.domain import Channel, IncomingReport
 from leadline.workbench import matching, sealing
 from leadline.workbench.accounts.actions import make_key
 from leadline.workbench.accounts.models import Person
+from leadline.workbench.actors import Actor
 from leadline.workbench.evidence import tasks
 from leadline.workbench.permissions import ROLE_PERMISSIONS, Role
+from leadline.workbench.review import actions as review
 
 BUDGET_S = 60.0  # of this process's own time, in which the whole office is served: a busy machine changes nothing
 POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
@@ -105,6 +108,10 @@ GOOD: dict[str, dict[str, Any]] = {
         "media_type": "application/json",
     },
     "POST /api/v1/look-ups": {"body": {"hashes": ["md5:" + "01" * 16]}, "media_type": "application/json"},
+    "POST /api/v1/appeals": {
+        "body": {"about": [{"kind": "hash", "value": "ab" * 32}], "text": "made up"},
+        "media_type": "application/json",
+    },
     "POST /api/v1/webhooks": {
         "body": {"url": "https://hook.example.net/other", "events": ["bank.*"]},
         "media_type": "application/json",
@@ -131,8 +138,13 @@ def filled(make_person: Callable[..., Person], settings: Any, monkeypatch: pytes
         "webhook_id": ids["webhook"],
         "delivery_id": ids["hook_delivery"],
     }
-    keys = {role: make_key(people[role], "k", role, ROLE_PERMISSIONS[role], timedelta(days=1))[1] for role in KEYS}
-    yield Walk(ids, keys)
+    made = {role: make_key(people[role], "k", role, ROLE_PERMISSIONS[role], timedelta(days=1)) for role in KEYS}
+    incoming = IncomingReport(Channel.API, text="made up")
+    ids["appeal_id"] = str(review.receive_appeal(Actor.of_key(made[Role.SENIOR][0]), incoming)[0].pk)
+    review.sort_assets()
+    outcome = {"about": "asset", "id": ids["asset_id"], "word": "removed", "source": "host"}
+    monkeypatch.setitem(GOOD, "POST /api/v1/outcomes", {"body": outcome, "media_type": "application/json"})
+    yield Walk(ids, {role: secret for role, (_, secret) in made.items()})
     matching.close_engine()
     sealing.forget()
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from django.test import Client
 
 LANGUAGES = ("en", "fr", "nl", "de")
-PAGES = ("", "report/", "answer/", "help/")
+PAGES = ("", "report/", "appeal/", "answer/", "help/")
 _VOID = frozenset({"meta", "link", "input", "br"})
 FORM = "application/x-www-form-urlencoded"
 

@@ -211,7 +211,7 @@ def test_the_quick_exit_leads_to_the_site_of_the_settings_and_drops_what_the_bro
 def test_the_staff_pages_are_not_among_the_addresses() -> None:
     names = [pattern.callback.__module__ for pattern in _views(public_urls.urlpatterns)]
     assert set(names) == {"leadline.workbench.public.views"}
-    assert len(names) == 6
+    assert len(names) == 7
     assert "leadline.workbench.public_urls" not in office_settings.ROOT_URLCONF
 
 

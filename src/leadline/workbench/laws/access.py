@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -55,6 +56,24 @@ def deadlines_of(received_at: datetime, *, sent_at: datetime | None = None, othe
         return Deadlines((), ())
     matrix = library().matrix
     return deadlines(matrix, own_country(), own_role(), received_at, report_sent_at=sent_at, other_countries=others)
+
+
+@dataclass(frozen=True, slots=True)
+class LawBeside:
+    """What applies beside a report or a review, and which periods run. Information, but for what binds this office."""
+
+    applied: tuple[Applied, ...]
+    deadlines: Deadlines
+    questions: dict[str, str]
+
+
+def law_beside(
+    received_at: datetime, *, sent_at: datetime | None = None, others: Mapping[Involved, Iterable[str]] | None = None
+) -> LawBeside:
+    """received_at: when we learned of it; sent_at: when our own report of it went out; others: countries involved."""
+    named = {involved: list(codes) for involved, codes in (others or {}).items()}
+    flat = dict.fromkeys(code for codes in named.values() for code in codes)
+    return LawBeside(laws_beside(named), deadlines_of(received_at, sent_at=sent_at, others=flat), question_texts())
 
 
 def question_texts() -> dict[str, str]:

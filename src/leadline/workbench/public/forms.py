@@ -93,6 +93,25 @@ class ReportForm(PublicForm):
         return [self["name"], self["email"], self["phone"]]
 
 
+class AppealForm(ReportForm):
+    """As a report, with a reason and without ticks: no appeal is more urgent than another."""
+
+    urgency = None  # type: ignore[assignment]
+    urls = forms.CharField(
+        label=_("What is it about?"),
+        help_text=_("An address, a number that we gave you, or the hash of a file. One on each line."),
+        max_length=MAX_URLS_CHARACTERS,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, **_QUIET}),
+    )
+    text = forms.CharField(
+        label=_("Why do you think that the decision is wrong?"),
+        max_length=MAX_TEXT_CHARACTERS,
+        error_messages={"required": _("Tell us in a few words why.")},
+        widget=forms.Textarea(attrs={"rows": 8, **_QUIET}),
+    )
+
+
 class PassphraseForm(PublicForm):
     passphrase = forms.CharField(
         label=_("Your passphrase"),

@@ -15,7 +15,8 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from leadline.domain import Channel, IncomingItem, IncomingReport, ItemKind, Reporter, Urgency
-from leadline.errors import UrlFormatError
+from leadline.errors import HashFormatError, HashRefused, UrlFormatError
+from leadline.exchange.base import parse_hash
 from leadline.selectors.url import canonical_url
 from leadline.workbench.public.passphrase import language_of_words, make_passphrase
 from leadline.workbench.public.tokens import idempotency_key, receipt_seed
@@ -32,6 +33,12 @@ STATES: Mapping[str, Any] = {
     "question": _("We have a question for you. You find it below."),
     "closed": _("We have finished working on your report."),
 }
+STATES_OF_APPEAL: Mapping[str, Any] = {
+    "received": _("We have your appeal. Work on it has not begun yet."),
+    "in-progress": _("We are working on your appeal."),
+    "question": STATES["question"],
+    "closed": _("We have finished working on your appeal."),
+}
 OUTCOMES: Mapping[str, Any] = {
     "removed": _("What you reported was taken down."),
     "gone": _("When we looked, what you reported was not there any more."),
@@ -40,6 +47,9 @@ OUTCOMES: Mapping[str, Any] = {
     "not-for-us": _("It is not something that we may act on. Others may be able to."),
     "too-little": _("We could not find it with what we know. If you know more, write to us below."),
     "no-report": _("There was nothing in it that we could act on."),
+    "examined": _("We have looked into what you wrote. If a decision of ours was wrong, it is corrected."),
+    "decision-changed": _("We have looked at it again and changed our decision."),
+    "decision-stands": _("We have looked at it again. Our decision stands."),
 }
 
 
@@ -50,6 +60,7 @@ class Receipt:
     number: str
     passphrase: str
     words_language: str
+    is_appeal: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,7 @@ class Outcome:
     state: Any
     outcome: Any
     messages: tuple[Line, ...]
+    is_appeal: bool = False
 
 
 def receive_report(data: Mapping[str, Any], chance: str, language: str) -> Receipt:
@@ -95,6 +107,34 @@ def receive_report(data: Mapping[str, Any], chance: str, language: str) -> Recei
     return Receipt(receipt.report.number, passphrase, language_of_words(language))
 
 
+def receive_appeal(data: Mapping[str, Any], chance: str, language: str) -> Receipt:
+    """`data` as cleaned by AppealForm. What it names is looked up later, by the worker: nothing here knows of it."""
+    seed = receipt_seed(chance, _content({**data, "urgency": ["appeal"]}))
+    passphrase = make_passphrase(seed, language)
+    items = tuple(_named(line) for line in data["urls"])
+    incoming = IncomingReport(Channel.PUBLIC_FORM, items, reporter=_reporter(data), text=data["text"])
+    with _hashing:
+        receipt = actions.receive(
+            incoming,
+            channel=Channel.PUBLIC_FORM,
+            actor=ACTOR,
+            idempotency_key=idempotency_key(seed),
+            passphrase=passphrase,
+            language=language,
+            is_appeal=True,
+        )
+    return Receipt(receipt.report.number, passphrase, language_of_words(language), is_appeal=True)
+
+
+def _named(untrusted_line: str) -> IncomingItem:
+    """A hash, else as in a report."""
+    try:
+        parse_hash(untrusted_line)
+    except (HashFormatError, HashRefused):
+        return _item(untrusted_line)
+    return IncomingItem(ItemKind.HASH, untrusted_line)
+
+
 def find_report(passphrase: str) -> Any | None:
     """The report of this passphrase; to be handed to `outcome_of` and `post_answer` and looked at by nobody else.
 
@@ -109,9 +149,10 @@ def outcome_of(report: Any) -> Outcome:
     return Outcome(
         number=report.number,
         received_on=view.received_at.date(),
-        state=STATES[view.status],
+        state=(STATES_OF_APPEAL if report.is_appeal else STATES)[view.status],
         outcome=OUTCOMES.get(view.outcome, ""),
         messages=tuple(Line(at.date(), from_reporter, text) for at, from_reporter, text in view.messages if text),
+        is_appeal=report.is_appeal,
     )
 
 

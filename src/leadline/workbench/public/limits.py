@@ -33,6 +33,7 @@ class Limit:
 
 
 REPORTS = Limit("reports", of_one=12, of_all=600, window_s=3600)
+APPEALS = Limit("appeals", of_one=6, of_all=200, window_s=3600)
 READINGS = Limit("readings", of_one=10, of_all=300, window_s=600)  # each costs an Argon2
 MESSAGES = Limit("messages", of_one=12, of_all=600, window_s=3600)
 

@@ -10,8 +10,8 @@ from django.shortcuts import redirect, render
 from django.utils.translation import get_language
 
 from leadline.workbench.public import intake
-from leadline.workbench.public.forms import AnswerForm, PassphraseForm, PublicForm, ReportForm
-from leadline.workbench.public.limits import MESSAGES, READINGS, REPORTS, Counter, Limit, visitor_address
+from leadline.workbench.public.forms import AnswerForm, AppealForm, PassphraseForm, PublicForm, ReportForm
+from leadline.workbench.public.limits import APPEALS, MESSAGES, READINGS, REPORTS, Counter, Limit, visitor_address
 from leadline.workbench.public.pages import render_fault, render_too_many
 from leadline.workbench.public.tokens import (
     FormToken,
@@ -53,6 +53,21 @@ def report(request: HttpRequest) -> HttpResponse:
     if not _may(request, REPORTS):
         return render_too_many(request, template, {"form": form}, REPORTS.window_s)
     receipt = intake.receive_report(form.cleaned_data, chance, get_language() or settings.LANGUAGE_CODE)
+    return render(request, "public/receipt.html", {"receipt": receipt})
+
+
+def appeal(request: HttpRequest) -> HttpResponse:
+    """Somebody says that a decision was wrong. The answer is the same for a file that is known here and any other."""
+    template = "public/appeal.html"
+    if request.method != "POST":
+        return render(request, template, {"form": AppealForm(initial={"token": make_form_token("appeal")})})
+    form = AppealForm(request.POST)
+    worth, chance = check_form_token(request.POST.get("token", "")[:200], "appeal")
+    if not form.is_valid() or worth is not FormToken.GOOD:
+        return render(request, template, {"form": form, **_renew(form, "appeal", worth)}, status=422)
+    if not _may(request, APPEALS):
+        return render_too_many(request, template, {"form": form}, APPEALS.window_s)
+    receipt = intake.receive_appeal(form.cleaned_data, chance, get_language() or settings.LANGUAGE_CODE)
     return render(request, "public/receipt.html", {"receipt": receipt})
 
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from leadline.domain import Channel, ItemKind, Tlp
 from leadline.errors import InputError, UrlFormatError
+from leadline.law.terms import Involved
 from leadline.selectors.defang import defang
 from leadline.selectors.url import canonical_url
 from leadline.workbench import sealing
@@ -23,6 +24,7 @@ from leadline.workbench.cursors import Slice, slice_rows
 from leadline.workbench.journal.access import visible_lines
 from leadline.workbench.journal.actions import SYSTEM
 from leadline.workbench.journal.models import Line
+from leadline.workbench.laws.access import LawBeside, law_beside
 from leadline.workbench.permissions import Permission
 from leadline.workbench.reports import contents, keys
 from leadline.workbench.reports.models import (
@@ -37,12 +39,13 @@ from leadline.workbench.reports.models import (
     Report,
     StateChange,
 )
-from leadline.workbench.reports.states import TRANSITIONS, Outcome, Reason, State
+from leadline.workbench.reports.states import OF_APPEALS, TRANSITIONS, Outcome, Reason, State
 
 REPORT_DAYS, CONTACT_DAYS, SEARCH_FIELDS = "report-retention-days", "contact-retention-days", "search-fields"
 _DEFAULT_DAYS = {REPORT_DAYS: 365, CONTACT_DAYS: 90}
 # What may be searched: exact matches, and nothing that was sealed. The setting names those that are on.
 SEARCHABLE = ("number", "reference", "state", "channel", "item")
+INVOLVED = (Involved.HOST, Involved.REPORTER, Involved.SUSPECT)
 REPORTS_A_PAGE = 50
 LINES_A_PAGE = 200
 FOUND_AT_MOST = 5000
@@ -67,6 +70,15 @@ class Asked:
 
 def visible_reports(actor: Actor) -> QuerySet[Report]:
     """By the report's own sensitivity and TLP, or by a grant on that very report; never by the queue it is in."""
+    return _visible(actor).filter(is_appeal=False)
+
+
+def visible_appeals(actor: Actor) -> QuerySet[Report]:
+    """What came in to contest a decision: seen as reports are, and among no list of reports."""
+    return _visible(actor).filter(is_appeal=True)
+
+
+def _visible(actor: Actor) -> QuerySet[Report]:
     by_role = Q(sensitivity__lte=actor.clearance)
     if not actor.may_see(Tlp.RED):
         by_role &= ~Q(tlp=Tlp.RED.value)
@@ -195,7 +207,7 @@ def open_report(actor: Actor, report: Report) -> ReportView:
     talk = [(m, contents.open_private(m.text_sealed, key, contents.message_context(m.id))) for m in said]
     return ReportView(
         report=report,
-        text=contents.open_text(report.text_sealed, contents.text_context(report.id)),
+        text=text_of(report),
         contact=_contact(report, key),
         facts=_json(report.facts_sealed, contents.facts_context(report.id)) or {},
         items=tuple(show_item(item) for item in items),
@@ -211,6 +223,11 @@ def open_report(actor: Actor, report: Report) -> ReportView:
 
 
 _json = contents.open_json
+
+
+def text_of(report: Report) -> str:
+    """What was written with a report; "" where there was nothing, or it is erased."""
+    return contents.open_text(report.text_sealed, contents.text_context(report.id))
 
 
 def contact_key(report: Report) -> bytes | None:
@@ -291,6 +308,23 @@ def visible_items(actor: Actor) -> QuerySet[Item]:
 def list_items(actor: Actor, report: Report, cursor: str, limit: int) -> Slice:
     items = visible_items(actor).filter(report=report)
     return slice_rows(items, ("position",), cursor, limit, f"items:{report.pk}")
+
+
+# --- the law beside it -----------------------------------------------------------------------------------------------
+
+
+def countries_of(reports: Iterable[Report]) -> dict[Involved, list[str]]:
+    """Countries that people noted of these reports, each once: of the host, the reporter, the suspect."""
+    noted = [report.countries for report in reports]
+    found = {kind: sorted({code for one in noted for code in one.get(kind.value, ())}) for kind in INVOLVED}
+    return {kind: codes for kind, codes in found.items() if codes}
+
+
+def law_of(report: Report) -> LawBeside:
+    """Periods run from when we received it, and from when it first went on to the police or another hotline."""
+    onward = report.changes.filter(to_state=State.FORWARDED, reason__in=(Reason.TO_POLICE, Reason.TO_HOTLINE))
+    sent_at = onward.order_by("id").values_list("at", flat=True).first()
+    return law_beside(report.received_at, sent_at=sent_at, others=countries_of([report]))
 
 
 # --- the reporter's side ---------------------------------------------------------------------------------------------
@@ -429,4 +463,4 @@ def delivery_lines(delivery: Delivery, cursor: str = "") -> Slice:
         return slice_rows(lines, ("number",), "", LINES_A_PAGE, scope)
 
 
-OUTCOMES = tuple(outcome.value for outcome in Outcome)
+OUTCOMES = tuple(outcome.value for outcome in Outcome if outcome not in OF_APPEALS)

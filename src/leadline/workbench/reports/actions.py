@@ -15,7 +15,7 @@ from leadline.workbench.reports.acts.arrival import (
     forget_answers,
     receive,
 )
-from leadline.workbench.reports.acts.handling import decide_handling, let_see, set_handling, set_hold
+from leadline.workbench.reports.acts.handling import decide_handling, let_see, set_countries, set_handling, set_hold
 from leadline.workbench.reports.acts.moves import change_state
 from leadline.workbench.reports.acts.retention import erase_contact, erase_report, replay_contact_erasures
 from leadline.workbench.reports.acts.talk import MAX_MESSAGE_CHARS, find_by_passphrase, post_message
@@ -43,6 +43,7 @@ __all__ = [
     "post_message",
     "receive",
     "replay_contact_erasures",
+    "set_countries",
     "set_handling",
     "set_hold",
     "set_on_call",

@@ -10,12 +10,15 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from leadline.domain import Channel, Tlp, Urgency
+from leadline.law.terms import Involved
 from leadline.selectors.split import MAX_PASTE_CHARS
 from leadline.workbench.evidence.forms import HandlingForm as HandlingForm
 from leadline.workbench.evidence.forms import HoldForm as HoldForm
+from leadline.workbench.reports.access import INVOLVED, OUTCOMES
 from leadline.workbench.reports.actions import MAX_MESSAGE_CHARS
 from leadline.workbench.reports.deliveries import MAX_DELIVERY_BYTES
-from leadline.workbench.reports.states import Outcome, Reason, State
+from leadline.workbench.reports.states import Reason, State
+from leadline.workbench.words import choices
 
 TICKS = [
     (Urgency.CHILD_AT_RISK_NOW.value, _("A child may be in danger now")),
@@ -24,8 +27,8 @@ TICKS = [
     (Urgency.COMMERCIAL.value, _("It is sold")),
     (Urgency.SENDER_ESCALATED.value, _("The sender marked it as urgent")),
 ]
-_CHANNELS = [(channel.value, channel.value) for channel in Channel]
-_TLPS = [(tlp.value, tlp.value) for tlp in Tlp]
+_CHANNELS = choices("channel", *Channel)
+_TLPS = [(tlp.value, f"TLP:{tlp.value.upper()}") for tlp in Tlp]
 _LEVELS = [(str(level), str(level)) for level in (3, 2, 1, 0)]
 
 
@@ -35,7 +38,7 @@ class AskForm(forms.Form):
     state = forms.ChoiceField(
         label=_("State"),
         required=False,
-        choices=[("open", _("open")), ("all", _("all")), *((s.value, s.value) for s in State)],
+        choices=[("open", _("open")), ("all", _("all")), *choices("report-state", *State)],
     )
     urgency = forms.ChoiceField(label=_("Urgency"), required=False, choices=[("", _("any")), *_LEVELS])
     channel = forms.ChoiceField(label=_("Channel"), required=False, choices=[("", _("any")), *_CHANNELS])
@@ -129,11 +132,11 @@ class ImportForm(_Handling):
 class StateForm(forms.Form):
     """`seen` is the state that the page showed: a report that has moved on since is not moved by an old page."""
 
-    seen = forms.ChoiceField(choices=[(s.value, s.value) for s in State], widget=forms.HiddenInput)
-    to = forms.ChoiceField(label=_("To"), choices=[(s.value, s.value) for s in State])
-    reason = forms.ChoiceField(label=_("Reason"), choices=[(r.value, r.value) for r in Reason])
+    seen = forms.ChoiceField(choices=choices("report-state", *State), widget=forms.HiddenInput)
+    to = forms.ChoiceField(label=_("To"), choices=choices("report-state", *State))
+    reason = forms.ChoiceField(label=_("Reason"), choices=choices("report-reason", *Reason))
     outcome = forms.ChoiceField(
-        label=_("Outcome"), required=False, choices=[("", "—"), *((o.value, o.value) for o in Outcome)]
+        label=_("Outcome"), required=False, choices=[("", "—"), *choices("report-outcome", *OUTCOMES)]
     )
     same_as = forms.CharField(label=_("Number of the report that goes on"), required=False, max_length=16)
 
@@ -154,6 +157,20 @@ class GrantForm(forms.Form):
     def __init__(self, *args: Any, people: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["person"].choices = [(str(one.pk), one.name) for one in people]  # type: ignore[attr-defined]
+
+
+class CountriesForm(forms.Form):
+    """Countries involved, for the law beside the report: two letters each, with blanks or commas between."""
+
+    host = forms.CharField(
+        label=_("Country of the host"), required=False, max_length=100,
+        help_text=_("ISO 3166, such as NL; several: NL, US"),
+    )  # fmt: skip
+    reporter = forms.CharField(label=_("Country of the reporter"), required=False, max_length=100)
+    suspect = forms.CharField(label=_("Country of the suspect"), required=False, max_length=100)
+
+    def countries(self) -> dict[Involved, list[str]]:
+        return {kind: self.cleaned_data[kind.value].replace(",", " ").split() for kind in INVOLVED}
 
 
 class OnCallForm(forms.Form):

@@ -34,6 +34,7 @@ class Report(models.Model):
     urgency_why   list of [code, points]
     checks        codes of what was checked or claimed of the delivery (DKIM, SPF), never content
     due_at        when a waiting report is back on the desk
+    is_appeal     it contests a decision: no queue of reports lists it, and nothing of it is keyed, matched or counted
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -69,6 +70,8 @@ class Report(models.Model):
     contact_erased_at = models.DateTimeField(null=True)
     erased_at = models.DateTimeField(null=True)
     on_hold = models.BooleanField(default=False)
+    is_appeal = models.BooleanField(default=False)
+    countries = models.JSONField(default=dict)  # law.terms.Involved -> ISO 3166 codes, as people noted them
 
     class Meta:
         ordering = ("rank", "received_at", "id")

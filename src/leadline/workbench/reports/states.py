@@ -50,6 +50,13 @@ class Outcome(StrEnum):
     NOT_FOR_US = "not-for-us"
     TOO_LITTLE = "too-little"
     NO_REPORT = "no-report"
+    # of appeals alone
+    EXAMINED = "examined"  # says neither that a decision was there nor what became of it
+    DECISION_CHANGED = "decision-changed"
+    DECISION_STANDS = "decision-stands"
+
+
+OF_APPEALS = frozenset({Outcome.EXAMINED, Outcome.DECISION_CHANGED, Outcome.DECISION_STANDS})
 
 
 _R = Reason

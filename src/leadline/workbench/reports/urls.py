@@ -19,6 +19,7 @@ urlpatterns = [
     path("<uuid:report_id>/state/", views.change_state, name="report_state"),
     path("<uuid:report_id>/messages/", views.ask_reporter, name="ask_reporter"),
     path("<uuid:report_id>/acknowledge/", views.acknowledge, name="acknowledge"),
+    path("<uuid:report_id>/countries/", views.set_countries, name="report_countries"),
     path("<uuid:report_id>/handling/", views.set_handling, name="report_handling"),
     path("<uuid:report_id>/handling/decide/", views.decide_handling, name="decide_report_handling"),
     path("<uuid:report_id>/hold/", views.set_hold, name="report_hold"),

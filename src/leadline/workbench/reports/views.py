@@ -24,6 +24,7 @@ from leadline.workbench.reports import access, actions, deliveries, tasks
 from leadline.workbench.reports.forms import (
     AskForm,
     BulkForm,
+    CountriesForm,
     GrantForm,
     HandlingForm,
     HoldForm,
@@ -91,6 +92,9 @@ def _page_of(request: HttpRequest, report: Any, **forms: Any) -> HttpResponse:
         "handling_form": HandlingForm(initial={"sensitivity": report.sensitivity, "tlp": report.tlp}),
         "hold_form": HoldForm(),
         "grant_form": GrantForm(people=access.report_readers()),
+        "law": access.law_of(report),
+        "may_correct": actor.may(Permission.SETTINGS_MANAGE),
+        "countries_form": CountriesForm(initial={kind: ", ".join(codes) for kind, codes in report.countries.items()}),
     }
     return render(request, "reports/report.html", context)
 
@@ -281,6 +285,15 @@ def acknowledge(request: HttpRequest, report_id: str) -> HttpResponse:
         actions.acknowledge(actor_of(request).person, report)
     except LeadlineError as error:
         messages.error(request, told(error))
+    return redirect("report", report.pk)
+
+
+@requires(Permission.REPORTS_WRITE)
+@require_POST
+def set_countries(request: HttpRequest, report_id: str) -> HttpResponse:
+    report, form = _found(request, report_id), CountriesForm(request.POST)
+    if form.is_valid() and _try(request, lambda: actions.set_countries(_person(request), report.pk, form.countries())):
+        messages.success(request, _("The change is recorded."))
     return redirect("report", report.pk)
 
 

@@ -17,11 +17,12 @@ from leadline.workbench.accounts.access import office_setting
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
 from leadline.workbench.cursors import Slice
-from leadline.workbench.evidence.access import matches_of, visible_through
+from leadline.workbench.evidence.access import find_asset, matches_of, visible_through
 from leadline.workbench.evidence.access import page_of as slice_of
 from leadline.workbench.evidence.models import Asset, AssetState
-from leadline.workbench.laws.access import deadlines_of, laws_beside, library, question_texts
+from leadline.workbench.laws.access import LawBeside, law_beside, library
 from leadline.workbench.permissions import ROLE_PERMISSIONS, Permission
+from leadline.workbench.reports.access import countries_of, find_report
 from leadline.workbench.reports.models import Item
 from leadline.workbench.review.floors import (
     BREAK,
@@ -38,6 +39,7 @@ from leadline.workbench.review.models import (
     UNTOLD,
     Assessment,
     CheckIn,
+    Cluster,
     Coverage,
     Draft,
     Exposure,
@@ -54,16 +56,19 @@ from leadline.workbench.review.models import (
     State,
     Wish,
 )
+from leadline.workbench.words import word
 
 FLOOR_PREFIX = "review-"
 CLUSTER_RADIUS, SAMPLE_SHARE, LABEL_SCHEMES = "review-cluster-radius", "review-sample-share", "review-label-schemes"
-FACTS_SCHEME = "review-facts-scheme"
+FACTS_SCHEME, APPEAL_DAYS = "review-facts-scheme", "review-appeal-days"
 DEFAULT_RADIUS_BITS, DEFAULT_SAMPLE_PER_MILLE, DEFAULT_FACTS_SCHEME = 31, 10, "leadline-facts"
+DEFAULT_APPEAL_DAYS = 14  # the office's own term: no law that we read names a number
 _NOT_PICTURES = ("video/", "audio/")
+FEWEST = 3  # people whose numbers may be shown as a team's
 OPEN = (State.WAITING, State.CLAIMED, State.HELD, State.ESCALATED)
 SECOND = (Purpose.SECOND_OPINION.value, Purpose.DOUBLE.value)
 # Whose card does not say what others answered.
-BLIND = (Purpose.SECOND_OPINION, *UNTOLD, *APART)
+BLIND = (Purpose.SECOND_OPINION, Purpose.REVISION, *UNTOLD, *APART)
 _NO_DECISIONS = (Standing.UNDONE.value, Standing.TRIAL.value)
 OF_GOLDEN = (Purpose.GOLDEN.value, Purpose.REFERENCE.value)
 
@@ -104,6 +109,10 @@ def sample_per_mille() -> int:
 
 def facts_scheme() -> str:
     return office_setting(FACTS_SCHEME, DEFAULT_FACTS_SCHEME)
+
+
+def appeal_days() -> int:
+    return int(office_setting(APPEAL_DAYS, str(DEFAULT_APPEAL_DAYS)))
 
 
 def label_schemes() -> list[str]:
@@ -204,7 +213,15 @@ def queue(actor: Actor) -> QuerySet[Review]:
     found = found.exclude(purpose__in=[purpose.value for purpose in APART])
     # A second opinion is somebody else's, whichever of the two is decided first.
     found = found.exclude(purpose__in=SECOND, of__assessments__by=person)
-    return found.exclude(purpose=Purpose.DECISION.value, again__assessments__by=person)
+    found = found.exclude(purpose=Purpose.DECISION.value, again__assessments__by=person)
+    # An appeal is decided by nobody who decided before.
+    return found.exclude(purpose=Purpose.REVISION.value, cluster__assessments__by=person)
+
+
+def has_assessed(person: Person, cluster_id: Any) -> bool:
+    """Whether this person is an author of what was ever stated about a cluster."""
+    stated = Assessment.objects.filter(cluster=cluster_id, by=person).exclude(standing=Standing.UNDONE.value)
+    return stated.exists()
 
 
 def _never(person: Person) -> QuerySet[Never, Any]:
@@ -239,10 +256,19 @@ def subject_of(review: Review) -> Asset:
     """
     if review.subject is not None:
         return review.subject
+    if review.purpose == Purpose.REVISION and (contested := _contested_file(review)) is not None:
+        return contested
     members = review.cluster.members.select_related("asset").order_by("distance", "id")
     unknown = [member.asset for member in members.filter(asset__is_set_aside=False)[:200]]
     shown = [asset for asset in unknown if has_picture(asset)]
     return next(iter([*shown, *unknown]), review.cluster.centre)
+
+
+def _contested_file(review: Review) -> Asset | None:
+    """The very file that the contested assessment speaks of, known to lists by now or not."""
+    spoken = Coverage.objects.filter(assessment__contests__review=review, origin=Origin.ASSESSED.value)
+    first = spoken.select_related("asset").order_by("id").first()
+    return first.asset if first is not None else None
 
 
 def has_picture(asset: Asset) -> bool:
@@ -314,29 +340,22 @@ def _sees(actor: Actor, report: Any) -> bool:
     return bool(report.sensitivity <= actor.clearance or str(report.pk) in set(actor.granted_ids("report")))
 
 
-@dataclass(frozen=True, slots=True)
-class LawBeside:
-    """What applies beside a review, and which periods run from its first report."""
-
-    applied: tuple[Any, ...]
-    deadlines: Any
-    questions: dict[str, str]
-
-
 def law_of(card: Card) -> LawBeside:
+    """For the countries of the reports that this person sees; periods run from the first report of its files."""
     items = Item.objects.filter(asset__membership__cluster=card.review.cluster)
     first = items.aggregate(first=Min("report__received_at"))["first"]
     received = min(first, card.review.received_at) if first else card.review.received_at
-    return LawBeside(laws_beside(), deadlines_of(received), question_texts())
+    return law_beside(received, others=countries_of(card.reports))
 
 
 def forewarning(card: Card) -> list[str]:
-    """One line of codes before anything is shown: what it is, and what banks and reporters said of it."""
+    """One line of words before anything is shown: what it is, and what banks and reporters said of it."""
     centre = card.subject
-    told = [centre.mime, card.review.category]
+    told = [centre.mime, word(card.review.category, "category")]
     live = [match for match in card.matches if not match.withdrawn_at and not match.suppressed_by]
-    told += sorted({f"{match.kind}: {match.label}" if match.label else match.kind for match in live})
-    told += sorted({code for report in card.reports for code in report.urgency_ticks})
+    kinds = {(word(match.kind, "kind"), match.label) for match in live}
+    told += sorted(f"{kind}: {label}" if label else kind for kind, label in kinds)
+    told += sorted({word(code, "urgency") for report in card.reports for code in report.urgency_ticks})
     return told
 
 
@@ -458,7 +477,8 @@ def _asked_again(*, also_double: bool = True) -> QuerySet[Review, Any]:
 
 
 def _decides_anew(person: Person) -> QuerySet[Review]:
-    """What this person has claimed for the sake of quality. Only to them is the first assessment hidden meanwhile."""
+    """What this person has claimed because somebody appeals, or for the sake of quality. Only to them is the first
+    assessment hidden meanwhile: an appeal must not take from everybody what was decided."""
     return Review.objects.filter(
         purpose__in=[purpose.value for purpose in BLIND], state=State.CLAIMED.value, claimed_by=person,
         lease_until__gt=timezone.now(),
@@ -498,6 +518,12 @@ class TeamDay:
     without_reveal: int
     people_at_work: int
     over: list[str]
+    deciders: int = 0
+
+    @property
+    def is_told(self) -> bool:
+        """Of fewer than three people a number of the team is a number of a person."""
+        return self.deciders >= FEWEST
 
     @property
     def saved_share(self) -> float:
@@ -515,11 +541,12 @@ def team_of(since: datetime) -> TeamDay:
         state=State.DECIDED.value, purpose=Purpose.DECISION.value, decided_at__gte=since
     )
     told = decided.annotate(was_seen=Exists(looked)).aggregate(
-        decided=Count("id"), unseen=Count("id", filter=Q(was_seen=False))
-    )
+        decided=Count("id", distinct=True), unseen=Count("id", filter=Q(was_seen=False), distinct=True),
+        deciders=Count("assessments__by", distinct=True),
+    )  # fmt: skip
     at_work = Shift.objects.filter(ended_at__isnull=True).select_related("person")
     over = [shift.person.name for shift in at_work if work_of(shift.person).is_over]
-    return TeamDay(told["decided"], told["unseen"], len(at_work), sorted(over))
+    return TeamDay(told["decided"], told["unseen"], len(at_work), sorted(over), told["deciders"])
 
 
 def team_days() -> list[tuple[Any, TeamDay]]:
@@ -549,7 +576,26 @@ def settings_of(given: dict[str, Any]) -> dict[str, str]:
         SAMPLE_SHARE: str(given["sample_per_mille"]),
         LABEL_SCHEMES: ",".join(given["label_schemes"]),
         FACTS_SCHEME: given["facts_scheme"],
+        APPEAL_DAYS: str(given["appeal_days"]),
     }
+
+
+def clusters_about(actor: Actor, about: str, object_id: Any) -> list[Cluster] | None:
+    """Of an asset, an assessment or a report, those of which this actor sees every file; None: it is not for them."""
+    if about == "assessment":
+        made = Assessment.objects.filter(pk=object_id).select_related("cluster").first()
+        return [made.cluster] if made is not None and find_review(actor, made.review_id) is not None else None
+    if about == "asset":
+        asset = find_asset(actor, object_id)
+        named = None if asset is None else Q(members__asset=asset)
+    else:
+        report = find_report(actor, object_id)
+        files = Item.objects.filter(report=report, asset__isnull=False) if report else Item.objects.none()
+        named = None if report is None else Q(members__asset__in=files.values("asset"))
+    if named is None:
+        return None
+    hidden = Member.objects.filter(~visible_through(actor, "asset"), cluster=OuterRef("pk"))
+    return list(Cluster.objects.filter(named).filter(~Exists(hidden)).distinct().order_by("made_at", "id"))
 
 
 def outcomes_for(person: Person) -> QuerySet[Outcome]:

@@ -13,6 +13,16 @@ from leadline.workbench.review.acts.apart import (
     reopen_apart,
     take_back,
 )
+from leadline.workbench.review.acts.appeals import (
+    TOLD,
+    UPHOLD_REASONS,
+    answer_appeal,
+    contest_assessment,
+    look_up_appeal,
+    open_appeals,
+    receive_appeal,
+    uphold,
+)
 from leadline.workbench.review.acts.assessing import (
     REVISION_REASONS,
     cover,
@@ -36,11 +46,16 @@ from leadline.workbench.review.acts.queue import (
     skip,
 )
 from leadline.workbench.review.acts.reaching import (
+    HOW_TOLD,
     OUTCOMES,
     SOURCES,
     entries_of,
+    list_reached,
     note_outcome,
+    note_outcomes,
+    note_told,
     propose_entry,
+    undo_one_reach,
     undo_reach,
 )
 from leadline.workbench.review.acts.reveals import end, end_all, grant, never_again, show, show_tile
@@ -50,10 +65,14 @@ from leadline.workbench.review.models import Level
 
 __all__ = [
     "HOLD_REASONS",
+    "HOW_TOLD",
     "OUTCOMES",
     "REVISION_REASONS",
     "SOURCES",
+    "TOLD",
+    "UPHOLD_REASONS",
     "Level",
+    "answer_appeal",
     "ask_double",
     "assign",
     "begin_break",
@@ -63,6 +82,7 @@ __all__ = [
     "claim_apart",
     "claim_next",
     "close_apart",
+    "contest_assessment",
     "cover",
     "derive_again",
     "end",
@@ -77,12 +97,18 @@ __all__ = [
     "hand_in",
     "hand_out",
     "hold",
+    "list_reached",
+    "look_up_appeal",
     "never_again",
     "note_outcome",
+    "note_outcomes",
     "note_read",
+    "note_told",
     "open_apart",
+    "open_appeals",
     "propose_entry",
     "queue_again",
+    "receive_appeal",
     "refresh_review",
     "renew",
     "reopen_apart",
@@ -97,5 +123,7 @@ __all__ = [
     "sort_assets",
     "take_back",
     "undo",
+    "undo_one_reach",
     "undo_reach",
+    "uphold",
 ]

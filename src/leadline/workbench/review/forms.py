@@ -10,10 +10,21 @@ from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from leadline.domain import IncomingItem, ItemKind
 from leadline.law.assessments import AssessmentScheme
 from leadline.law.labels import LabelScheme
-from leadline.workbench.review.actions import HOLD_REASONS, OUTCOMES, REVISION_REASONS, SOURCES
+from leadline.selectors.split import split_paste
+from leadline.workbench.review.actions import (
+    HOLD_REASONS,
+    HOW_TOLD,
+    OUTCOMES,
+    REVISION_REASONS,
+    SOURCES,
+    TOLD,
+    UPHOLD_REASONS,
+)
 from leadline.workbench.review.floors import CATEGORIES, DAILY_MINUTES, REVEAL_S, SHIFT_MINUTES, TILE_EDGE_PX
+from leadline.workbench.words import choices
 
 MAX_NOTE_CHARS = 10_000
 _YES_NO = [("yes", _("yes")), ("no", _("no"))]
@@ -63,7 +74,8 @@ class AnswersForm(forms.Form):
 class RevisionForm(AnswersForm):
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self.fields["reason"] = forms.ChoiceField(label=_("Reason"), choices=[(r, r) for r in REVISION_REASONS])
+        reasons = choices("revision-reason", *REVISION_REASONS)
+        self.fields["reason"] = forms.ChoiceField(label=_("Reason"), choices=reasons)
 
 
 class ProposeForm(forms.Form):
@@ -71,7 +83,7 @@ class ProposeForm(forms.Form):
 
     bank = forms.ChoiceField(label=_("Bank"))
     kind = forms.ChoiceField(
-        label=_("Kind"), choices=[(k, k) for k in ("illegal", "exploitative", "other", "false-positive")]
+        label=_("Kind"), choices=choices("kind", "illegal", "exploitative", "other", "false-positive")
     )
 
     def __init__(self, *args: Any, banks: Iterable[str], **more: Any) -> None:
@@ -80,13 +92,13 @@ class ProposeForm(forms.Form):
 
 
 class OutcomeForm(forms.Form):
-    word = forms.ChoiceField(label=_("What became of it"), choices=[(word, word) for word in OUTCOMES])
-    source = forms.ChoiceField(label=_("Told by"), choices=[(source, source) for source in SOURCES])
+    word = forms.ChoiceField(label=_("What became of it"), choices=choices("review-outcome", *OUTCOMES))
+    source = forms.ChoiceField(label=_("Told by"), choices=choices("told-by", *SOURCES))
 
 
 class HoldForm(forms.Form):
     hours = forms.IntegerField(label=_("Hours"), min_value=1, max_value=24 * 60, initial=24)
-    reason = forms.ChoiceField(label=_("Reason"), choices=[(reason, reason) for reason in HOLD_REASONS])
+    reason = forms.ChoiceField(label=_("Reason"), choices=choices("review-hold-reason", *HOLD_REASONS))
 
     def until(self) -> datetime:
         return timezone.now() + timedelta(hours=self.cleaned_data["hours"])
@@ -121,12 +133,16 @@ class _FloorsForm(forms.Form):
 
 class WishForm(_FloorsForm):
     opted_out = forms.MultipleChoiceField(
-        label=_("Not for me"), choices=[(c, c) for c in CATEGORIES], required=False,
+        label=_("Not for me"), choices=choices("category", *CATEGORIES), required=False,
         widget=forms.CheckboxSelectMultiple, help_text=_("Never counted, shown to nobody."),
     )  # fmt: skip
     is_volunteer = forms.BooleanField(
         label=_("I volunteer for samples of what is known"), required=False,
         help_text=_("One or two in a hundred known files are checked by people who chose to."),
+    )  # fmt: skip
+    single_keys = forms.BooleanField(
+        label=_("Single letters and digits are keys"), required=False,
+        help_text=_("Switch them off where you speak to your computer, or hit keys by chance. Space, Esc, Ctrl stay."),
     )  # fmt: skip
 
 
@@ -142,6 +158,10 @@ class OfficeForm(_FloorsForm):
         label=_("Schemes of official codes on the card"), required=False, widget=forms.CheckboxSelectMultiple
     )
     facts_scheme = forms.ChoiceField(label=_("Question scheme"))
+    appeal_days = forms.IntegerField(
+        label=_("Days within which an appeal is answered"), min_value=1, max_value=365,
+        help_text=_("Your own term, for appeals that arrive from now on."),
+    )  # fmt: skip
     legal_basis = forms.CharField(label=_("Why"), max_length=300)
 
     def __init__(self, *args: Any, schemes: Iterable[LabelScheme], questions: Iterable[str], **more: Any) -> None:
@@ -154,3 +174,65 @@ class MoodForm(forms.Form):
     mood = forms.ChoiceField(
         label=_("How are you? Only you can read this."), choices=[(str(n), str(n)) for n in range(1, 6)]
     )
+
+
+# --- appeals, and what a revision leaves to do -----------------------------------------------------------------------
+
+
+class AppealForm(forms.Form):
+    """Somebody told us by letter or telephone that a decision is wrong: taken down by a colleague."""
+
+    assessment = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    about = forms.CharField(
+        label=_("What it is about"), required=False, max_length=20_000,
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "autocomplete": "off"}),
+        help_text=_("Hashes, links, or numbers of reports, as they were given; it is split into items."),
+    )  # fmt: skip
+    text = forms.CharField(
+        label=_("What they say"), max_length=20_000, widget=forms.Textarea(attrs={"rows": 8, "spellcheck": "false"})
+    )
+    source = forms.CharField(
+        label=_("Source"), required=False, max_length=120,
+        help_text=_("The organisation or service it comes from; no names of persons."),
+    )  # fmt: skip
+    name = forms.CharField(label=_("Name"), required=False, max_length=200)
+    email = forms.EmailField(label=_("E-mail address"), required=False, max_length=200)
+
+    def items(self) -> tuple[IncomingItem, ...]:
+        """Hashes, links and accounts; what lies between them, say a report's number, as text."""
+        found = split_paste(self.cleaned_data["about"])
+        return tuple(
+            IncomingItem(item.kind, item.value.strip())
+            for item in found
+            if item.kind is not ItemKind.TEXT or any(map(str.isalnum, item.value))
+        )
+
+
+class ContestForm(forms.Form):
+    named = forms.CharField(
+        label=_("Hash of a file, or number of an assessment"), max_length=64,
+        widget=forms.TextInput(attrs={"spellcheck": "false", "autocomplete": "off"}),
+    )  # fmt: skip
+
+
+class UpholdForm(forms.Form):
+    reason = forms.ChoiceField(label=_("Reason"), choices=choices("uphold-reason", *UPHOLD_REASONS))
+
+
+class AnswerAppealForm(forms.Form):
+    told = forms.ChoiceField(
+        label=_("What they are told"), choices=choices("appeal-told", *TOLD), initial=TOLD[0],
+        help_text=_("That a decision stands or was changed says that it was there: tell it to those alone who knew."),
+    )  # fmt: skip
+    text = forms.CharField(
+        label=_("A message to them"), required=False, max_length=10_000, widget=forms.Textarea(attrs={"rows": 4})
+    )
+
+    def __init__(self, *args: Any, can_write: bool, **more: Any) -> None:
+        super().__init__(*args, **more)
+        if not can_write:  # they have no passphrase, so nobody would read it
+            del self.fields["text"]
+
+
+class ToldForm(forms.Form):
+    how = forms.ChoiceField(label=_("How"), choices=choices("how-told", *HOW_TOLD))

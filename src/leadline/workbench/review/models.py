@@ -13,6 +13,7 @@ from django.utils import timezone
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.banks.models import Proposal
 from leadline.workbench.evidence.models import Asset
+from leadline.workbench.reports.models import Report
 from leadline.workbench.review.floors import LEAST_S, MOST, TOLD_AFTER, covered_share, weigh
 from leadline.workbench.sealing import SealedField
 
@@ -265,6 +266,7 @@ class Wish(models.Model):
     daily_minutes = models.PositiveSmallIntegerField(default=120)
     opted_out = models.JSONField(default=list)  # categories
     is_volunteer = models.BooleanField(default=False)  # for samples of what is known
+    single_keys = models.BooleanField(default=True)  # keys without Ctrl act (WCAG 2.1.4: they can be switched off)
 
 
 class CheckIn(models.Model):
@@ -379,3 +381,90 @@ class Outcome(models.Model):
 
     class Meta:
         ordering = ("-at", "-id")
+
+
+# --- appeals, and who is to be told ----------------------------------------------------------------------------------
+
+
+class Appeal(models.Model):
+    """Somebody says that a decision was wrong. What they wrote lies sealed in `report`; here stands what is done of it.
+
+    An appeal changes nothing: people decide each decision it contests, and a person answers it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    report = models.OneToOneField(Report, on_delete=models.PROTECT, related_name="appeal")
+    handed_in_by = models.CharField(max_length=128)  # as the journal names them
+    due_at = models.DateTimeField()  # the office's own term
+    matched_at = models.DateTimeField(null=True)  # when it was looked up what it names
+    answered_at = models.DateTimeField(null=True)
+    answered_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)
+
+    class Meta:
+        ordering = ("due_at", "id")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(answered_at__isnull=True, answered_by__isnull=True)
+                | Q(answered_at__isnull=False, answered_by__isnull=False),
+                name="a_person_answers_an_appeal",
+            ),
+        )
+        indexes = (
+            models.Index(fields=("due_at", "id"), condition=Q(answered_at__isnull=True), name="appeal_open"),
+            models.Index(fields=("-answered_at", "-id"), name="appeal_answered"),
+        )
+
+
+class Contest(models.Model):
+    """One assessment that an appeal contests, the review that was opened for it, and how that ended."""
+
+    OUTCOMES = (("upheld", "upheld"), ("changed", "changed"))
+
+    appeal = models.ForeignKey(Appeal, on_delete=models.PROTECT, related_name="contests")
+    assessment = models.ForeignKey(Assessment, on_delete=models.PROTECT, related_name="contests")
+    review = models.ForeignKey(Review, on_delete=models.PROTECT, related_name="contests", null=True)
+    outcome = models.CharField(max_length=8, choices=OUTCOMES, blank=True)
+    reason = models.CharField(max_length=32, blank=True)
+    ended_by = models.ForeignKey(Assessment, on_delete=models.PROTECT, related_name="+", null=True)
+    decided_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (
+            models.UniqueConstraint(fields=("appeal", "assessment"), name="one_contest_of_an_assessment"),
+            models.CheckConstraint(
+                condition=Q(outcome="", decided_at__isnull=True)
+                | ~Q(outcome="") & Q(decided_at__isnull=False, decided_by__isnull=False),
+                name="a_person_decides_a_contest",
+            ),
+        )
+        indexes = (models.Index(fields=("assessment",), condition=Q(outcome=""), name="contest_open"),)
+
+
+class ToTell(models.Model):
+    """Somebody outside got something that a decision led to, and the decision was revised: a person tells them.
+
+    `kind` and `object_id` are those of a way out in `reached`; who it is, is asked there and shown to who may see it.
+    """
+
+    assessment = models.ForeignKey(Assessment, on_delete=models.PROTECT, related_name="to_tell")
+    kind = models.CharField(max_length=32)
+    object_id = models.CharField(max_length=128)
+    reached_at = models.DateTimeField()
+    made_at = models.DateTimeField(auto_now_add=True)
+    how = models.CharField(max_length=16, blank=True)
+    told_at = models.DateTimeField(null=True)
+    told_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (
+            models.UniqueConstraint(fields=("assessment", "kind", "object_id"), name="each_is_told_once"),
+            models.CheckConstraint(
+                condition=Q(how="", told_at__isnull=True, told_by__isnull=True)
+                | ~Q(how="") & Q(told_at__isnull=False, told_by__isnull=False),
+                name="a_person_tells",
+            ),
+        )
+        indexes = (models.Index(fields=("id",), condition=Q(told_at__isnull=True), name="to_tell_open"),)

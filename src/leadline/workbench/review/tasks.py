@@ -43,6 +43,7 @@ def refresh() -> int:
 DUTIES = [
     ("review.sort", 5.0, sort_all),
     ("review.settle", 2.0, actions.settle),
+    ("review.appeals", 5.0, actions.open_appeals),
     ("review.refresh", 60.0, refresh),
     ("review.queue-again", 60.0, actions.queue_again),
     ("review.derive", 3600.0, actions.derive_again),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from leadline.workbench.review import views
+from leadline.workbench.review import appeal_views, views
 
 urlpatterns = [
     path("", views.list_queue, name="review_queue"),
@@ -23,6 +23,20 @@ urlpatterns = [
     path("assessments/<uuid:assessment_id>/undo/", views.undo, name="review_undo"),
     path("assessments/<uuid:assessment_id>/propose/", views.propose_entry, name="review_propose"),
     path("assessments/<uuid:assessment_id>/outcome/", views.note_outcome, name="review_outcome"),
+    path("appeals/", appeal_views.list_appeals, name="review_appeals"),
+    path("appeals/new/", appeal_views.new_appeal, name="review_new_appeal"),
+    path("appeals/<uuid:appeal_id>/", appeal_views.show_appeal, name="review_appeal"),
+    path("appeals/<uuid:appeal_id>/take/", appeal_views.take_appeal, name="review_take_appeal"),
+    path("appeals/<uuid:appeal_id>/ask/", appeal_views.ask_appellant, name="review_ask_appellant"),
+    path("appeals/<uuid:appeal_id>/contest/", appeal_views.contest_assessment, name="review_contest"),
+    path(
+        "appeals/<uuid:appeal_id>/contest/<int:contest_id>/uphold/", appeal_views.uphold_contest, name="review_uphold"
+    ),
+    path("appeals/<uuid:appeal_id>/answer/", appeal_views.answer_appeal, name="review_answer_appeal"),
+    path("withdrawals/", appeal_views.list_withdrawals, name="review_withdrawals"),
+    path("withdrawals/<int:reach_id>/", appeal_views.undo_reach, name="review_undo_reach"),
+    path("to-tell/", appeal_views.list_to_tell, name="review_to_tell"),
+    path("to-tell/<int:to_tell_id>/", appeal_views.note_told, name="review_note_told"),
     path("look/<uuid:look_id>/", views.show_look, name="review_look"),
     path("look/<uuid:look_id>/end/", views.end_look, name="review_end_look"),
     path("<uuid:review_id>/", views.show_card, name="review_card"),

@@ -19,7 +19,7 @@ from leadline.workbench.actors import actor_of
 from leadline.workbench.banks.access import visible_banks
 from leadline.workbench.laws import access as law
 from leadline.workbench.permissions import Permission, requires
-from leadline.workbench.review import access, actions
+from leadline.workbench.review import access, actions, appeals, to_do
 from leadline.workbench.review.forms import (
     AnswersForm,
     AssignForm,
@@ -30,6 +30,7 @@ from leadline.workbench.review.forms import (
     ProposeForm,
     RevisionForm,
     ShiftForm,
+    ToldForm,
     WishForm,
 )
 
@@ -44,6 +45,7 @@ def list_queue(request: HttpRequest) -> HttpResponse:
     page = access.page_of(access.narrowed(access.queue(actor), work), request.GET.get("cursor", ""))
     mine, pending = access.claimed_by(actor), access.pending_of(actor.person)
     context = {"page": page, "work": work, "mine": mine, "pending": pending}
+    context["single_keys"] = access.wish_of(actor.person).single_keys
     return render(request, "review/queue.html", context)
 
 
@@ -147,7 +149,11 @@ def _card(request: HttpRequest, review: Any, form: AnswersForm | None = None) ->
         "can_show": access.has_picture(card.subject),
         "lead": access.forewarning(card),
         "law": access.law_of(card),
+        "may_correct": actor.may(Permission.SETTINGS_MANAGE),
         "pending": access.pending_of(actor.person),
+        "appeals": appeals.beside(actor, review),
+        "single_keys": access.wish_of(actor.person).single_keys,
+        "may_lead": actor.may(Permission.REVIEW_LEAD),
     }
     return render(request, "review/card.html", context)
 
@@ -253,6 +259,7 @@ def _never_office(request: HttpRequest, actor: Any, review: Any) -> None:
     if not actor.may(Permission.REVIEW_LEAD):
         raise Http404
     actions.never_again(actor.person, review.cluster.centre, for_office=True)
+    actions.skip(actor.person, review.pk)
 
 
 _CHANGES = {
@@ -385,6 +392,8 @@ def show_assessment(request: HttpRequest, assessment_id: str) -> HttpResponse:
     bank_ids = [bank.id for bank in visible_banks(actor) if not bank.fault] if actor.may(Permission.BANKS_WRITE) else []
     context = {"made": made, "told": access.told_of(made), "form": form, "can_undo": can_undo}
     context |= {"outcome_form": OutcomeForm(), "propose_form": ProposeForm(banks=bank_ids) if bank_ids else None}
+    context |= {"reached": to_do.reached_of(actor, made), "to_tell": to_do.to_tell_of(actor, made)}
+    context |= {"told_form": ToldForm(), "contests": appeals.open_against(actor, made)}
     return render(request, "review/assessment.html", context)
 
 
@@ -422,7 +431,7 @@ def note_outcome(request: HttpRequest, assessment_id: str) -> HttpResponse:
 def show_me(request: HttpRequest) -> HttpResponse:
     person = person_of(request)
     wish = access.wish_of(person)
-    names = (*_FLOOR_FIELDS, "opted_out", "is_volunteer")
+    names = (*_FLOOR_FIELDS, "opted_out", "is_volunteer", "single_keys")
     form = WishForm(request.POST or None, initial={name: getattr(wish, name) for name in names})
     if request.method == "POST" and form.is_valid():
         try:
@@ -459,6 +468,7 @@ def set_office(request: HttpRequest) -> HttpResponse:
         "sample_per_mille": access.sample_per_mille(),
         "label_schemes": access.label_schemes(),
         "facts_scheme": access.facts_scheme(),
+        "appeal_days": access.appeal_days(),
     }
     questions = [scheme for scheme, _version in library.assessments.schemes]
     form = OfficeForm(request.POST or None, initial=initial, schemes=library.labels.choosable(), questions=questions)

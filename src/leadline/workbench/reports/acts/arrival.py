@@ -99,6 +99,7 @@ def receive(
     tlp: Tlp = Tlp.AMBER_STRICT,
     importer: Person | None = None,
     original_sha256: str = "",
+    is_appeal: bool = False,
 ) -> Receipt:
     """Store one report whole, or not at all. When this returns it is on disk.
 
@@ -112,17 +113,21 @@ def receive(
     sensitivity      default: restricted where it comes from a lawful operation, else sensitive
     importer         who brought it in by hand: where their roles do not let them see it, a grant does for a while
     original_sha256  of the file it was read from: stands with the report and in the chain, whether it is kept or not
+    is_appeal        it contests a decision: nothing of it is looked up, so neither answer nor delay tells what is known
 
     Raises ReportFormatError (nothing in it, too much, a chat or capture without its legal order) and what `sealing`
     raises where the key is missing: nothing is ever stored in plain.
     """
-    incoming, embedded = leave_out_media(incoming, actor, channel.value)
+    # What an appeal carries is left out, and taken in by nobody: it changes nothing by itself.
+    incoming, embedded = leave_out_media(incoming, actor, (Channel.PUBLIC_FORM if is_appeal else channel).value)
     files = [*files, *(TakenFile("embedded", asset, (asset.state,)) for asset in embedded)]
     _check(incoming, channel, files)
+    if is_appeal and idempotency_key:
+        idempotency_key = f"appeal {idempotency_key}"  # a report under the same key is another request
     body = _body_hash(incoming, channel, files, idempotency_key) if idempotency_key else ""
     if idempotency_key and (known := _answered(actor, idempotency_key, body)):
         return known
-    draft = _draft(incoming, channel, files)
+    draft = _draft(incoming, channel, files, is_appeal=is_appeal)
     if passphrase and draft.contact_key is None:
         draft.contact_key = new_contact_key()  # of the conversation
     draft.report.passphrase_hash = make_password(keys.plain_passphrase(passphrase)) if passphrase else ""
@@ -162,11 +167,15 @@ class _Draft:
     contact_key: bytes | None = field(default=None, repr=False)
 
 
-def _draft(incoming: IncomingReport, channel: Channel, files: Sequence[TakenFile]) -> _Draft:
+def _draft(
+    incoming: IncomingReport, channel: Channel, files: Sequence[TakenFile], *, is_appeal: bool = False
+) -> _Draft:
     now, report_id = timezone.now(), uuid.uuid4()
-    met = kinds_met(incoming.items)
+    met = [""] * len(incoming.items) if is_appeal else kinds_met(incoming.items)
     kinds = _kinds_of(files) | {Kind(kind) for kind in met if kind}
     urgency = explain_urgency(incoming.urgency, channel, kinds, kinds_claimed(incoming.items, channel))
+    if is_appeal:
+        urgency = UrgencyOf(0, ())
     report = Report(
         id=report_id,
         channel=channel.value,
@@ -175,6 +184,7 @@ def _draft(incoming: IncomingReport, channel: Channel, files: Sequence[TakenFile
         sender_received_at=_moment(incoming.received_at),
         made_at=_moment(incoming.made_at),
         urgency_ticks=sorted(incoming.urgency),
+        is_appeal=is_appeal,
         text_sealed=seal_value(incoming.text, text_context(report_id)) if incoming.text.strip() else None,
     )
     set_urgency(report, urgency)
@@ -208,7 +218,8 @@ def _draft_items(draft: _Draft, incoming: IncomingReport, files: Sequence[TakenF
     entries += [(IncomingItem(ItemKind.FILE, taken.name, note=taken.note), taken, "") for taken in files]
     for incoming_item, taken, kind_met in entries:
         asset = None if taken is None else taken.asset
-        key = keys.item_key(incoming_item, sha256=asset.sha256 if asset else "")
+        is_keyed = not draft.report.is_appeal
+        key = keys.item_key(incoming_item, sha256=asset.sha256 if asset else "") if is_keyed else keys.ItemKey()
         payload = {name: value for name, value in asdict(incoming_item).items() if value and name != "kind"}
         if key.key and key.key in said:
             said[key.key][1].append(payload)
@@ -229,7 +240,7 @@ def _draft_items(draft: _Draft, incoming: IncomingReport, files: Sequence[TakenF
 def _store(draft: _Draft, actor: str, idempotency_key: str, body: str, importer: Person | None = None) -> Receipt:
     """Locks in this order, as everywhere: series, reports, their items, and last the chain."""
     report = draft.report
-    report.number = _next_number(report.received_at)  # from here on reports stand in line
+    report.number = _next_number(report)  # from here on reports stand in line
     firsts = _firsts(draft)
     earlier = _lock_earlier({first.report_id for first in firsts})
     _attach(draft, firsts)
@@ -250,7 +261,7 @@ def _store(draft: _Draft, actor: str, idempotency_key: str, body: str, importer:
         _attach_to(known, report)
     original = {name: value for name, value in report.checks.items() if name == "original_sha256"}
     record(
-        "report.received",
+        "appeal.received" if report.is_appeal else "report.received",
         actor=actor,
         object_kind="report",
         object_id=str(report.id),
@@ -269,13 +280,17 @@ def _sees(person: Person, report: Report) -> bool:
     return actor.clearance >= report.sensitivity and actor.may_see(Tlp(report.tlp))
 
 
-def _next_number(at: datetime) -> str:
-    """R-2026-000123. The row's lock puts reports in line, so that of two with the same item one is the first."""
-    Series.objects.get_or_create(year=at.year)
-    series = Series.objects.select_for_update().get(year=at.year)
+def _next_number(report: Report) -> str:
+    """R-2026-000123; A-2026-000124 of an appeal.
+
+    The row's lock puts reports in line, so that of two with the same item one is the first.
+    """
+    year = report.received_at.year
+    Series.objects.get_or_create(year=year)
+    series = Series.objects.select_for_update().get(year=year)
     series.last += 1
     series.save(update_fields=["last"])
-    return f"R-{at.year}-{series.last:06d}"
+    return f"{'A' if report.is_appeal else 'R'}-{year}-{series.last:06d}"
 
 
 def _firsts(draft: _Draft) -> list[Item]:

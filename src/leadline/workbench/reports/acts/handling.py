@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,8 @@ from django.utils import timezone
 
 from leadline.domain import Tlp
 from leadline.errors import NotAllowed, WrongState
+from leadline.law.matrix import country_code
+from leadline.law.terms import Involved
 from leadline.workbench.accounts.access import is_one_person_office
 from leadline.workbench.accounts.actions import grant_object
 from leadline.workbench.accounts.models import Person
@@ -35,6 +38,20 @@ def set_handling(by: Person, report_id: Any, sensitivity: Sensitivity, tlp: Tlp,
         return False
     _set(by, report, sensitivity, tlp, reason)
     return True
+
+
+@transaction.atomic
+def set_countries(by: Person, report_id: Any, countries: Mapping[Involved, Sequence[str]]) -> Report:
+    """Which countries are involved, as a person knows it: the law beside the report follows them. InputError for a code
+    that is none. Nothing is moved, kept or erased by it.
+    """
+    report = Report.objects.select_for_update().get(pk=report_id)
+    noted = {str(kind): sorted({country_code(code) for code in codes}) for kind, codes in countries.items() if codes}
+    if noted != report.countries:
+        report.countries = noted
+        report.save(update_fields=["countries"])
+        tell("report.countries", by, report, details=noted)
+    return report
 
 
 @transaction.atomic

@@ -11,7 +11,7 @@ from leadline.errors import WrongState
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.journal.actions import SYSTEM, record
 from leadline.workbench.reports.models import Report, StateChange
-from leadline.workbench.reports.states import OPEN, WAITS_AT_MOST, Outcome, Reason, State, reasons_for
+from leadline.workbench.reports.states import OF_APPEALS, OPEN, WAITS_AT_MOST, Outcome, Reason, State, reasons_for
 
 
 @transaction.atomic
@@ -49,6 +49,8 @@ def move(report: Report, to: State, reason: Reason, actor: str, outcome: Outcome
         raise WrongState(f"a report that is {report.state} cannot become {to} as {reason}", where=report.number)
     if (to is State.CLOSED) != (outcome is not None):
         raise WrongState("closing needs an outcome, and nothing else has one", where=report.number)
+    if outcome is not None and (outcome in OF_APPEALS) != report.is_appeal:
+        raise WrongState("appeals have outcomes of their own", where=report.number)
     before, now = report.state, timezone.now()
     report.state, report.is_open, report.outcome = to.value, to in OPEN, outcome or ""
     report.closed_at = None if report.is_open else now

@@ -22,8 +22,9 @@ from leadline.workbench.evidence.models import Asset
 from leadline.workbench.journal.actions import SYSTEM, record
 from leadline.workbench.laws import access as law
 from leadline.workbench.review import access
+from leadline.workbench.review.acts.appeals import end_contests
 from leadline.workbench.review.acts.each import each
-from leadline.workbench.review.acts.reaching import undo_reach
+from leadline.workbench.review.acts.reaching import list_reached, undo_reach
 from leadline.workbench.review.acts.reveals import end_all
 from leadline.workbench.review.floors import LEASE, UNDO
 from leadline.workbench.review.models import (
@@ -61,6 +62,8 @@ def hand_in(
     if asset.pk != access.subject_of(review).pk:
         raise InputError("not the file of this card", where="asset", mend="open the card again")
     made = _store(person, review, asset, answers, labels, note)
+    if review.purpose == Purpose.REVISION:
+        _revise_if_other(made)
     review.state, review.decided_at = State.DECIDED.value, made.made_at
     review.claimed_by, review.lease_until = None, None
     review.save()
@@ -84,7 +87,8 @@ def undo(person: Person, assessment_id: Any) -> Assessment:
     is_trial = made.standing == Standing.TRIAL
     made.standing = Standing.UNDONE.value
     made.save(update_fields=["standing"])
-    if made.revises_id is not None:  # the one it would have revised counts on, and nothing was begun
+    if made.revises is not None and made.revises.review_id == made.review_id:
+        # On the page of the assessment: the one it would have revised counts on, and no review was begun.
         _tell("assessment.undone", made, person)
         return made
     review = Review.objects.select_for_update().get(pk=made.review_id)
@@ -118,7 +122,8 @@ def _settle(assessment_id: Any) -> int:
     is_second = made.review.purpose in access.BLIND
     before = Assessment.objects.filter(cluster=made.cluster, standing=Standing.IN_FORCE.value)
     if is_second and made.revises is None and before.exists():
-        # A second opinion stands beside the first. Whether they agree is for the page of disagreements.
+        # A second opinion stands beside the first: whether they agree is for the page of disagreements. So does an
+        # appeal's review that came to the same.
         made.standing = Standing.SUPERSEDED.value
     else:
         before.update(standing=Standing.SUPERSEDED.value)
@@ -126,8 +131,10 @@ def _settle(assessment_id: Any) -> int:
         assessed = made.coverage.filter(origin=Origin.ASSESSED.value).select_related("asset").first()
         cover(made, assessed.asset if assessed else made.cluster.centre)  # also what joined meanwhile
     if made.revises is not None:
+        list_reached(made.revises)
         undo_reach(Actor.of_person(made.by), made.revises)
     made.save(update_fields=["standing"])
+    end_contests(made)
     Draft.objects.filter(review=made.review).delete()
     act = "assessment.in-force" if made.standing == Standing.IN_FORCE else "assessment.beside"
     cluster = {"cluster": str(made.cluster_id)}
@@ -156,6 +163,25 @@ def revise(
         details={"before": str(old.pk), "cluster": str(old.cluster_id)},
     )  # fmt: skip
     return made
+
+
+def _revise_if_other(made: Assessment) -> None:
+    """Of an appeal: the same answers and codes let the assessment stand, any other revise it."""
+    old = Assessment.objects.filter(cluster=made.cluster, standing=Standing.IN_FORCE.value).first()
+    if old is None or _stated(old) == _stated(made):
+        return
+    made.revises, made.reason = old, "appeal"
+    made.save(update_fields=["revises", "reason"])
+    record(
+        "assessment.revised", actor=str(made.by_id), object_kind="assessment", object_id=str(made.pk), reason="appeal",
+        details={"before": str(old.pk), "cluster": str(old.cluster_id)},
+    )  # fmt: skip
+
+
+def _stated(made: Assessment) -> tuple[Any, ...]:
+    picked = {_plain(label) for label in made.labels.filter(is_derived=False)}
+    answers = {question: sorted(codes) for question, codes in made.answers.items()}
+    return made.scheme, answers, picked
 
 
 def _store(

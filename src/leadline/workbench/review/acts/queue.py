@@ -71,7 +71,7 @@ def _take(person: Person, review_id: Any) -> Review | None:
     if review is None:
         return None
     is_known = not review.cluster.members.filter(asset__is_set_aside=False).exists()
-    if is_known and review.purpose not in (Purpose.SAMPLE, *APART):
+    if is_known and review.purpose not in (Purpose.SAMPLE, Purpose.REVISION, *APART):
         review.state, review.decided_at = State.SET_ASIDE.value, now
         review.save(update_fields=["state", "decided_at"])
         return None
@@ -143,6 +143,8 @@ def assign(actor: Actor, review_id: Any, to: Person | None) -> Review:
         return _leave(review, actor.person, State.SET_ASIDE, "review.assigned")
     if to is not None and access.find_review(Actor.of_person(to), review.pk) is None:
         raise NotAllowed("they may not see it", mend="choose somebody whose role clears it")
+    if to is not None and review.purpose == Purpose.REVISION and access.has_assessed(to, review.cluster_id):
+        raise NotAllowed("they decided it before", mend="choose somebody else")
     review.assigned_to = to
     return _leave(review, actor.person, State.WAITING, "review.assigned")
 

@@ -1,11 +1,13 @@
 """What an assessment leads to outside this app: entries proposed for the office's banks, outcomes noted, both undone.
 
-Nothing here changes a bank: it makes proposals, and a second person confirms each of them on the pages of banks.
+Nothing here changes a bank: it makes proposals, and a second person confirms each of them on the pages of banks. Nor
+does it send anything: who got something that a revised decision led to is listed, and told by a person.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
@@ -13,17 +15,21 @@ from django.utils import timezone
 
 from leadline.domain import EXACT_ALGORITHMS, Entry, Kind, PdqFamily
 from leadline.errors import BankError, InputError, WrongState
+from leadline.match.bank import Bank
+from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
 from leadline.workbench.banks import access as banks
 from leadline.workbench.banks import actions as bank_actions
 from leadline.workbench.banks.models import EntryChange, Proposal
 from leadline.workbench.evidence.models import Asset
 from leadline.workbench.journal.actions import record
-from leadline.workbench.review.models import Assessment, Cluster, Origin, Outcome, Reach, Standing
+from leadline.workbench.review import reached
+from leadline.workbench.review.models import Assessment, Cluster, Origin, Outcome, Reach, Standing, ToTell
 
 _KINDS = frozenset({Kind.ILLEGAL, Kind.EXPLOITATIVE, Kind.OTHER, Kind.FALSE_POSITIVE})
 OUTCOMES = tuple(word for word, _ in Outcome.WORDS)
 SOURCES = ("police", "host", "partner", "own-check")
+HOW_TOLD = ("letter", "mail", "telephone", "portal", "not-needed")
 
 
 @transaction.atomic
@@ -72,7 +78,10 @@ def entry_of(asset: Asset, made: Assessment, kind: Kind) -> Entry:
         label=label.code if label else "",
         source="own-assessment",
         source_id=str(made.pk),
-        metadata=json.dumps({"assessment": str(made.pk)}),
+        # Whoever reads the entry must know which questions stood behind its label.
+        metadata=json.dumps(
+            {"assessment": str(made.pk), "answers_scheme": f"{made.scheme} {made.scheme_version}"}
+        ),
     )
 
 
@@ -83,23 +92,73 @@ def undo_reach(by: Actor, old: Assessment) -> list[Reach]:
     """
     done = []
     for reach in old.reached.filter(undone_by__isnull=True, ended_at__isnull=True).select_related("proposal"):
-        proposal = reach.proposal
         try:
-            bank = banks.find_bank(by, proposal.bank)
+            bank = banks.find_bank(by, reach.proposal.bank)
         except BankError:
             continue
-        if proposal.state == "open":
-            bank_actions.refuse(by, proposal)
-            reach.ended_at = timezone.now()
-        elif proposal.state == "confirmed":
-            ids = entries_of(reach)
-            outcome = bank_actions.propose(by, bank, "withdraw", ids, len(ids), "listed-by-mistake")
-            reach.undone_by = _proposal_of(outcome, by, proposal.bank)
-        else:
-            reach.ended_at = timezone.now()
-        reach.save()
-        done.append(reach)
+        done.append(_undo(by, bank, reach))
     return done
+
+
+def _undo(by: Actor, bank: Bank, reach: Reach) -> Reach:
+    if reach.proposal.state == "open":
+        bank_actions.refuse(by, reach.proposal)
+        reach.ended_at = timezone.now()
+    elif reach.proposal.state == "confirmed":
+        if not (ids := entries_of(reach)):
+            return reach  # it is being written just now: it stays on the list
+        outcome = bank_actions.propose(by, bank, "withdraw", ids, len(ids), "listed-by-mistake")
+        reach.undone_by = _proposal_of(outcome, by, reach.proposal.bank)
+    else:
+        reach.ended_at = timezone.now()
+    reach.save()
+    return reach
+
+
+@transaction.atomic
+def undo_one_reach(by: Actor, reach_id: Any) -> Reach:
+    """What the reviser could not undo, by somebody who sees that bank; BankNotFound where they do not.
+
+    As with a revision it is a proposal: somebody else confirms the withdrawal.
+    """
+    rows = Reach.objects.select_for_update(of=("self",)).select_related("proposal", "assessment")
+    reach = rows.filter(pk=reach_id).first()
+    bank = banks.find_bank(by, reach.proposal.bank if reach else "")
+    assert reach is not None
+    if reach.assessment.standing != Standing.SUPERSEDED or reach.undone_by_id or reach.ended_at:
+        raise WrongState("there is nothing to undo")
+    reach = _undo(by, bank, reach)
+    if not reach.undone_by_id and not reach.ended_at:
+        raise WrongState("its entry is being written just now", mend="try again in some minutes")
+    _tell("assessment.reach-undone", reach.assessment, by.id, {"proposal": str(reach.proposal_id)})
+    return reach
+
+
+def list_reached(old: Assessment) -> int:
+    """After a revision: everybody whom what it led to may have reached, as a task for a person; how many."""
+    rows = [
+        ToTell(assessment=old, kind=kind, object_id=left.object_id, reached_at=left.at)
+        for kind, left in reached.find_all(old)
+    ]
+    ToTell.objects.bulk_create(rows, ignore_conflicts=True)
+    return len(rows)
+
+
+@transaction.atomic
+def note_told(person: Person, to_tell_id: Any, how: str) -> ToTell:
+    """A person has told them, or says why nobody needs to."""
+    if how not in HOW_TOLD:
+        raise InputError("no such way to tell", where="how", mend=", ".join(HOW_TOLD))
+    row = ToTell.objects.select_for_update().get(pk=to_tell_id)
+    if row.told_at is not None:
+        raise WrongState("they were told already")
+    row.how, row.told_at, row.told_by = how, timezone.now(), person
+    row.save(update_fields=["how", "told_at", "told_by"])
+    record(
+        "assessment.told", actor=str(person.pk), object_kind="assessment", object_id=str(row.assessment_id), reason=how,
+        details={"kind": row.kind, "to": row.object_id},
+    )  # fmt: skip
+    return row
 
 
 def entries_of(reach: Reach) -> list[int]:
@@ -108,6 +167,14 @@ def entries_of(reach: Reach) -> list[int]:
         return []
     ranges = EntryChange.objects.filter(change=reach.proposal.change_id)
     return [i for row in ranges for i in range(row.first_entry, row.last_entry + 1)]
+
+
+@transaction.atomic
+def note_outcomes(by: str, clusters: Sequence[Cluster], word: str, source: str) -> list[Outcome]:
+    """Of several at once, or of none: what became of all that a report points at."""
+    if not clusters:
+        raise WrongState("nothing of it is here to be decided", mend="name a file that is")
+    return [note_outcome(by, cluster, word, source) for cluster in clusters]
 
 
 @transaction.atomic

@@ -196,7 +196,7 @@ def _is_sampled(asset: Asset) -> bool:
 def refresh_review(review_id: Any) -> int:
     """1 where a waiting review is set aside, or is more urgent than it was."""
     review = Review.objects.select_for_update().filter(pk=review_id, state=State.WAITING.value).first()
-    if review is None or review.purpose in APART:  # waits for a person, and is never more urgent
+    if review is None or review.purpose in (Purpose.REVISION, *APART):  # waits for a person, and is never more urgent
         return 0
     assets = [member.asset for member in review.cluster.members.select_related("asset")]
     if review.purpose != Purpose.SAMPLE and all(asset.is_set_aside for asset in assets):

@@ -7,6 +7,7 @@
   const form = document.getElementById("answers");
   const token = (document.querySelector("[name=csrfmiddlewaretoken]") || {}).value;
   const LENS_EVERY_MS = 120;
+  const singleKeys = document.currentScript.dataset.keys !== "no"; // WCAG 2.1.4: a person can switch them off
 
   const post = (url, fields) =>
     fetch(url, { method: "POST", headers: { "X-CSRFToken": token }, body: new URLSearchParams(fields), keepalive: true });
@@ -20,7 +21,13 @@
   let size = { w: 320, h: 320 };
   let round = 0; // goes up whenever everything is hidden: what was on its way then is not drawn
 
-  const name = (which) => canvas && canvas.setAttribute("aria-label", canvas.dataset[`${which}Name`]);
+  const shown = document.getElementById("shown"); // a live region: what the eyes see, the ears are told, once
+  const name = (which) => {
+    if (!canvas) return;
+    const text = canvas.dataset[`${which}Name`];
+    canvas.setAttribute("aria-label", text);
+    if (shown && shown.textContent !== text) shown.textContent = text;
+  };
   const clear = () => {
     if (!canvas) return;
     canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
@@ -221,6 +228,7 @@
       pixels();
       return;
     }
+    if (!singleKeys && event.key.length === 1) return;
     if (/^[1-9]$/.test(event.key) && questions.length) return pick(Number(event.key) - 1);
     const button = document.querySelector(`button[data-key="${CSS.escape(event.key)}"]`);
     if (button) {

@@ -1,0 +1,92 @@
+"""Small things that people need: words for codes, keys that can be switched off, numbers that are theirs alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from leadline.workbench.accounts.models import Person
+from leadline.workbench.actors import Actor
+from leadline.workbench.permissions import Role
+from leadline.workbench.review import access, actions
+from leadline.workbench.review.models import Never, Review, Shift
+
+from .conftest import ANSWERS
+from .decided import decide
+
+pytestmark = pytest.mark.django_db
+
+
+def test_never_again_for_the_office_is_for_a_lead_and_frees_the_review(
+    arrive: Any, analyst: Person, senior: Person, browser_of: Callable[[Person], Client]
+) -> None:
+    arrive(1)
+    for person in (analyst, senior):
+        actions.begin_shift(person)
+    review = actions.claim_next(Actor.of_person(analyst))
+    assert review is not None
+    address = f"/review/{review.pk}/"
+    assert "never-office" not in browser_of(analyst).get(address).content.decode()
+    assert browser_of(analyst).post(f"{address}do/never-office/").status_code == 404
+    actions.give_back(analyst, review.pk)
+    assert actions.claim_next(Actor.of_person(senior)) == review
+    assert "never-office" in browser_of(senior).get(address).content.decode()
+    browser_of(senior).post(f"{address}do/never-office/")
+    assert Never.objects.get().person is None
+    review.refresh_from_db()
+    assert review.state == "waiting"
+    assert not access.queue(Actor.of_person(analyst)).exists()
+
+
+def test_the_teams_page_shows_no_numbers_of_fewer_than_three_people(
+    arrive: Any, senior: Person, make_person: Callable[..., Person], client_of: Callable[[Person], Client]
+) -> None:
+    pages = []
+    for number in range(3):
+        person = make_person(f"person-{number}", Role.ANALYST)
+        arrive(number + 1)
+        actions.begin_shift(person)
+        review = actions.claim_next(Actor.of_person(person))
+        assert review is not None
+        decide(person, review, ANSWERS)
+        pages.append(client_of(senior).get("/review/team/").content.decode())
+    assert ["Exposure saved: " in page for page in pages] == [False, False, True]
+    assert ["3 people at work" in page for page in pages] == [False, False, True]
+    assert "people at work" not in pages[1].replace("Fewer than three people are at work", "")
+    assert Shift.objects.count() == 3
+
+
+def test_single_letter_keys_can_be_switched_off(
+    claimed: Review, analyst: Person, browser_of: Callable[[Person], Client]
+) -> None:
+    card = f"/review/{claimed.pk}/"
+    assert 'data-keys="yes"' in browser_of(analyst).get(card).content.decode()
+    form = browser_of(analyst).get("/review/me/").content.decode()
+    assert 'name="single_keys"' in form
+    actions.set_wish(analyst, single_keys=False)
+    for page in (card, "/review/"):
+        assert 'data-keys="no"' in browser_of(analyst).get(page).content.decode()
+
+
+def test_what_is_shown_and_hidden_is_told_in_a_live_region(
+    claimed: Review, analyst: Person, browser_of: Callable[[Person], Client]
+) -> None:
+    page = browser_of(analyst).get(f"/review/{claimed.pk}/").content.decode()
+    assert '<p id="shown" role="status" aria-live="polite" class="visually-hidden"></p>' in page
+
+
+def test_pages_say_words_and_no_codes(
+    claimed: Review, analyst: Person, senior: Person, client_of: Callable[[Person], Client]
+) -> None:
+    Review.objects.filter(pk=claimed.pk).update(category="sample", purpose="second-opinion", why=[["tick.ongoing", 30]])
+    actions.give_back(analyst, claimed.pk)
+    actions.set_wish(senior, is_volunteer=True)
+    queue = client_of(senior).get("/review/").content.decode()
+    assert "sample of what is known" in queue
+    assert "second opinion" in queue
+    assert "tick.ongoing" not in queue
+    closed = client_of(senior).get(f"/review/{claimed.pk}/").content.decode()
+    assert "tick.ongoing" not in closed
