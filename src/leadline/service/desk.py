@@ -32,10 +32,10 @@ class Desk:
         self.options, self.lists, self.counters = options, lists, counters
         self.settings = Settings(options.state)
         self.batcher = Batcher(lists)
-        self.hashers = Hashers(options)
         self.searchers = ThreadPoolExecutor(_SEARCHERS, thread_name_prefix="search")
         self.clerks = ThreadPoolExecutor(_CLERKS, thread_name_prefix="clerk")
         self.refresher = ThreadPoolExecutor(1, thread_name_prefix="refresh")  # never waits behind a search
+        self.hashers = Hashers(options)
         self.watch = Watch(options, lists, self.searchers, counters.worker)
         self.woken = asyncio.Event()
         self.faults: dict[str, LeadlineError] = {}
@@ -114,7 +114,7 @@ class Desk:
         trouble, lost = self.watch.log.trouble, self.watch.log.lost
         self.counters.count("leadline_log_lost", by=lost - self._lines_lost)
         self._lines_lost = lost
-        self.counters.set("leadline_log_failing", bool(trouble))
+        self.counters.set("leadline_log_failing", float(bool(trouble)))
         if trouble:
             self.warnings["match log"] = trouble
         else:
