@@ -127,7 +127,7 @@ def test_a_full_disk_stops_no_answer_and_is_told(worker: Worker) -> None:
         assert worker.ask("GET", "/readyz").status_code == 200
         assert until(lambda: metric(worker, "leadline_log_failing ")) == 1
     until(lambda: not worker.ask("GET", "/readyz").json()["warnings"])
-    assert [match["entry"] for match in lines_of(worker.options.state / "log")] == [7], "whole, once, when there is room"
+    assert [match["entry"] for match in lines_of(worker.options.state / "log")] == [7], "whole, once, later"
 
 
 def test_what_finds_no_place_while_the_disk_is_full_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
