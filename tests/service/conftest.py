@@ -75,6 +75,22 @@ class Worker:
         self._loop.close()
 
 
+class Bridge(httpx.BaseTransport):
+    """Lets ordinary code ask a `Worker` through httpx, without a socket."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        request.read()
+        return self._worker.do(self._answer(request))
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        whole = httpx.Request(request.method, request.url, headers=request.headers, content=request.content)
+        answer = await httpx.ASGITransport(self._worker.service).handle_async_request(whole)
+        return httpx.Response(answer.status_code, headers=answer.headers, content=await answer.aread())
+
+
 @pytest.fixture
 def shelf(tmp_path: Path) -> Path:
     """A folder of two banks: `known` (7: MD5 and PDQ, 8: SHA-1) and `harmless` (9: SHA-256)."""

@@ -60,6 +60,11 @@ def add_command(
 def list_command(state: State = None, json: Json = False) -> int:
     """List tokens: id, name, scopes, until when. Never the tokens themselves.
 
+    \b
+    Examples:
+      leadline token list
+      leadline token list --json
+
     Exit codes: 0 listed, 1 there are none.
     """
     tokens = _tokens(state).all()
@@ -79,6 +84,10 @@ def remove_command(
     json: Json = False,
 ) -> int:
     """Remove a token: a running service refuses it within a second.
+
+    \b
+    Examples:
+      leadline token remove k3f7q2ab
 
     Exit codes: 0 removed, 1 there is none of that id.
     """

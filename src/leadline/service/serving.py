@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
+import ssl
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,6 +21,7 @@ from leadline.service import counters
 from leadline.service.app import Service
 from leadline.service.lists import Lists
 from leadline.service.options import Options
+from leadline.service.tokens import Tokens
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _BACKLOG = 2048
@@ -34,6 +38,8 @@ def serve(
     host  an address of this machine only, unless there is TLS, or a named proxy in front that has it
     """
     check_address(options, host, certificate, key)
+    check_free(host, port)
+    Tokens(options.state).all()  # that others can read, or that is damaged, is told before any worker starts
     Lists(options.banks, shelf=options.shelf).opened  # noqa: B018 (a bank that cannot be opened is told before any worker starts)
     options.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     counters.start_anew(options.state / "run")
@@ -73,6 +79,12 @@ def check_address(options: Options, host: str, certificate: Path | None, key: Pa
     for path in (certificate, key):
         if path is not None and not path.is_file():
             raise ConfigError("no such file", where=str(path), mend="give a PEM file")
+    if certificate is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+        except OSError:
+            mend = "give PEM files that belong together and that this user may read"
+            raise ConfigError("no certificate with its key", where=str(certificate), mend=mend) from None
     if host in LOOPBACK:
         return
     if options.no_token:
@@ -80,3 +92,16 @@ def check_address(options: Options, host: str, certificate: Path | None, key: Pa
     if certificate is None and not options.proxy:
         mend = "give --certificate and --key, or name the proxy that has TLS with --proxy"
         raise ConfigError("tokens would travel in clear", where=host, mend=mend)
+
+
+def check_free(host: str, port: int) -> None:
+    """Workers share one address, so the kernel would let a second service join the first unseen."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen()
+    except OSError as error:
+        why = error.strerror or os.strerror(error.errno or 0)
+        raise ConfigError(f"cannot listen there: {why}", where=f"{host}:{port}", mend="choose another port") from None

@@ -1,0 +1,152 @@
+"""The client for asyncio: the same calls as `Client`; look-ups of tasks that run at the same time share a request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from leadline.client import files, lookups, packed, plans
+from leadline.client.address import make_address
+from leadline.client.gathering import Gathering
+from leadline.client.lookups import HashLike, Terms, Told
+from leadline.client.plans import Patience, Plan, Reply, T
+from leadline.client.records import Answer, Hash, Hashed, Health, Scanned
+from leadline.client.transport import no_answer, timeouts, whole_reply
+from leadline.client.uploads import Source, Upload
+from leadline.errors import LeadlineError
+
+
+class AsyncClient:
+    """One service, for one event loop. Options as of `Client`.
+
+    gather_ms  how long a look-up waits for others to share its request; 0: only for those of the same moment
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        token_file: Path | None = None,
+        timeout_s: float = 10.0,
+        patience: Patience | None = None,
+        authorities: Path | None = None,
+        clear: bool = False,
+        connections: int = 32,
+        gather_ms: float = 2.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._address = make_address(
+            url, token=token, token_file=token_file, authorities=authorities, is_clear_allowed=clear
+        )
+        self._patience = patience or Patience()
+        self._gathering = Gathering(self._look_up, gather_ms / 1000)
+        self._http = httpx.AsyncClient(
+            base_url=self._address.url,
+            headers=self._address.headers,
+            timeout=timeouts(timeout_s),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            verify=self._address.verification(),
+            transport=transport,
+            trust_env=False,
+        )
+
+    async def match(
+        self,
+        *hashes: HashLike,
+        banks: Iterable[str] | None = None,
+        radius: int | None = None,
+        seed: str | None = None,
+    ) -> list[Answer]:
+        """As `Client.match`. A hash that is none fails its own call only, not those that shared the request."""
+        asked = [lookups.text_of(item) for item in hashes]
+        terms = lookups.terms(banks, radius, seed)
+        told = await (self._gathering.ask(asked, terms) if asked else self._look_up(asked, terms))
+        return lookups.all_answers(told)
+
+    async def match_many(
+        self,
+        hashes: Iterable[HashLike],
+        *,
+        banks: Iterable[str] | None = None,
+        radius: int | None = None,
+        seed: str | None = None,
+    ) -> AsyncIterator[Answer | LeadlineError]:
+        terms = lookups.terms(banks, radius, seed)
+        for asked, faults in lookups.chunks(hashes):
+            told = await self._look_up(asked, terms) if asked else []
+            for item in lookups.in_place(told, faults):
+                yield item
+
+    async def match_packed(
+        self, rows: packed.Rows, algorithm: str = "pdq", *, radius: int | None = None
+    ) -> packed.Told:
+        return lookups.join([
+            await self._do(lookups.match_packed(part, algorithm, radius)) for part in lookups.parts(rows)
+        ])  # fmt: skip
+
+    async def hash(self, file: Source) -> Hashed:
+        """Of a path, bytes or a stream that is read to its end; hashed in the service's sandbox, stored nowhere."""
+        return await self._do(files.hash_file(file))
+
+    async def scan(
+        self,
+        file: Source,
+        *,
+        banks: Iterable[str] | None = None,
+        radius: int | None = None,
+        seed: str | None = None,
+    ) -> Scanned:
+        """Hash a file and look it up, with all turned and mirrored copies of its picture."""
+        return await self._do(files.scan_file(file, lookups.terms(banks, radius, seed)))
+
+    async def health(self) -> Health:
+        return await self._do(plans.health())
+
+    async def close(self) -> None:
+        """After what is under way has been answered."""
+        await self._gathering.finish()
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"AsyncClient({self._address.url!r})"
+
+    async def _look_up(self, hashes: Sequence[str | Hash], terms: Terms) -> Told:
+        return await self._do(lookups.match(hashes, terms))
+
+    async def _do(self, plan: Plan[T]) -> T:
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                return plan.finish(await self._send(plan))
+            except LeadlineError as error:
+                wait_s = self._patience.wait_s(plan, tries, error)
+                if wait_s is None:
+                    raise
+            await asyncio.sleep(wait_s)
+
+    async def _send(self, plan: Plan[T]) -> Reply:
+        body, headers = plan.body, plan.headers
+        if isinstance(plan.body, Upload):
+            body, headers = plan.body.pieces_async(), {**headers, **plan.body.headers}
+        try:
+            response = await self._http.request(
+                plan.method, plan.path, content=body, headers=headers, params=plan.params or None
+            )
+        except httpx.HTTPError as error:
+            raise no_answer(error, plan.where) from None
+        return whole_reply(response)

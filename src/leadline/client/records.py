@@ -1,0 +1,105 @@
+"""What is asked and what is told, as typed records. A field that this token may not read is None."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from leadline.domain import Kind, Verdict
+
+
+class Hash(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A hash with what else is known of it. quality: of PDQ, 0..100; a bank's floor then applies."""
+
+    hash: str
+    algorithm: str = ""
+    quality: int | None = None
+
+
+class Match(msgspec.Struct, frozen=True):
+    """A hash met an entry of a bank. What stands below `flooding` is told to tokens with the scope `details`.
+
+    is_suppressed  a false-positive entry speaks against it: it is told, and the caller decides
+    flooding       the entry meets far more than entries do, and a person was asked to look at it
+    """
+
+    bank: str
+    kind: Kind
+    suppressed: bool = False
+    flooding: bool = False
+    entry: int | None = None
+    algorithm: str | None = None
+    distance: float | None = None
+    transform: str | None = None
+    view: str | None = None
+    threshold: float | None = None
+    list_version: int | None = None
+    scheme: str | None = None
+    label: str | None = None
+    family: str | None = None
+    suppressed_by: str | None = None
+
+    @property
+    def is_suppressed(self) -> bool:
+        return self.suppressed or self.suppressed_by is not None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Of one hash, or of one file. lists: name -> list version of the banks that were asked.
+
+    truncated  there were more matches than are told
+    """
+
+    matches: tuple[Match, ...]
+    truncated: bool = False
+    reasons: tuple[str, ...] = ()
+    lists: Mapping[str, int] = {}
+
+
+class Fault(msgspec.Struct, frozen=True):
+    code: str
+    message: str
+
+
+class Hashed(msgspec.Struct, frozen=True):
+    """One file. Its digests always stand; error: why its picture could not be decoded, where that is so.
+
+    pdq        64 digits, None where there is no picture; pdq_family a | b
+    partial    decoded in part only; isolation: what stood between its bytes and the service's machine
+    notes      what reading and decoding had to say
+    """
+
+    size: int
+    md5: str
+    sha1: str
+    sha256: str
+    isolation: str
+    mime: str | None = None
+    width: int | None = None
+    height: int | None = None
+    pdq: str | None = None
+    quality: int | None = None
+    pdq_family: str | None = None
+    partial: bool = False
+    error: Fault | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Scanned(Hashed, frozen=True, kw_only=True):
+    """A file and what the banks say of it. Decide by `verdict`: `unreadable` is not `unknown`."""
+
+    verdict: Verdict
+    matches: tuple[Match, ...]
+    kind: Kind | None = None
+    reasons: tuple[str, ...] = ()
+    truncated: bool = False
+    lists: Mapping[str, int] = {}
+
+
+class Health(msgspec.Struct, frozen=True):
+    """ready: whether answers are as new as the lists; `reasons` where they are not."""
+
+    ready: bool
+    reasons: tuple[str, ...] = ()
+    lists: Mapping[str, int] = {}

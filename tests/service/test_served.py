@@ -1,0 +1,238 @@
+"""The whole service as processes: killed, ended, starved, lied to; nobody hangs and no token is written anywhere."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import resource
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.service.conftest import MD5
+from tests.service.served import IMPATIENT, Served, command, free_port, served
+
+from leadline.client import Client
+from leadline.service.tokens import Scope, Tokens
+
+KNOWN = [{"bank": "known", "kind": "illegal"}]
+HANGS_S = 20.0
+
+
+@pytest.fixture
+def start(shelf: Path, tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """Start the service with more arguments; ended when the test ends, and its log then holds no token."""
+    running: list[Any] = []
+    state, log = tmp_path / "state", tmp_path / "log"
+    _, token = Tokens(state).add("test", frozenset({Scope.MATCH}))
+
+    def begin(*more: str, context: Any = None) -> Served:
+        port = free_port()
+        service = served(command(shelf, state, port, "--workers", "2", *more), port, log, token, context)
+        running.append(service)
+        return service.__enter__()  # type: ignore[no-any-return]
+
+    yield begin
+    for service in running:
+        service.__exit__(None, None, None)
+    written = [path for path in [log, *state.rglob("*")] if path.is_file() and b"llt_" in path.read_bytes()]
+    assert written == []
+
+
+def until(is_so: Callable[[], bool], timeout_s: float = 30.0) -> None:
+    give_up_s = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < give_up_s, "it did not come to be"
+        time.sleep(0.02)
+
+
+def test_a_killed_worker_costs_at_most_the_requests_it_was_at(start: Callable[..., Served]) -> None:
+    service = start()
+    outcomes: Counter[str] = Counter()
+    slowest_s = [0.0]
+    stopping = threading.Event()
+
+    def look_up() -> None:
+        while not stopping.is_set():
+            begun_s = time.monotonic()
+            try:
+                status, told = service.ask("POST", "/v1/match", {"hashes": [MD5]})
+            except (ConnectionError, http.client.HTTPException) as error:
+                outcomes[type(error).__name__] += 1
+            except TimeoutError:
+                outcomes["hung"] += 1
+            else:
+                is_right = status == 200 and json.loads(told)["answers"] == [{"matches": KNOWN}]
+                outcomes["answered" if is_right else f"{status} {told!r}"] += 1
+            slowest_s[0] = max(slowest_s[0], time.monotonic() - begun_s)
+
+    threads = [threading.Thread(target=look_up) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        until(lambda: outcomes["answered"] > 50)
+        victim, other = service.workers()
+        os.kill(victim, signal.SIGKILL)
+        before = outcomes["answered"]
+        until(lambda: outcomes["answered"] > before + 50)
+        until(lambda: len(set(service.workers()) - {victim}) == 2)
+        before = outcomes["answered"]
+        until(lambda: outcomes["answered"] > before + 50)
+    finally:
+        stopping.set()
+        for thread in threads:
+            thread.join(HANGS_S)
+    assert other in service.workers()
+    clear = {"answered", "ConnectionResetError", "ConnectionRefusedError", "RemoteDisconnected", "BrokenPipeError"}
+    assert set(outcomes) <= clear, outcomes
+    assert slowest_s[0] < HANGS_S
+
+
+def test_the_client_hides_a_killed_worker(start: Callable[..., Served]) -> None:
+    service = start()
+    with Client(f"http://127.0.0.1:{service.port}", token=service.token) as client:
+        for round_number in range(60):
+            if round_number == 20:
+                os.kill(service.workers()[0], signal.SIGKILL)
+            (answer,) = client.match(MD5)
+            assert [match.bank for match in answer.matches] == ["known"]
+
+
+def test_a_request_under_way_is_answered_when_the_service_is_told_to_end(start: Callable[..., Served]) -> None:
+    service = start()
+    body = json.dumps({"hashes": [MD5]}).encode()
+    with service.raw() as under_way:
+        under_way.sendall(service.head(len(body)) + body[:5])
+        time.sleep(0.3)
+        service.process.send_signal(signal.SIGTERM)
+        time.sleep(0.7)
+        under_way.sendall(body[5:])
+        answer = _whole_answer(under_way)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["answers"] == [{"matches": KNOWN}]
+    assert service.process.wait(20) == 0
+    with pytest.raises(ConnectionRefusedError):
+        service.raw()
+
+
+def _whole_answer(connection: socket.socket) -> bytes:
+    """Head and body, by the length that it says."""
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    body = answer.read()
+    return f"HTTP/1.1 {answer.status} {answer.reason}\r\n\r\n".encode() + body
+
+
+def test_a_body_that_does_not_come_is_refused_in_time(shelf: Path, tmp_path: Path) -> None:
+    _, token = Tokens(tmp_path / "state").add("test", frozenset({Scope.MATCH}))
+    port = free_port()
+    command_line = ["-c", IMPATIENT, str(shelf), str(tmp_path / "state"), str(port)]
+    with served(command_line, port, tmp_path / "log", token) as service, service.raw() as slow:
+        slow.sendall(service.head(10_000))
+        begun_s = time.monotonic()
+        dribbling = threading.Thread(target=_dribble, args=(slow,), daemon=True)
+        dribbling.start()
+        answer = _whole_answer(slow)
+        assert time.monotonic() - begun_s < 5
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "timeout"
+        assert service.match(MD5)[0]["matches"] == KNOWN
+
+
+def _dribble(connection: socket.socket) -> None:
+    try:
+        for _ in range(100):
+            connection.sendall(b"{")
+            time.sleep(0.05)
+    except OSError:
+        pass
+
+
+def test_who_lies_about_a_length_harms_nobody(start: Callable[..., Served]) -> None:
+    service = start()
+    body = json.dumps({"hashes": [MD5]}).encode()
+    with service.raw() as less:  # says more than it sends, and goes
+        less.sendall(service.head(len(body) + 1000) + body)
+        less.shutdown(socket.SHUT_WR)
+        assert not less.recv(65536).startswith(b"HTTP/1.1 200 ")
+    with service.raw() as more:  # sends more than it says: the rest is no part of its request
+        more.sendall(service.head(5) + body)
+        assert more.recv(65536).startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 422 "))
+    with service.raw() as neither:
+        neither.sendall(service.head(-1) + body)
+        assert neither.recv(65536).startswith(b"HTTP/1.1 400 ")
+    for said in ("1" * 5000, "10, 20", "0x10"):
+        with service.raw() as odd:
+            odd.sendall(service.head(0).replace(b"content-length: 0", f"content-length: {said}".encode()))
+            assert not odd.recv(65536).startswith(b"HTTP/1.1 200 ")
+    assert service.match(MD5)[0]["matches"] == KNOWN
+
+
+def test_two_thousand_idle_connections_are_in_nobodys_way(start: Callable[..., Served]) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 4096:
+        pytest.skip(f"this machine allows {hard} open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
+    service = start()
+    idle = []
+    try:
+        for _ in range(2000):
+            idle.append(service.raw())
+        for _ in range(20):
+            assert service.match(MD5)[0]["matches"] == KNOWN
+        until(lambda: sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in service.workers()) > 2000)
+    finally:
+        for connection in idle:
+            connection.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    until(lambda: sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in service.workers()) < 500)
+
+
+def test_no_token_is_written_anywhere_whatever_is_sent(start: Callable[..., Served]) -> None:
+    """That it is not is asked when the fixture ends."""
+    service = start()
+    wrong = "llt_abcdefgh_" + "x" * 43
+    for token in (service.token, wrong):
+        for path in (
+            f"/t/{token}/m/lookup?signal={MD5}&signal_type=video_md5",
+            f"/v1/match?token={token}",
+            f"/{token}",
+        ):
+            for method in ("GET", "POST", "BREW"):
+                connection = service.connection()
+                connection.request(method, path, f"token={token}", {"authorization": f"Bearer {token}", "x-t": token})
+                assert b"llt_" not in connection.getresponse().read()
+                connection.close()
+        with service.raw() as garbage:
+            garbage.sendall(f"{token}\r\n\r\n".encode() * 10)
+            garbage.recv(65536)
+    service.process.send_signal(signal.SIGTERM)
+    service.process.wait(20)
+
+
+def test_tls_by_files(start: Callable[..., Served], tmp_path: Path) -> None:
+    certificate, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    made = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+         "-out", certificate, "-keyout", key],
+        capture_output=True,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    context = ssl.create_default_context(cafile=str(certificate))
+    service = start("--certificate", str(certificate), "--key", str(key), context=context)
+    assert service.match(MD5)[0]["matches"] == KNOWN
+    with Client(f"https://localhost:{service.port}", token=service.token, authorities=certificate) as client:
+        assert client.match(MD5)[0].matches[0].bank == "known"
+    with service.raw() as clear:
+        clear.sendall(b"GET /healthz HTTP/1.1\r\nhost: service\r\n\r\n")
+        assert not clear.recv(65536).startswith(b"HTTP/1.1 200 ")
