@@ -136,6 +136,7 @@ def staffed_office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running
     with serve_office(home, {"LEADLINE_WEBHOOK_PRIVATE": "127.0.0.0/8"}) as running:
         running.people = running.ask("make_people", roles=STAFF)
         filling = {"senior": "everything", "investigator": "investigator", "administrator": "administrator"}
+        filling |= {"analyst": "analyst"}
         ids = {role: running.people[name]["id"] for role, name in filling.items()}
         running.filled = running.ask("fill_office", people=ids, hook_url=f"http://127.0.0.1:{free_port()}/in")
         yield running

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+from django.db import IntegrityError
 from django.utils import timezone
 from tests.journeys.inside import PASSPHRASE
 
@@ -22,16 +24,21 @@ from leadline.workbench.evidence.models import Asset, Exhibit, MediaMode, Task
 from leadline.workbench.hooks import actions as hooks
 from leadline.workbench.hooks.models import Delivery
 from leadline.workbench.permissions import ROLE_PERMISSIONS, Role, Sensitivity
+from leadline.workbench.quality import actions as quality
+from leadline.workbench.quality.models import Pair
 from leadline.workbench.reports import actions as reports
 from leadline.workbench.reports import deliveries
 from leadline.workbench.reports.models import Report
 from leadline.workbench.reports.states import Reason, State
-
-BANK = "known"
-People = Mapping[Role, Person]
-
 from leadline.workbench.review import actions as review
 from leadline.workbench.review.models import Assessment, Member, Review
+
+BANK = "known"
+ANSWERS = {
+    "age-band": ["adult"], "depiction": ["drawn"], "self-generated": ["no"], "live": ["no"], "commercial": ["no"],
+}  # fmt: skip
+People = Mapping[Role, Person]
+
 
 def picture(seed: int) -> bytes:
     return encode_picture(draw_scene(seed, 320, 240), "PNG")
@@ -99,23 +106,64 @@ def fill_reports(people: People) -> dict[str, str]:
     rows = b"url,note\nhttps://pictures.example.net/made-up/3,made up\nhttp://[,wrong\n"
     delivery = deliveries.keep(senior, rows, "a made-up partner")
     item = report.items.get()
+    appeal, _ = review.receive_appeal(
+        Actor.of_person(senior), IncomingReport(Channel.STAFF_FORM, text="made up"), source="a made-up host"
+    )
     return {
         "report": str(report.pk),
         "item": str(item.pk),
         "hidden_report": str(hidden.pk),
         "hidden_item": str(hidden.items.get().pk),
         "delivery": str(delivery.pk),
+        "appeal": str(appeal.pk),
     }
-    appeal, _ = review.receive_appeal(
-        Actor.of_person(senior), IncomingReport(Channel.STAFF_FORM, text="made up"), source="a made-up host"
-    )
+
+
+def fill_quality(people: People) -> dict[str, str]:
+    """A golden item that two agree on, and a file that an investigator and an analyst see differently."""
+    senior, investigator, analyst = people[Role.SENIOR], people[Role.INVESTIGATOR], people[Role.ANALYST]
+    golden = sorted_in(3)
+    Review.objects.filter(cluster__centre=golden).update(state="set-aside")
+    golden_set = quality.make_set(senior, "Drawn scenes")
+    item = quality.put_in(senior, golden_set, golden)
+    quality.ask(senior, item, analyst)
+    for person in (senior, analyst):
+        quality.answer(Actor.of_person(person), item, ANSWERS)
+    shown = sorted_in(4)
+    for person, answers in ((investigator, ANSWERS), (analyst, {**ANSWERS, "depiction": ["generated"]})):
+        decide(person, shown, answers)
+    quality.pair_up()
+    pair = Pair.objects.get()
+    return {"golden_set": str(golden_set.pk), "golden_item": str(item.pk), "pair": str(pair.pk)}
+
+
+def sorted_in(seed: int) -> Asset:
+    """A kept picture in its cluster. The office's own worker may have sorted it at the same moment."""
+    asset = evidence.take_in(picture(seed), actor="system", source="test", name="made-up.png")
+    with suppress(IntegrityError):
+        review.sort_assets()
+    assert Member.objects.filter(asset=asset).exists()
+    return asset
+
+
+def decide(person: Person, asset: Asset, answers: dict[str, list[str]]) -> None:
+    """The first of two asks for the other; in force, or beside, as if ten seconds had passed."""
+    review.begin_shift(person, session="made up")
+    waiting = Review.objects.filter(cluster__centre=asset, state="waiting")
+    claimed = review.claim(Actor.of_person(person), waiting.get().pk)
+    if claimed.purpose == "decision":
+        review.second_opinion(person, claimed.pk)
+    made = review.hand_in(person, claimed.pk, asset, answers)
+    then = timezone.now() - timedelta(seconds=20)
+    Assessment.objects.filter(pk=made.pk).update(made_at=then, effective_at=then)
+    review.settle()
+    review.end_shift(person)
 
 
 def receive(url: str, *, passphrase: str = "", urgency: Urgency | None = None, **more: Any) -> Report:
     incoming = IncomingReport(
         Channel.PUBLIC_FORM,
         (IncomingItem(ItemKind.URL, url),),
-        "appeal": str(appeal.pk),
         text="made up",
         urgency=frozenset({urgency} if urgency else ()),
     )

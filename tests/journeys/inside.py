@@ -38,14 +38,14 @@ def make_people(roles: dict[str, list[str]]) -> dict[str, dict[str, str]]:
 
 def fill_office(people: dict[str, str], hook_url: str) -> dict[str, str]:
     """See `filled.fill`; people: role -> id."""
-    from tests.journeys.filled import fill
+    from tests.journeys.filled import fill, fill_quality
 
     from leadline.workbench import matching
     from leadline.workbench.accounts.models import Invitation, Person, RoleGrant
     from leadline.workbench.permissions import Role
 
     found = {Role(role): Person.objects.get(pk=pk) for role, pk in people.items()}
-    filled = fill(found, hook_url)
+    filled = fill(found, hook_url) | fill_quality(found)
     grant = RoleGrant.objects.create(person=found[Role.INVESTIGATOR], role=Role.CURATOR)
     matching.close_engine()
     assert not Invitation.objects.filter(used_by__isnull=False).exists()

@@ -34,7 +34,8 @@ VISITED: dict[str, dict[str, str]] = {
     "review_withdrawals": {}, "review_team": {}, "quality": {}, "quality_me": {}, "quality_sets": {},
     "quality_choose": {},
     "quality_set": {"set_id": "golden_set"}, "quality_item": {"item_id": "golden_item"}, "quality_disagreements": {},
-    "quality_office": {}, "review_assessments": {}, "review_office": {}, "law": {}, "correct_law": {}, "law_office": {},
+    "quality_disagreement": {"pair_id": "pair"}, "quality_office": {},
+    "review_assessments": {}, "review_office": {}, "law": {}, "correct_law": {}, "law_office": {},
 }  # fmt: skip
 # Opened by somebody who has not signed in.
 VISITED_OUTSIDE = (
@@ -73,7 +74,6 @@ NOT_VISITED: dict[str, str] = {
         ["review_break", "review_assessment", "review_look", "review_card", "review_tile"], _REVIEW
     ),
     **dict.fromkeys(["healthz", "metrics", "api_document", "mfa_login_webauthn"], _DATA),
-    "quality_disagreement": "needs two people who differ: tests/workbench/quality, and looked at in test_quality",
     "join": "looked at in test_newcomer",
     "second_factor": "looked at in test_newcomer",
     "mfa_activate_totp": "looked at in test_newcomer; leads elsewhere for somebody who has one",

@@ -50,6 +50,9 @@ def test_the_only_shipped_questions_are_these_neutral_facts(library: Library) ->
         "commercial": ["yes", "no", "undeterminable"],
     }
     assert not any(q.grades for q in scheme.questions)
+    (age, *others) = scheme.questions
+    assert age.scale == ("0-2", "3-6", "7-10", "11-13", "14-15", "16-17", "adult")  # undeterminable lies beside it
+    assert not any(q.scale for q in others)
 
 
 def test_answers_in_their_codes_pass_and_gaps_are_listed(library: Library) -> None:
@@ -99,6 +102,9 @@ def test_old_versions_stay_readable_beside_the_newest(write: Write) -> None:
     ("code: m2", "code: m1", "a code is there twice"),
     ("severity: 2", "severity: 3", "severity must be given"),
     (", severity: 2", "", "severity must be given"),
+    ("text: Kind", "text: Kind\n        order: [still, lost]", "order must name its own codes"),
+    ("text: Kind", "text: Kind\n        order: [still, still]", "order must name its own codes"),
+    ("text: Grade", "text: Grade\n        order: [G1, G2]", "order is for one answer"),
     ("id: national", "id: leadline-facts", "is there already"),
     ("name: G1,", f"name: {'word ' * 20},", "length <= 80"),
 ])

@@ -21,7 +21,7 @@ from leadline.workbench.review import access
 from leadline.workbench.review.acts.reveals import end_all_of
 from leadline.workbench.review.acts.sorting import kinds_of, urgency_of
 from leadline.workbench.review.floors import LEASE, category_of, severity_of
-from leadline.workbench.review.models import APART, Assessment, Cluster, Draft, Purpose, Review, Skip, State
+from leadline.workbench.review.models import APART, Assessment, Cluster, Draft, Purpose, Review, Skip, Standing, State
 
 _ONE = timedelta(seconds=1)
 
@@ -112,7 +112,7 @@ def claim_apart(actor: Actor, review_id: Any) -> Review:
 
 def _wrote(person: Person, review_id: Any) -> bool:
     either = Q(review=review_id) | Q(review__of=review_id)
-    return Assessment.objects.filter(either, by=person).exists()
+    return Assessment.objects.filter(either, by=person).exclude(standing=Standing.UNDONE.value).exists()
 
 
 @transaction.atomic

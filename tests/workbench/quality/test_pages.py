@@ -1,0 +1,245 @@
+"""Pages of quality: what each person reads there, and what stands nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from leadline.workbench.accounts.models import Person
+from leadline.workbench.actors import Actor
+from leadline.workbench.evidence.models import Asset
+from leadline.workbench.quality import access, actions
+from leadline.workbench.quality.models import GoldenItem, GoldenSet, Pair
+from leadline.workbench.review import actions as reviews
+from leadline.workbench.review.models import Assessment, Review
+
+from .conftest import ANSWERS, OTHER, aged, decide, golden_set, on_shift, take
+
+pytestmark = pytest.mark.django_db
+Browser = Callable[[Person], Client]
+GIVEN = {f"q-{name}": codes for name, codes in ANSWERS.items()}
+GIVEN_OTHER = {f"q-{name}": codes for name, codes in OTHER.items()}
+
+
+@pytest.fixture
+def pair(arrive: Callable[..., Asset], analyst: Person, other: Person, drawing: Callable[..., None]) -> Pair:
+    arrive(1)
+    drawing(double=100)
+    decide(analyst)
+    actions.draw()
+    decide(other, OTHER)
+    actions.pair_up()
+    return Pair.objects.get()
+
+
+def test_a_lead_makes_a_set_puts_a_file_in_and_answers(
+    arrive: Callable[..., Asset], senior: Person, browser_of: Browser
+) -> None:
+    asset, browser = arrive(1), browser_of(senior)
+    made = browser.post("/quality/sets/", {"name": "Spring"})
+    golden = GoldenSet.objects.get()
+    assert made["Location"] == f"/quality/sets/{golden.pk}/"
+    again = browser.post("/quality/sets/", {"name": "Spring"})
+    assert b"a set has this name" in again.content
+    assert asset.sha256 in browser.get(f"/quality/sets/{golden.pk}/?sha256={asset.sha256}").content.decode()
+    unseen = browser.post(f"/quality/sets/{golden.pk}/", {"sha256": asset.sha256})  # without saying it is harmless
+    assert unseen.status_code == 200
+    browser.post(f"/quality/sets/{golden.pk}/", {"sha256": asset.sha256.upper(), "is_harmless": "on"})
+    item = GoldenItem.objects.get()
+    browser.post(f"/quality/items/{item.pk}/", GIVEN)
+    assert item.answers.get().answers == ANSWERS
+    page = browser.get(f"/quality/items/{item.pk}/").content.decode()
+    assert "Your answers, leadline-facts 1" in page
+    gap = browser.post(f"/quality/items/{item.pk}/", {"q-live": "no"})
+    assert b"a question has no answer" in gap.content
+
+
+def test_the_page_of_an_asset_leads_a_lead_to_the_sets_and_nobody_else(
+    arrive: Callable[..., Asset], senior: Person, analyst: Person, client_of: Browser
+) -> None:
+    asset = arrive(1)
+    address = f"/quality/sets/choose/?sha256={asset.sha256}"
+    assert address in client_of(senior).get(f"/evidence/assets/{asset.pk}/").content.decode()
+    assert address not in client_of(analyst).get(f"/evidence/assets/{asset.pk}/").content.decode()
+    golden = golden_set(senior)
+    assert f"/quality/sets/{golden.pk}/?sha256={asset.sha256}" in client_of(senior).get(address).content.decode()
+
+
+def test_who_is_asked_answers_and_who_is_not_finds_nothing_there(
+    arrive: Callable[..., Asset], senior: Person, analyst: Person, other: Person, browser_of: Browser
+) -> None:
+    item = actions.put_in(senior, golden_set(senior), arrive(1))
+    lead = browser_of(senior)
+    lead.post(f"/quality/items/{item.pk}/ask/", {"person": str(analyst.pk)})
+    assert f"/quality/items/{item.pk}/" in browser_of(analyst).get("/quality/me/").content.decode()
+    page = browser_of(analyst).get(f"/quality/items/{item.pk}/").content.decode()
+    assert "Ask a colleague" not in page
+    assert item.set.name not in page
+    for address in (f"/quality/items/{item.pk}/", f"/quality/items/{item.pk}/look/"):
+        assert browser_of(other).post(address, GIVEN).status_code == 404
+    lead.post(f"/quality/items/{item.pk}/withdraw/")
+    item.refresh_from_db()
+    assert item.withdrawn_at is not None
+    lead.post(f"/quality/sets/{item.set_id}/end/")
+    assert b"nothing of it is handed out" in lead.get(f"/quality/sets/{item.set_id}/").content
+
+
+def test_the_picture_of_an_item_comes_with_a_claim_and_as_a_card_has_it(
+    arrive: Callable[..., Asset], senior: Person, browser_of: Browser
+) -> None:
+    item = actions.put_in(senior, golden_set(senior), arrive(1))
+    on_shift(senior)
+    browser = browser_of(senior)
+    assert "<canvas" not in browser.get(f"/quality/items/{item.pk}/").content.decode()
+    browser.post(f"/quality/items/{item.pk}/look/")
+    page = browser.get(f"/quality/items/{item.pk}/").content.decode()
+    review = Review.objects.get(purpose="reference")
+    assert "<canvas" in page
+    assert f"/review/{review.pk}/reveal/" in page
+    assert "<img" not in page
+    assert browser.get(f"/review/{review.pk}/").status_code == 404  # its page is this one
+
+
+def test_a_golden_card_and_what_follows_say_nothing_of_it(
+    make_golden: Callable[..., GoldenItem], arrive: Callable[..., Asset], analyst: Person, browser_of: Browser,
+    drawing: Callable[..., None],
+) -> None:  # fmt: skip
+    item = make_golden(1)
+    arrive(2)
+    drawing(golden=100)
+    plain = decide(analyst)
+    actions.draw()
+    browser = browser_of(on_shift(analyst))
+    review = Review.objects.get(purpose="golden")
+    pages = [browser.get("/review/").content.decode()]
+    assert str(review.pk) in pages[0]
+    take(analyst)
+    pages.append(browser.get(f"/review/{review.pk}/").content.decode())
+    done = browser.post(f"/review/{review.pk}/hand-in/", {**GIVEN, "asset": str(item.asset_id)})
+    made = Assessment.objects.get(review=review)
+    assert done["Location"] == f"/review/assessments/{made.pk}/"
+    pages.append(browser.get(done["Location"]).content.decode())
+    made = aged(made, seconds=20)
+    pages.append(browser.get(done["Location"]).content.decode())
+    pages.append(browser.get("/review/assessments/").content.decode())
+    assert str(made.pk) in pages[-1]
+    pages += [browser.get(address).content.decode() for address in ("/review/me/", "/evidence/assets/")]
+    pages.append(browser.get(f"/evidence/assets/{item.asset_id}/").content.decode())
+    for page in pages:
+        assert not [word for word in ("olden", "trial", "reserved") if word in page]
+    assert str(item.asset.sha256[:12]) not in browser.get("/quality/me/").content.decode()
+    ordinary = browser.get(f"/review/assessments/{plain.pk}/").content.decode()
+    assert told_parts(ordinary) == told_parts(pages[3])
+    aged(made, days=1)
+    assert item.asset.sha256[:12] in browser.get("/quality/me/").content.decode()
+
+
+def told_parts(page: str) -> list[str]:
+    """Headings and tags of the page, without what it is about."""
+    return [line.split(">")[1].split("<")[0] for line in page.splitlines() if line.startswith("<h2")]
+
+
+def test_a_lead_who_opens_the_first_answers_is_out_of_the_second(
+    arrive: Callable[..., Asset], analyst: Person, senior: Person, drawing: Callable[..., None], browser_of: Browser
+) -> None:
+    arrive(1)
+    drawing(double=100)
+    made = decide(analyst)
+    actions.draw()
+    on_shift(senior)
+    review = Review.objects.get(purpose="double")
+    browser = browser_of(senior)
+    assert str(review.pk) in browser.get("/review/").content.decode()
+    assert browser.get(f"/review/assessments/{made.pk}/").status_code == 200
+    assert str(review.pk) not in browser.get("/review/").content.decode()
+
+
+def test_a_third_reads_both_answers_without_names_and_settles_them(
+    pair: Pair, analyst: Person, other: Person, third: Person, browser_of: Browser
+) -> None:
+    on_shift(third)
+    browser = browser_of(third)
+    address = f"/quality/disagreements/{pair.pk}/"
+    assert address in browser.get("/quality/disagreements/").content.decode()
+    page = browser.get(address).content.decode()
+    assert "<canvas" not in page
+    browser.post(f"{address}look/")
+    page = browser.get(address).content.decode()
+    assert "<canvas" in page
+    assert "<img" not in page
+    body = page.partition("<main")[2]
+    assert "Drawn</td><td>Generated" in body
+    assert "leadline-facts 1" in body
+    assert not [person for person in (analyst, other) if f">{person.name}<" in body or f", {person.name}" in body]
+    gap = browser.post(address, {"q-live": "no"})
+    assert b"a question has no answer" in gap.content
+    assert browser.post(address, GIVEN_OTHER)["Location"] == "/quality/disagreements/"
+    pair.refresh_from_db()
+    assert (pair.state, pair.resolved_by) == ("revised", third)
+    assert browser.get(address).status_code == 404
+    for person, said in ((analyst, "Drawn</td><td>Generated"), (other, "Generated</td><td>Drawn")):
+        own = browser_of(person).get("/quality/me/").content.decode()
+        assert said in own
+        assert third.name not in own.partition("<main")[2]
+
+
+def test_neither_of_the_two_opens_it(pair: Pair, analyst: Person, other: Person, browser_of: Browser) -> None:
+    for person in (analyst, other):
+        browser = browser_of(on_shift(person))
+        for end in ("", "look/"):
+            assert browser.post(f"/quality/disagreements/{pair.pk}/{end}", GIVEN).status_code == 404
+
+
+def test_answers_begun_on_the_page_are_kept(pair: Pair, third: Person, browser_of: Browser) -> None:
+    on_shift(third)
+    browser = browser_of(third)
+    browser.post(f"/quality/disagreements/{pair.pk}/look/")
+    pair.refresh_from_db()
+    assert browser.post(f"/review/{pair.review_id}/draft/", {**GIVEN, "note": "half"}).json() == {"saved": True}
+    page = browser.get(f"/quality/disagreements/{pair.pk}/").content.decode()
+    assert ">half</textarea>" in page.replace("\n", "")
+
+
+def test_the_page_of_the_team_has_figures_and_no_names(
+    pair: Pair, analyst: Person, other: Person, senior: Person, client_of: Browser
+) -> None:
+    body = client_of(senior).get("/quality/").content.decode().partition("<main")[2]
+    assert "too few" in body
+    assert "under leadline-facts 1" in body
+    assert not [person for person in (analyst, other) if person.name in body]
+    assert client_of(analyst).get("/quality/").status_code == 404
+
+
+def test_a_version_whose_file_is_gone_is_said_to_be(pair: Pair, senior: Person, client_of: Browser) -> None:
+    Pair.objects.update(scheme="lost")
+    assert b"no longer loaded" in client_of(senior).get("/quality/").content
+    assert client_of(senior).get("/quality/disagreements/").status_code == 200
+
+
+def test_the_office_sets_how_much(make_person: Any, client_of: Browser) -> None:
+    from leadline.workbench.permissions import Role
+
+    browser = client_of(make_person("chief", Role.ADMINISTRATOR))
+    assert (access.double_percent(), access.golden_percent()) == (5, 2)
+    refused = browser.post("/quality/office/", {"double_percent": 21, "golden_percent": 1, "legal_basis": "made up"})
+    assert refused.status_code == 200
+    browser.post("/quality/office/", {"double_percent": 7, "golden_percent": 0, "legal_basis": "made up"})
+    assert (access.double_percent(), access.golden_percent()) == (7, 0)
+    late = client_of(make_person("late", Role.ADMINISTRATOR), signed_in_s_ago=timedelta(hours=1).total_seconds())  # type: ignore[call-arg]
+    assert late.get("/quality/office/").status_code == 302
+
+
+def test_the_card_is_not_the_way_to_answer_what_has_its_own_page(
+    pair: Pair, third: Person, browser_of: Browser
+) -> None:
+    actor = Actor.of_person(on_shift(third))
+    review = actions.look_at_pair(actor, pair.pk)
+    browser = browser_of(third)
+    assert browser.get(f"/review/{review.pk}/").status_code == 404
+    browser.post(f"/review/{review.pk}/hand-in/", {**GIVEN, "asset": str(pair.asset_id)})
+    assert not Assessment.objects.filter(review=review).exists()
+    assert reviews.claim_apart(actor, review.pk) == review
