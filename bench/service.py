@@ -1,0 +1,316 @@
+"""The match service over loopback, asked by a second process on the same cores. Prints Markdown tables.
+
+`python -m bench.service [COUNT]`; 10 million entries unless named. Single look-ups are asked by wrk (Debian's package)
+over 32 connections. The peer is python-threatexchange's PDQ index behind the same server (granian, Starlette): a
+stand-in for HMA, which asks the same index from Flask.
+"""
+
+from __future__ import annotations
+
+import http.client
+import multiprocessing
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.pictures import make_jpegs
+from bench.search import U8, make_hashes, make_queries
+from leadline.client import packed
+from leadline.domain import Kind
+from leadline.match.bank import Bank
+from leadline.match.matcher import Matcher
+
+PORT, PEER_COUNT = 18420, 1_000_000
+SECONDS = 15
+UPDATES = 1_000
+_WRK = """
+local asked = {}
+for line in io.lines(os.getenv("HASHES")) do asked[#asked + 1] = line end
+local at = math.random(#asked)
+function request()
+  at = at % #asked + 1
+  return wrk.format("POST", "PATH", {["Content-Type"] = "application/json"}, 'BEFORE' .. asked[at] .. 'AFTER')
+end
+"""
+
+
+# --- who serves ------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def serving(folder: Path, workers: int, *more: str) -> Iterator[None]:
+    command = [
+        *(sys.executable, "-m", "leadline", "serve", "--bank", str(folder / "bank"), "--state", str(folder / "state")),
+        *("--no-token", "--port", str(PORT), "--workers", str(workers), "--per-minute", "1000000000", *more),
+    ]
+    yield from _running(command)
+
+
+@contextmanager
+def peer_serving(hashes: Path, workers: int) -> Iterator[None]:
+    yield from _running([sys.executable, "-m", "bench.service", "--peer", str(hashes), str(workers)])
+
+
+def _running(command: list[str]) -> Iterator[None]:
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=Path(__file__).parents[1])
+    try:
+        _wait()
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait() -> None:
+    for _ in range(1200):
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=5)
+            connection.request("GET", "/healthz")
+            if connection.getresponse().status == 200:
+                time.sleep(1)  # the other worker too
+                return
+        except OSError:
+            pass
+        time.sleep(0.1)
+    raise SystemExit("the server did not start")
+
+
+def serve_peer(hashes: Path, workers: int) -> None:
+    from granian.constants import Interfaces
+    from granian.server import Server
+
+    server = Server("peer", port=PORT, interface=Interfaces.ASGI, workers=workers, log_enabled=False)
+    server.serve(target_loader=lambda *_: _peer_app(hashes), wrap_loader=False)
+
+
+def _peer_app(hashes: Path) -> Any:
+    import faiss
+    import msgspec
+    from starlette.applications import Starlette
+    from starlette.responses import Response
+    from starlette.routing import Route
+    from threatexchange.signal_type.pdq.signal import PdqSignal
+
+    faiss.omp_set_num_threads(1)
+    index = PdqSignal.get_index_cls().build((row.tobytes().hex(), at) for at, row in enumerate(np.load(hashes)))
+
+    async def look_up(request: Any) -> Response:
+        asked = msgspec.json.decode(await request.body())
+        found = [{"id": m.metadata, "distance": m.similarity_info.distance} for m in index.query(asked["hash"])]
+        return Response(msgspec.json.encode(found), media_type="application/json")
+
+    async def alive(request: Any) -> Response:
+        return Response("alive")
+
+    return Starlette(routes=[Route("/lookup", look_up, methods=["POST"]), Route("/healthz", alive)])
+
+
+# --- who asks --------------------------------------------------------------------------------------------------------
+
+
+def ask_singly(folder: Path, path: str, before: str, after: str, seconds: int = SECONDS) -> tuple[float, str, str, int]:
+    """Requests a second, p50, p99 in wrk's words, and answers that were no 2xx or never came."""
+    script = folder / "wrk.lua"
+    script.write_text(_WRK.replace("PATH", path).replace("BEFORE", before).replace("AFTER", after))
+    command = ["wrk", "-t1", "-c32", f"-d{seconds}s", "--latency", "-s", str(script), f"http://127.0.0.1:{PORT}"]
+    environment = {**os.environ, "HASHES": str(folder / "hashes.txt")}
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    rate = float(re.search(r"Requests/sec:\s+([0-9.]+)", said)[1])  # type: ignore[index]
+    p50, p99 = (re.search(rf"{share}%\s+(\S+)", said)[1] for share in (50, 99))  # type: ignore[index]
+    wrong = sum(map(int, re.findall(r"(?:connect|read|write|timeout|responses:) (\d+)", said)))
+    return rate, p50, p99, wrong
+
+
+def ours_singly(folder: Path, seconds: int = SECONDS) -> tuple[float, str, str, int]:
+    return ask_singly(folder, "/v1/match", '{"hashes":["pdq:', '"]}', seconds)
+
+
+def post(path: str, bodies: list[bytes], content_type: str, seconds: float, told: Any) -> None:
+    """In a process of its own: post one after the other on one connection; how many were answered well."""
+    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=120)
+    end, done = time.perf_counter() + seconds, 0
+    while time.perf_counter() < end:
+        connection.request("POST", path, bodies[done % len(bodies)], {"Content-Type": content_type})
+        answer = connection.getresponse()
+        answer.read()
+        if answer.status != 200:
+            raise SystemExit(f"{path}: {answer.status}")
+        done += 1
+    told.put((done, time.perf_counter() - end + seconds))
+
+
+def post_rate(path: str, bodies: list[bytes], content_type: str, clients: int = 4) -> float:
+    told: Any = multiprocessing.Queue()
+    arguments = (path, bodies, content_type, float(SECONDS), told)
+    askers = [multiprocessing.Process(target=post, args=arguments) for _ in range(clients)]
+    for asker in askers:
+        asker.start()
+    answers = [told.get() for _ in askers]
+    for asker in askers:
+        asker.join()
+    return sum(done / took_s for done, took_s in answers)
+
+
+# --- the engine alone ------------------------------------------------------------------------------------------------
+
+
+def engine_rate(work: Callable[[], int], processes: int = 2) -> float:
+    """What as many processes do a second as there are cores."""
+    told: Any = multiprocessing.Queue()
+
+    def run() -> None:
+        work()
+        end, done = time.perf_counter() + SECONDS, 0
+        begin = time.perf_counter()
+        while time.perf_counter() < end:
+            done += work()
+        told.put((done, time.perf_counter() - begin))
+
+    workers = [multiprocessing.get_context("fork").Process(target=run) for _ in range(processes)]
+    for worker in workers:
+        worker.start()
+    answers = [told.get() for _ in workers]
+    for worker in workers:
+        worker.join()
+    return sum(done / took_s for done, took_s in answers)
+
+
+def match_rows(bank: Path, rows: U8) -> Callable[[], int]:
+    kept: list[Matcher] = []
+
+    def work() -> int:
+        if not kept:
+            kept.append(Matcher([Bank.open(bank)]))
+        kept[0].match_rows("pdq", rows)
+        return len(rows)
+
+    return work
+
+
+def hash_and_match(bank: Path, jpegs: list[bytes]) -> Callable[[], int]:
+    """One file per child, as the service does it."""
+    kept: list[Any] = []
+
+    def work() -> int:
+        from leadline.media.client import Sandbox
+        from leadline.media.limits import Limits
+        from leadline.scan.arriving import Reading
+        from leadline.scan.hashing import FileHasher
+
+        if not kept:
+            sandbox = Sandbox()
+            sandbox.start()
+            kept.extend([FileHasher(sandbox), Matcher([Bank.open(bank)]), 0])
+        reading = Reading(Limits())
+        reading.feed(jpegs[kept[2] % len(jpegs)])
+        kept[2] += 1
+        kept[1].match([reading.facts(kept[0]).fingerprints])
+        return 1
+
+    return work
+
+
+# --- the tables ------------------------------------------------------------------------------------------------------
+
+
+def write_hashes(folder: Path, rows: U8) -> None:
+    (folder / "hashes.txt").write_text("\n".join(row.tobytes().hex() for row in rows))
+
+
+def singles(folder: Path, hashes: U8) -> None:
+    print(f"\n## Single look-ups, {len(hashes):,} hashes, 32 connections, load on the same two cores\n")
+    print("aim: at least 20,000 a second with p99 of at most 5 ms\n")
+    print("| server | hashes | requests/s | p50 | p99 | failed |\n|---|---|---|---|---|---|")
+    for workers in (1, 2):
+        with serving(folder, workers):
+            ours_singly(folder, 3)
+            rate, p50, p99, wrong = ours_singly(folder)
+            print(f"| leadline serve, {workers} workers | {len(hashes):,} | {rate:,.0f} | {p50} | {p99} | {wrong} |")
+    np.save(folder / "peer.npy", hashes[:PEER_COUNT])
+    with peer_serving(folder / "peer.npy", 2):
+        rate, p50, p99, wrong = ask_singly(folder, "/lookup", '{"hash":"', '"}')
+        shown = min(PEER_COUNT, len(hashes))
+        print(f"| threatexchange PDQIndex behind granian, 2 workers | {shown:,} | {rate:,.0f} | {p50} | {p99} | {wrong} |")
+
+
+def batches(folder: Path, hashes: U8) -> None:
+    print("\n## 10,000 hashes a request (packed aim: at least 70 % of the bare engine)\n")
+    print("| of the hashes match | bare engine, 2 processes | packed | share | JSON | share |\n|---|---|---|---|---|---|")
+    random = np.random.default_rng(9).integers(0, 256, (10_000, 32), np.uint8)
+    for what, rows in (("none", random), ("half", make_queries(hashes, 10_000))):
+        bare = engine_rate(match_rows(folder / "bank", rows))
+        body = b'{"hashes":[' + b",".join(b'"pdq:%s"' % row.tobytes().hex().encode() for row in rows) + b"]}"
+        with serving(folder, 2):
+            binary = post_rate("/v1/match", [packed.encode_request("pdq", rows)], packed.REQUEST_TYPE) * len(rows)
+            json = post_rate("/v1/match", [body], "application/json") * len(rows)
+        print(f"| {what} | {bare:,.0f} | {binary:,.0f} | {binary / bare:.0%} | {json:,.0f} | {json / bare:.0%} |")
+
+
+def uploads(folder: Path) -> None:
+    print("\n## Hash and match of 1 MP JPEG uploads, one child each (aim: at least 60 % of the sandboxed engine)\n")
+    print("| sandboxed engine, 2 processes, files/s | leadline serve, 2 workers, uploads/s | share |\n|---|---|---|")
+    jpegs = make_jpegs("1 MP", 20)
+    bare = engine_rate(hash_and_match(folder / "bank", jpegs))
+    with serving(folder, 2):
+        rate = post_rate("/v1/scan", jpegs, "image/jpeg")
+    print(f"| {bare:,.1f} | {rate:,.1f} | {rate / bare:.0%} |")
+
+
+def updates(folder: Path) -> None:
+    print(f"\n## {UPDATES:,} changes of the bank by another process during full load (aim: no error, p99 at most twice)\n")
+    print("| | requests/s | p50 | p99 | failed | changes |\n|---|---|---|---|---|---|")
+    with serving(folder, 2):
+        ours_singly(folder, 3)
+        rate, p50, p99, wrong = ours_singly(folder, 20)
+        print(f"| quiet | {rate:,.0f} | {p50} | {p99} | {wrong} | 0 |")
+        stop: Any = multiprocessing.Event()
+        told: Any = multiprocessing.Queue()
+        writer = multiprocessing.Process(target=change, args=(folder / "bank", stop, told))
+        writer.start()
+        rate, p50, p99, wrong = ours_singly(folder, 20)
+        stop.set()
+        print(f"| while it changes | {rate:,.0f} | {p50} | {p99} | {wrong} | {told.get():,} |")
+        writer.join()
+
+
+def change(bank: Path, stop: Any, told: Any) -> None:
+    opened, done = Bank.open(bank), 0
+    for row in make_hashes(UPDATES, 5):
+        if stop.is_set():
+            break
+        opened.add_pdq_array(row[None])
+        done += 1
+        time.sleep(0.018)
+    told.put(done)
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--peer"]:
+        serve_peer(Path(sys.argv[2]), int(sys.argv[3]))
+        return
+    if shutil.which("wrk") is None:
+        raise SystemExit("bench.service needs wrk: apt install wrk")
+    count = int(float(sys.argv[1])) if len(sys.argv) > 1 else 10_000_000
+    hashes = make_hashes(count, 1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        Bank.create(folder / "bank", name="BENCH", kind=Kind.OTHER).add_pdq_array(hashes, threads=2)
+        write_hashes(folder, np.random.default_rng(8).integers(0, 256, (20_000, 32), np.uint8))
+        singles(folder, hashes)
+        batches(folder, hashes)
+        uploads(folder)
+        updates(folder)
+
+
+if __name__ == "__main__":
+    main()
