@@ -7,10 +7,10 @@ ARM_CXX := $(shell command -v aarch64-linux-gnu-g++)
 ARM_SOURCES := $(filter-out native/bind% %_avx2.cpp %_avx512.cpp,$(wildcard native/*.cpp))
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 .DEFAULT_GOAL := help
-.PHONY: help run demo setup check check-arm test attack bench fix docs translations clean
+.PHONY: help run demo setup check check-arm test attack bench bench-data fix docs translations clean
 
 help: ## show this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 15
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 15
 
 run: demo ## set everything up, run the main job on pictures the project draws itself, then serve the workbench
 	@$(BIN)/leadline up
@@ -64,6 +64,9 @@ attack: .venv/.tools ## fuzzers, hundreds of kills, memory at size; writes bench
 
 bench: .venv-bench/.ready ## figures, ours and the peers' in one run; writes bench/RESULTS.md
 	@.venv-bench/bin/python -m bench.run
+
+bench-data: .venv/.tools ## benign photographs of two Debian packages for demo and tests (112 MB; never committed)
+	@$(BIN)/python tests/servers.py photos
 
 fix: .venv/.tools ## let ruff mend what it can
 	@$(BIN)/ruff check --fix src tests bench

@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import islice
@@ -208,7 +208,7 @@ def insert(model: Any, rows: Iterable[dict[str, Any]]) -> None:
     from django.db import connection, transaction
     from django.db.models import AutoField
 
-    fields = {field.name: field for field in model._meta.concrete_fields}
+    fields = {field.name: field for field in model._meta.concrete_fields if not field.generated}
     rows = iter(rows)
     while some := list(islice(rows, 20_000)):
         names = [name for name in fields if name in some[0] or not isinstance(fields[name], AutoField)]
@@ -237,6 +237,18 @@ def _plain(value: Any) -> Any:
     return inner if inner is value or isinstance(inner, bytes | memoryview) else json.dumps(inner)
 
 
+def hasten() -> None:
+    """Of this connection alone, which only fills."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("PRAGMA cache_size=-1000000")
+            cursor.execute("PRAGMA synchronous=OFF")
+        else:
+            cursor.execute("SET synchronous_commit = off")
+
+
 def fill(person: Any) -> dict[str, str]:
     """Everything that lists show. Ids of one thing of each kind, for the pages of single things."""
     from django.db import connection
@@ -244,12 +256,7 @@ def fill(person: Any) -> dict[str, str]:
 
     now = timezone.now()
     assets = [uuid.UUID(int=number + 1) for number in range(ASSETS)]
-    with connection.cursor() as cursor:  # of this connection alone, which only fills
-        if connection.vendor == "sqlite":
-            cursor.execute("PRAGMA cache_size=-1000000")
-            cursor.execute("PRAGMA synchronous=OFF")
-        else:
-            cursor.execute("SET synchronous_commit = off")
+    hasten()
     fill_assets(assets, now)
     fill_reports(now)
     fill_exhibits(assets, person, now)
@@ -294,11 +301,12 @@ def fill_assets(assets: list[uuid.UUID], now: datetime) -> None:
     insert(AssetMatch, matches())
 
 
-def fill_reports(now: datetime) -> None:
+def fill_reports(now: datetime, assets: Sequence[uuid.UUID] = ()) -> None:
+    """`assets`: one item of each, in the order of the reports; else items are links."""
     from leadline.workbench.reports.contents import item_context, seal_value, text_context
     from leadline.workbench.reports.models import Item, Report, StateChange
 
-    start = Report.objects.count() + 1
+    start, items_a_report = Report.objects.count() + 1, max(ITEMS_A_REPORT, len(assets) // REPORTS)
     reports = [uuid.uuid4() for _ in range(REPORTS)]
 
     def rows() -> Iterator[dict[str, Any]]:
@@ -308,18 +316,19 @@ def fill_reports(now: datetime) -> None:
                 "id": pk, "number": f"B-2026-{start + number:06d}", "channel": "api", "source": "bench", "source_reference": f"b-{number}",
                 "state": "new" if is_open else "closed", "is_open": is_open, "outcome": "" if is_open else "removed",
                 "urgency": number % 4, "rank": 3 - number % 4, "received_at": now - timedelta(seconds=number),
-                "language": "", "item_count": ITEMS_A_REPORT, "text_sealed": seal_value("made up", text_context(pk)), "passphrase_hash": "", "receipt_lookup": "",
+                "language": "", "item_count": items_a_report, "text_sealed": seal_value("made up", text_context(pk)), "passphrase_hash": "", "receipt_lookup": "",
                 "closed_at": None if is_open else now,
             }  # fmt: skip
 
     def items() -> Iterator[dict[str, Any]]:
         for number, pk in enumerate(reports):
-            for position in range(ITEMS_A_REPORT):
+            for position in range(items_a_report):
+                place = number * items_a_report + position
                 key, own = hashlib.sha256(f"{number} {position}".encode()).hexdigest(), uuid.uuid4()
                 yield {
                     "id": own, "report": pk, "position": position, "kind": "url", "key": key, "first_seen_at": now,
                     "value_sealed": seal_value(f'[{{"value": "https://example.org/{number}/{position}"}}]', item_context(own)),
-                    "last_seen_at": now,
+                    "last_seen_at": now, "asset": assets[place] if place < len(assets) else None,
                 }  # fmt: skip
 
     def changes() -> Iterator[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Real servers for the tests, started by the tests themselves on loopback. Never used by the product.
 
-`python tests/servers.py install` installs the Debian packages that are missing, where that may be done (Debian, root).
+`python tests/servers.py install` installs the Debian packages that are missing, where that may be done (Debian, root);
+`python tests/servers.py photos` those with benign photographs, for demo and tests.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from leadline.media import photos
+
 PACKAGES = {
     "postgresql": lambda: postgresql_programs() is not None,
     "dovecot-imapd": lambda: shutil.which("dovecot", path=f"{os.environ['PATH']}:/usr/sbin") is not None,
@@ -28,14 +31,26 @@ PACKAGES = {
 
 def install() -> None:
     missing = [name for name, is_there in PACKAGES.items() if not is_there()]
-    if not missing:
-        return
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+    if missing and not install_packages(missing):
         print(f"not installed, so some tests will be skipped: {', '.join(missing)}", file=sys.stderr)
-        return
+
+
+def install_photos() -> None:
+    missing = [name for name, (folder, names) in photos.PACKAGES.items() if not (folder / next(iter(names))).exists()]
+    if missing and not install_packages(missing):
+        todo = f"as root on Debian: apt-get install {' '.join(missing)}"
+        print(f"not installed, so demo and tests use the project's own drawings; {todo}", file=sys.stderr)
+    print(f"{len(photos.find_photos())} photographs for demo and tests")
+
+
+def install_packages(missing: list[str]) -> bool:
+    """Whether that may be done here."""
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return False
     quiet = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "check": False}
     subprocess.run(["apt-get", "update", "-qq"], **quiet)
     subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], **quiet)
+    return True
 
 
 def skip_without(name: str) -> None:
@@ -131,4 +146,4 @@ def fresh_database(url: str, *, like: str = "") -> str:
 
 
 if __name__ == "__main__":
-    install()
+    install_photos() if sys.argv[1:] == ["photos"] else install()

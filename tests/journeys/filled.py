@@ -13,6 +13,7 @@ from django.utils import timezone
 from tests.journeys.inside import PASSPHRASE
 
 from leadline.domain import Channel, Entry, IncomingItem, IncomingReport, ItemKind, Kind, Tlp, Urgency
+from leadline.media.photos import find_photos
 from leadline.media.scenes import draw_scene, encode_picture
 from leadline.workbench.accounts import actions as accounts
 from leadline.workbench.accounts.models import Person
@@ -41,7 +42,9 @@ People = Mapping[Role, Person]
 
 
 def picture(seed: int) -> bytes:
-    return encode_picture(draw_scene(seed, 320, 240), "PNG")
+    """A benign photograph where `make bench-data` installed some, else a drawing."""
+    photos = find_photos()
+    return photos[seed].path.read_bytes() if seed < len(photos) else encode_picture(draw_scene(seed, 320, 240), "PNG")
 
 
 def fill(people: People, hook_url: str = "https://hook.example.net/in") -> dict[str, str]:

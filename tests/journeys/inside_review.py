@@ -1,4 +1,4 @@
-"""What the journeys of review do inside a running office's house: pictures that arrive, drawn by the project itself.
+"""What the journeys of review do inside a running office's house: benign pictures that arrive.
 
 `python -m tests.journeys.inside_review FUNCTION ARGUMENTS-AS-JSON` prints JSON.
 """
@@ -13,13 +13,18 @@ from typing import Any
 
 
 def picture(seed: int, quality: int = 0) -> bytes:
-    """A drawn scene as PNG; with a quality as JPEG, a near-duplicate of the same."""
+    """A photograph where `make bench-data` installed as many, else a drawn scene, as PNG; with a quality as JPEG, a
+    near-duplicate of the same."""
     from PIL import Image
 
+    from leadline.media.photos import find_photos
     from leadline.media.scenes import draw_scene
 
-    out = BytesIO()
+    out, photos = BytesIO(), find_photos()
     drawn = Image.fromarray(draw_scene(seed, 400, 300))
+    if seed < len(photos):
+        with Image.open(photos[seed].path) as photo:
+            drawn = photo.convert("RGB").resize((400, 300))
     drawn.save(out, "JPEG", quality=quality) if quality else drawn.save(out, "PNG")
     return out.getvalue()
 

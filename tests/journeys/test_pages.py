@@ -199,6 +199,14 @@ def test_what_follows_a_form_has_no_serious_fault_either(staffed_office: Any, vi
     page.locator("main form button").first.click()
     visitor.look("looked-up")
     assert page.get_by_text("known / 2").count() > 0
+    page.goto(f"{at}/banks/")
+    page.keyboard.press("/")  # to the page of search, and once more to its field
+    page.wait_for_url(f"{at}/search/")
+    page.keyboard.press("/")
+    page.keyboard.type("md5:" + "01" * 16)
+    page.keyboard.press("Enter")
+    page.get_by_text("known / 2").wait_for()
+    visitor.look("found")
 
 
 def test_no_page_of_the_public_form_has_a_serious_fault(staffed_office: Any, make_visitor: Any) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
 from django.test import Client
 from django.urls import reverse
+from PIL import Image
 from tests.workbench.conftest import PASSWORD
 
 from leadline.domain import Channel
 from leadline.errors import WrongState
+from leadline.media import photos
+from leadline.media.scenes import draw_scene
 from leadline.workbench import matching, sealing
 from leadline.workbench.accounts.actions import accept_invitation
 from leadline.workbench.accounts.models import Person
@@ -24,7 +29,8 @@ from leadline.workbench.reports.states import State
 
 
 @pytest.fixture(autouse=True)
-def _engine(office: Any) -> Any:
+def _engine(office: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(photos, "PACKAGES", {})  # the same on every machine
     sealing.forget()
     yield
     matching.close_engine()
@@ -55,6 +61,18 @@ def test_the_demo_fills_every_channel_and_every_state(office: Any, client_of: An
     assert len(set(links(said))) == 6
 
 
+def test_the_demo_shows_photographs_where_there_are_some(
+    office: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(4):
+        Image.fromarray(draw_scene(seed, 640, 480)).save(tmp_path / f"{seed}.jpg")
+    told = {"package": (tmp_path, {f"{seed}.jpg": (640, 480) for seed in range(4)})}
+    monkeypatch.setattr(photos, "PACKAGES", told)
+    fill_office(say_to([]))
+    taken = {(a.sha256, a.mime) for a in Asset.objects.filter(width=640)}
+    assert taken == {(sha256((tmp_path / f"{seed}.jpg").read_bytes()).hexdigest(), "image/jpeg") for seed in (1, 2)}
+
+
 def test_who_comes_in_by_the_first_link_finds_every_page_of_the_menu_alive(office: Any, client_of: Any) -> None:
     """Alive: every page of the menu answers, and shows what it is for."""
     said: list[str] = []
@@ -72,7 +90,7 @@ def test_who_comes_in_by_the_first_link_finds_every_page_of_the_menu_alive(offic
         "/reports/on-call/": "Ann Madeup",
         "/people/": "Cor Madeup",
         reverse("evidence_tasks"): "demo-drawings",
-        reverse("bank", args=["demo-drawings"]): "drawn scene 1",
+        reverse("bank", args=["demo-drawings"]): "benign picture 1",
         reverse("exhibits"): "A made-up court",
     }
     for path, text in alive.items():

@@ -20,6 +20,7 @@ from leadline.cli import (
     people,
     rematch,
     scan,
+    search,
     serve,
     token,
     up,
@@ -89,5 +90,6 @@ app.add_typer(token.app, name="token")
 app.add_typer(people.app, name="people")
 app.add_typer(vault.app, name="vault")
 app.add_typer(journal.app, name="journal")
+app.add_typer(search.app, name="search")
 app.command("backup")(backup.backup_command)
 app.command("restore")(backup.restore_command)

@@ -1,7 +1,7 @@
 """Made-up, benign reports through every channel, so that a newcomer sees every screen alive. Never beside real ones.
 
-Pictures are drawn here; names and addresses lie under example.org, example.net and .invalid, which nobody owns. Kinds
-of the demo's bank are labels on drawings.
+Pictures are drawn here, or benign photographs of Debian packages where these are installed; kinds of the demo's bank
+are labels on them. Names and addresses lie under example.org, example.net and .invalid, which nobody owns.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from base64 import encodebytes
 from collections.abc import Callable
 from datetime import timedelta
 from io import BytesIO
+from typing import NamedTuple
 
 from django.conf import settings
 from django.utils import timezone
@@ -20,6 +21,7 @@ from django.utils import timezone
 from leadline.domain import Channel, Entry, IncomingItem, IncomingReport, ItemKind, Kind, Reporter, Tlp, Urgency
 from leadline.errors import SandboxUnavailable, WrongState
 from leadline.exchange import bulk
+from leadline.media.photos import find_photos
 from leadline.media.scenes import draw_scene, encode_picture
 from leadline.workbench.accounts.access import is_set_up
 from leadline.workbench.accounts.actions import (
@@ -114,8 +116,22 @@ def _make_people() -> dict[Role, Person]:
     return made
 
 
-def _picture(seed: int) -> bytes:
-    return encode_picture(draw_scene(seed, 320, 240), "PNG")
+class _Picture(NamedTuple):
+    data: bytes
+    name: str
+    mime: str
+    width: int
+    height: int
+
+
+def _picture(seed: int) -> _Picture:
+    """A photograph where as many are installed, else a drawing; the same for the same number."""
+    photos = find_photos()
+    if seed < len(photos):
+        photo = photos[seed]
+        return _Picture(photo.path.read_bytes(), f"photo-{seed}.jpg", "image/jpeg", photo.width, photo.height)
+    drawn = encode_picture(draw_scene(seed, 320, 240), "PNG")
+    return _Picture(drawn, f"drawing-{seed}.png", "image/png", 320, 240)
 
 
 # --- typed ------------------------------------------------------------------------------------------------------------
@@ -175,7 +191,7 @@ def _files() -> list[tuple[Channel, str, bytes]]:
     ]
 
 
-def _mail(picture: bytes) -> bytes:
+def _mail(picture: _Picture) -> bytes:
     return b"\r\n".join(
         (
             b"From: Made-up Partner <desk@partner.example.org>",
@@ -190,13 +206,13 @@ def _mail(picture: bytes) -> bytes:
             b"--demo",
             b"Content-Type: text/plain; charset=utf-8",
             b"",
-            b"See hxxps://gallery[.]example[.]net/album/8 and the drawing enclosed.",
+            b"See hxxps://gallery[.]example[.]net/album/8 and the picture enclosed.",
             b"--demo",
-            b"Content-Type: image/png",
+            f"Content-Type: {picture.mime}".encode(),
             b"Content-Transfer-Encoding: base64",
-            b'Content-Disposition: attachment; filename="drawing.png"',
+            f'Content-Disposition: attachment; filename="{picture.name}"'.encode(),
             b"",
-            encodebytes(picture).replace(b"\n", b"\r\n"),
+            encodebytes(picture.data).replace(b"\n", b"\r\n"),
             b"--demo--",
             b"",
         )
@@ -234,7 +250,7 @@ def _chat() -> bytes:
     return json.dumps({"name": "Sparrow", "type": "personal_chat", "id": 4711, "messages": talk}).encode()
 
 
-def _capture(picture: bytes) -> bytes:
+def _capture(picture: _Picture) -> bytes:
     return b"\r\n".join(
         (
             b"From: <Saved by a made-up browser>",
@@ -250,11 +266,11 @@ def _capture(picture: bytes) -> bytes:
             b"",
             b"<html><body><p>A made-up board</p></body></html>",
             b"--demo",
-            b"Content-Type: image/png",
+            f"Content-Type: {picture.mime}".encode(),
             b"Content-Transfer-Encoding: base64",
-            b"Content-Location: https://hidden.example.invalid/drawing.png",
+            f"Content-Location: https://hidden.example.invalid/{picture.name}".encode(),
             b"",
-            encodebytes(picture).replace(b"\n", b"\r\n"),
+            encodebytes(picture.data).replace(b"\n", b"\r\n"),
             b"--demo--",
             b"",
         )
@@ -264,14 +280,14 @@ def _capture(picture: bytes) -> bytes:
 def _findings() -> bytes:
     """Two lines as `leadline scan` writes them."""
     lines = []
-    for name, seed, verdict in (("drawings/1.png", 1, "known"), ("drawings/2.png", 2, "unknown")):
-        data = _picture(seed)
+    for seed, verdict in ((1, "known"), (2, "unknown")):
+        data, name, mime, width, height = _picture(seed)
         digests = {algorithm: hashlib.new(algorithm, data).hexdigest() for algorithm in ("md5", "sha1", "sha256")}
         line: dict[str, object] = {
-            "path": name, "size": len(data), "times": {"mtime": None, "ctime": None}, **digests, "mime": "image/png",
-            "width": 320, "height": 240, "pdq": None, "quality": None, "pdq_family": None, "partial": False,
-            "alpha": "none", "changed_while_read": False, "verdict": verdict, "kind": None, "reasons": [],
-            "matches": [], "isolation": "batch", "decoder": None,
+            "path": f"pictures/{name}", "size": len(data), "times": {"mtime": None, "ctime": None}, **digests,
+            "mime": mime, "width": width, "height": height, "pdq": None, "quality": None, "pdq_family": None,
+            "partial": False, "alpha": "none", "changed_while_read": False, "verdict": verdict, "kind": None,
+            "reasons": [], "matches": [], "isolation": "batch", "decoder": None,
         }  # fmt: skip
         lines.append(json.dumps(line) + "\n")
     return "".join(lines).encode()
@@ -294,7 +310,7 @@ def _fill_evidence(people: dict[Role, Person]) -> None:
     banks.add_entries(curator, BANK, [_entry(Kind.FALSE_POSITIVE, 3)], reason="harmless")  # waits for a second person
     evidence_tasks.match_changes()
     report_tasks.follow_matches()
-    drawn = Asset.objects.get(sha256=hashlib.sha256(_picture(2)).hexdigest())
+    drawn = Asset.objects.get(sha256=hashlib.sha256(_picture(2).data).hexdigest())
     evidence.set_hold(senior, drawn, is_on=True, reason="own-case")
     ready = evidence.request_exhibit(investigator, [drawn], recipient="A made-up court", reason="court-order")
     evidence.decide_exhibit(senior, ready, release=True, reason="checked")
@@ -303,8 +319,8 @@ def _fill_evidence(people: dict[Role, Person]) -> None:
 
 
 def _entry(kind: Kind, seed: int) -> Entry:
-    digest = hashlib.sha256(_picture(seed)).digest()
-    return Entry(kind, {"sha256": digest}, label=f"drawn scene {seed}", source="leadline demo")
+    digest = hashlib.sha256(_picture(seed).data).digest()
+    return Entry(kind, {"sha256": digest}, label=f"benign picture {seed}", source="leadline demo")
 
 
 # --- worked on --------------------------------------------------------------------------------------------------------

@@ -198,11 +198,12 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "health-check": {
         "database": "Database", "worker": "Worker", "key": "Key", "disk": "Disk", "clock": "Clock", "queue": "Queue",
         "duties": "Duties", "mail": "Mailbox", "backup": "Backup", "anchor": "Anchor", "timestamps": "Timestamps",
-        "banks": "Banks", "bank-entries": "Entries of banks", "webhooks": "Webhooks",
+        "banks": "Banks", "bank-entries": "Entries of banks", "search": "Search", "webhooks": "Webhooks",
     },
     "health-state": {"ok": "well", "late": "late", "failed": "failed", "off": "off"},
     "health-note": {
-        "never": "never yet", "unstamped": "without a timestamp", "not-left-this-machine": "has not left this machine"
+        "never": "never yet", "unstamped": "without a timestamp", "not-left-this-machine": "has not left this machine",
+        "clearing": "is being emptied", "filling": "is being filled",
     },
 }  # fmt: skip
 

@@ -32,10 +32,19 @@ def follow(budget_s: float = _BUDGET_S) -> int:
 
 
 def rebuild() -> None:
-    """Make all of it anew; the next rounds do it."""
+    """Have the next rounds make all of it anew."""
     with transaction.atomic():
         _progress()
         Progress.objects.update(made_for="", is_clearing=True)
+
+
+def fill() -> int:
+    """Make all of it anew, to its end; how many rows it has then."""
+    rebuild()
+    while _is_due():
+        step()
+    scrub()
+    return Document.objects.count()
 
 
 def scrub() -> bool:

@@ -12,6 +12,7 @@ from pydantic import Field
 from leadline.workbench.api import caller, needs
 from leadline.workbench.permissions import Permission
 from leadline.workbench.search import access
+from leadline.workbench.search.kinds import Found
 from leadline.workbench.search.query import MAX_QUERY_CHARS
 
 router = Router(tags=["search"])
@@ -59,6 +60,6 @@ def search(request: HttpRequest, body: SearchIn) -> Any:
     }
 
 
-def _found(one: access.Found) -> dict[str, Any]:
+def _found(one: Found) -> dict[str, Any]:
     codes = [code for _, code in one.codes if code]
     return {"id": one.id, "title": one.title, "at": one.at, "codes": codes}

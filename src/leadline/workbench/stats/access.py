@@ -18,6 +18,7 @@ from leadline.workbench.banks.access import all_banks, bank_faults
 from leadline.workbench.hooks.models import Delivery
 from leadline.workbench.journal.access import clock_doubts, latest_anchor
 from leadline.workbench.journal.models import Duty
+from leadline.workbench.search.access import lag
 
 _HOUR_S, _DAY_S = 3600, 24 * 3600
 _BEAT_LATE_S, _QUEUE_LATE_S, _MAIL_LATE_S, _DUTY_LATE_S = 60, 600, 900, 300
@@ -159,6 +160,13 @@ def _duties() -> Check:
     return Check("duties", "failed" if failed else "late" if late else "ok", float(len(failed) + len(late)), "count")
 
 
+def _search() -> Check:
+    """How many lines of the journal the index does not know; late where the first of them is old."""
+    behind = lag()
+    is_late = behind.note == "never" or (_age_s(behind.since) or 0) > _DUTY_LATE_S
+    return Check("search", "late" if is_late else "ok", float(behind.behind), "count", note=behind.note)
+
+
 _LOOKS: dict[str, Callable[[], Check]] = {
     "database": _database,
     "worker": _worker,
@@ -173,5 +181,6 @@ _LOOKS: dict[str, Callable[[], Check]] = {
     "timestamps": _timestamps,
     "banks": _banks,
     "bank-entries": _entries,
+    "search": _search,
     "webhooks": _webhooks,
 }
