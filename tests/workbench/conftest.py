@@ -50,17 +50,17 @@ ON_BOTH_DATABASES = (
     "reports/test_time_passes.py",
     "quality/test_golden.py",
     "quality/test_pairs.py",
+    "review/test_appeals.py",
     "review/test_deciding.py",
+    "review/test_outcomes.py",
+    "review/test_reached.py",
     "review/test_sorting.py",
     "search/test_finding.py",
     "search/test_index.py",
     "stats/test_health.py",
     "test_worker.py",
 )
-    "review/test_appeals.py",
 
-    "review/test_outcomes.py",
-    "review/test_reached.py",
 
 class QuickArgon2(Argon2PasswordHasher):
     """The product's way of hashing at a thousandth of its cost: nobody guesses at these passwords."""
