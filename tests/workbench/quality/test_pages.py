@@ -243,3 +243,16 @@ def test_the_card_is_not_the_way_to_answer_what_has_its_own_page(
     browser.post(f"/review/{review.pk}/hand-in/", {**GIVEN, "asset": str(pair.asset_id)})
     assert not Assessment.objects.filter(review=review).exists()
     assert reviews.claim_apart(actor, review.pk) == review
+
+
+def test_a_file_that_somebody_may_not_see_hides_its_item_and_its_pair(
+    pair: Pair, arrive: Callable[..., Asset], senior: Person, analyst: Person, third: Person, browser_of: Browser
+) -> None:
+    item = actions.put_in(senior, golden_set(senior), arrive(2))
+    actions.ask(senior, item, analyst)
+    addresses = [(analyst, f"/quality/items/{item.pk}/"), (third, f"/quality/disagreements/{pair.pk}/")]
+    assert [browser_of(person).get(address).status_code for person, address in addresses] == [200, 200]
+    Asset.objects.update(sensitivity=2)
+    assert [browser_of(person).get(address).status_code for person, address in addresses] == [404, 404]
+    assert str(item.pk) not in browser_of(analyst).get("/quality/me/").content.decode()
+    assert str(pair.pk) not in browser_of(third).get("/quality/disagreements/").content.decode()

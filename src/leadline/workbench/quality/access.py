@@ -82,6 +82,10 @@ def find_kept(actor: Actor, sha256: str) -> Asset | None:
     return visible_assets(actor).filter(sha256=sha256.strip().lower()).first()
 
 
+def may_see(person: Person, item: GoldenItem) -> bool:
+    return visible_assets(Actor.of_person(person)).filter(pk=item.asset_id).exists()
+
+
 def asked_of(actor: Actor) -> list[GoldenItem]:
     """Items that a lead wants this person's answers to, and that they have not given."""
     mine = GoldenItem.objects.filter(visible_through(actor, "asset"), asked=actor.person, agreed_at__isnull=True)
@@ -170,8 +174,8 @@ def beside(scheme: Scheme, one: Given, other: Given) -> list[Beside]:
     rows = []
     for name in asked:
         words = names.get(name, {})
-        said = [", ".join(words.get(code, code) for code in given.get(name, ())) or "—" for given in (one, other)]
-        rows.append(Beside(texts.get(name, name), *said, is_same(one, other, name)))
+        said, also = (", ".join(words.get(code, code) for code in given.get(name, ())) or "—" for given in (one, other))
+        rows.append(Beside(texts.get(name, name), said, also, is_same(one, other, name)))
     return rows
 
 

@@ -82,7 +82,7 @@ def _check_harmless(asset: Asset) -> None:
 def ask(by: Person, item: GoldenItem, whom: Person | None) -> GoldenItem:
     """A colleague is to answer as well. They read on their own page that they are asked, and nobody else does."""
     live = _live(item)
-    if whom is not None and access.visible_assets(Actor.of_person(whom)).filter(pk=live.asset_id).first() is None:
+    if whom is not None and not access.may_see(whom, live):
         raise NotAllowed("they may not see it", mend="choose somebody whose role clears it")
     live.asked = whom
     live.save(update_fields=["asked"])
