@@ -101,9 +101,12 @@ def serve_command(
         proxy=proxy,
         limits=settings.limits,
     )
-    scheme = "https" if certificate else "http"
-    say(f"match service  {scheme}://{host}:{port}  ({options.workers} workers)", "Ctrl-C ends it")
-    serve(options, host=host, port=port, certificate=certificate, key=key)
+    place = f"{'https' if certificate else 'http'}://{host}:{port}"
+
+    def starting() -> None:
+        say(f"match service  {place}  ({options.workers} workers)", "Ctrl-C ends it")
+
+    serve(options, host=host, port=port, certificate=certificate, key=key, starting=starting)
     return EXIT_DONE
 
 

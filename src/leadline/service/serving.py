@@ -31,11 +31,18 @@ _DRAIN_S = 30
 
 
 def serve(
-    options: Options, *, host: str, port: int, certificate: Path | None = None, key: Path | None = None
+    options: Options,
+    *,
+    host: str,
+    port: int,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    starting: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until told to end. ConfigError, BankError where it could not be done safely; then nothing was started.
 
-    host  an address of this machine only, unless there is TLS, or a named proxy in front that has it
+    host      an address of this machine only, unless there is TLS, or a named proxy in front that has it
+    starting  called when all that can be checked before was found in order
     """
     check_address(options, host, certificate, key)
     check_free(host, port)
@@ -64,6 +71,7 @@ def serve(
         respawn_interval=_RESPAWN_S,
         workers_kill_timeout=_DRAIN_S,
     )
+    starting()
     server.serve(target_loader=partial(load, options), wrap_loader=False)
 
 
