@@ -224,7 +224,7 @@ def make_visitor(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Make
     contexts, faults = [], []
 
     def make(who: str = "", **options: Any) -> Visitor:
-        context = chromium.new_context(locale="en-GB", **options)
+        context = chromium.new_context(**{"locale": "en-GB"} | options)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(60_000)

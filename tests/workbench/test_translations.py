@@ -47,6 +47,12 @@ def test_every_translatable_tag_of_the_templates_is_collected() -> None:
     assert tags == calls == found > 700
 
 
+def test_one_text_has_one_plural(texts: dict[Text, list[str]]) -> None:
+    """A compiled catalogue finds both by the first: two plurals of one text would be mixed up. A context tells them apart."""
+    firsts = [(text.context, text.one) for text in texts]
+    assert sorted({one for one in firsts if firsts.count(one) > 1}) == []
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_text_is_translated_and_nothing_else_is_in_the_catalogue(
     language: str, texts: dict[Text, list[str]]

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from leadline.workbench.accounts.models import Person
@@ -94,4 +95,6 @@ class KeyForm(forms.Form):
         held = sorted(roles)
         permissions = sorted(frozenset().union(*(ROLE_PERMISSIONS[Role(role)] for role in held)))
         self.fields["role"].choices = choices("role", *held)  # type: ignore[attr-defined]
-        self.fields["scopes"].choices = [(name, name) for name in permissions]  # type: ignore[attr-defined]
+        self.fields["scopes"].choices = [
+            (name, format_html("<code>{}</code>", name)) for name in permissions
+        ]  # type: ignore[attr-defined]

@@ -49,7 +49,8 @@ def make_endpoint(by: Person, url: str, events: Collection[str], *, actor: str =
         raise InputError("not a list of events", where="events", mend="name events such as report.received or bank.*")
     refused = pin(target, settings.LEADLINE_WEBHOOK_PRIVATE)
     if refused in ("private-address", "no-tls"):
-        raise InputError(f"this address is refused: {refused}", where="url", mend="give a public https address")
+        what = "this address is private" if refused == "private-address" else "this address is without TLS"
+        raise InputError(what, where="url", mend="give a public https address")
     endpoint = Endpoint.objects.create(url=url, events=sorted(set(events)), made_by=by)
     _record("webhook.made", actor or str(by.pk), endpoint)
     return endpoint

@@ -54,7 +54,7 @@ def read_mail(untrusted: bytes, resolver: Resolver | None, authserv_id: str = ""
     """
     if len(untrusted) > MAX_MAIL_BYTES:
         mend = "upload it as a file of evidence"
-        raise ReportFormatError(f"the mail is larger than {MAX_MAIL_BYTES >> 20} MiB", mend=mend, code="too-large")
+        raise ReportFormatError("the mail is too large", mend=mend, code="too-large")
     reading = read_container(untrusted, mime="message/rfc822")
     headers = next((part for part in reading.parts if part.role == "headers"), None)
     if headers is None or not headers.facts.get("from"):

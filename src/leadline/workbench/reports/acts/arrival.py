@@ -149,7 +149,7 @@ def _check(incoming: IncomingReport, channel: Channel, files: Sequence[TakenFile
     if not incoming.items and not incoming.text.strip() and not files:
         raise ReportFormatError("the report is empty", mend="give a URL, an account, a hash, a file or a text")
     if len(incoming.items) + len(files) > MAX_ITEMS:
-        raise ReportFormatError(f"more than {MAX_ITEMS} items", field="items", mend="send them in several reports")
+        raise ReportFormatError("too many items", field="items", mend="send them in several reports")
     if len(incoming.text) > MAX_TEXT_CHARS:
         raise ReportFormatError("the text is too long", field="text", mend=f"at most {MAX_TEXT_CHARS} characters")
     if channel is Channel.CHAT and not str(incoming.facts.get(LEGAL_ORDER, "")).strip():

@@ -46,7 +46,7 @@ def change_state(
 def move(report: Report, to: State, reason: Reason, actor: str, outcome: Outcome | None = None) -> None:
     """The one place where a state changes: guarded, reason-coded, with its line. Call it under the row's lock."""
     if reason not in reasons_for(State(report.state), to):
-        raise WrongState(f"a report that is {report.state} cannot become {to} as {reason}", where=report.number)
+        raise WrongState("a report does not go there for this reason", where=report.number)
     if (to is State.CLOSED) != (outcome is not None):
         raise WrongState("closing needs an outcome, and nothing else has one", where=report.number)
     if outcome is not None and (outcome in OF_APPEALS) != report.is_appeal:
