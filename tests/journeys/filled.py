@@ -19,6 +19,9 @@ from leadline.workbench.accounts import actions as accounts
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
 from leadline.workbench.banks import actions as banks
+from leadline.workbench.cases import actions as cases
+from leadline.workbench.cases.outlines import outlines
+from leadline.workbench.cases.states import PartyRole, SelectorKind
 from leadline.workbench.evidence import actions as evidence
 from leadline.workbench.evidence import tasks
 from leadline.workbench.evidence.models import Asset, Exhibit, MediaMode, Task
@@ -49,12 +52,13 @@ def picture(seed: int) -> bytes:
 
 def fill(people: People, hook_url: str = "https://hook.example.net/in") -> dict[str, str]:
     """What each thing is called by, as addresses want it. `people`: a senior, an investigator, an administrator."""
-    return {
+    filled = {
         **fill_bank(people[Role.SENIOR]),
         **fill_evidence(people),
         **fill_reports(people),
         **fill_outside(people, hook_url),
     }
+    return filled | fill_case(people[Role.SENIOR], Asset.objects.get(pk=filled["asset"]))
 
 
 def fill_bank(senior: Person) -> dict[str, str]:
@@ -172,6 +176,21 @@ def receive(url: str, *, passphrase: str = "", urgency: Urgency | None = None, *
     )
     receipt = reports.receive(incoming, channel=Channel.PUBLIC_FORM, actor="public-form", passphrase=passphrase, **more)
     return receipt.report
+
+
+def fill_case(senior: Person, asset: Asset) -> dict[str, str]:
+    """A case with something in each part of it, a selector in doubt, and another case that holds the same file."""
+    case = cases.open_case(senior, "A made-up case", things=[asset], outline=outlines().newest("reported-site"))
+    party = cases.add_party(senior, case.pk, "person 1", PartyRole.WITNESS)
+    handle = SelectorKind.HANDLE
+    cases.add_selector(senior, case.pk, handle, "made_up_1", PartyRole.WITNESS, party_id=party.pk)
+    for role in (PartyRole.VICTIM, PartyRole.SUSPECT):
+        cases.add_selector(senior, case.pk, handle, "made_up_2", role)
+    note = cases.add_note(senior, case.pk, "made up")
+    cases.add_note(senior, case.pk, "put right", corrects=note.pk)
+    cases.add_task(senior, case.pk, "made up", assignee=senior)
+    cases.open_case(senior, "Another", things=[asset])
+    return {"case": str(case.pk)}
 
 
 def fill_outside(people: People, hook_url: str) -> dict[str, str]:

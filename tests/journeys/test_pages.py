@@ -31,6 +31,8 @@ VISITED: dict[str, dict[str, str]] = {
     "evidence_tasks": {}, "asset": {"asset_id": "asset"}, "exhibits": {}, "request_exhibit": {},
     "exhibit": {"exhibit_id": "exhibit"}, "media_mode": {}, "review_queue": {}, "review_shift": {}, "review_me": {},
     "review_appeals": {}, "review_new_appeal": {}, "review_appeal": {"appeal_id": "appeal"}, "review_to_tell": {},
+    "cases": {}, "new_case": {}, "case_office": {}, "case": {"case_id": "case"}, "case_things": {"case_id": "case"},
+    "case_records": {"case_id": "case"}, "case_timeline": {"case_id": "case"},
     "review_withdrawals": {}, "review_team": {}, "quality": {}, "quality_me": {}, "quality_sets": {},
     "quality_choose": {},
     "quality_set": {"set_id": "golden_set"}, "quality_item": {"item_id": "golden_item"}, "quality_disagreements": {},
@@ -72,6 +74,15 @@ NOT_VISITED: dict[str, str] = {
     ),
     **dict.fromkeys(
         ["review_break", "review_assessment", "review_look", "review_card", "review_tile"], _REVIEW
+    ),
+    **dict.fromkeys(
+        [
+            "case_answer", "case_title", "case_state", "case_handling", "decide_case_handling", "case_add_thing",
+            "case_take_out", "case_add_person", "case_person_role", "case_add_selector", "case_remove_selector",
+            "case_add_task", "case_task", "case_add_note", "case_add_member", "case_end_member", "case_lead",
+            "case_ask", "case_export",
+        ],
+        _FORM,
     ),
     **dict.fromkeys(["healthz", "metrics", "api_document", "mfa_login_webauthn"], _DATA),
     "join": "looked at in test_newcomer",

@@ -98,6 +98,12 @@ def of_law_data() -> Iterator[tuple[Path, Text]]:
             yield from ((path, Text("", code["name"])) for code in question.get("codes", ()))
 
 
+def of_case_templates() -> Iterator[tuple[Path, Text]]:
+    for path in sorted((WORKBENCH / "cases" / "data").glob("*.yaml")):
+        template = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)
+        yield from ((path, Text("", text)) for text in (template["name"], *(t["text"] for t in template["tasks"])))
+
+
 def _sources() -> Iterator[tuple[Path, Text]]:
     for path in sorted(WORKBENCH.rglob("*.html")):
         yield from ((path, text) for text in of_template(path.read_text(encoding="utf-8"), path.name))
@@ -111,6 +117,7 @@ def _sources() -> Iterator[tuple[Path, Text]]:
         for path in sorted((SOURCE / place).rglob("*.py")) if (SOURCE / place).is_dir() else [SOURCE / place]:
             yield from ((path, text) for text in _of_functions(ast.parse(path.read_text(encoding="utf-8"))))
     yield from of_law_data()
+    yield from of_case_templates()
 
 
 def _of_functions(tree: ast.Module) -> Iterator[Text]:

@@ -11,6 +11,7 @@ from leadline import __version__
 from leadline.cli import (
     backup,
     bank,
+    case,
     compare,
     demo,
     doctor,
@@ -90,6 +91,7 @@ app.add_typer(token.app, name="token")
 app.add_typer(people.app, name="people")
 app.add_typer(vault.app, name="vault")
 app.add_typer(journal.app, name="journal")
+app.add_typer(case.app, name="case")
 app.add_typer(search.app, name="search")
 app.command("backup")(backup.backup_command)
 app.command("restore")(backup.restore_command)

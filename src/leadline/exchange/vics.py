@@ -37,17 +37,17 @@ from leadline.exchange.base import (
 )
 
 UNSPECIFIED = "vics:unspecified"
-_HEAD_BYTES = 1 << 16
+HEAD_BYTES = 1 << 16
 _MAX_NUMBER = Decimal(10) ** 30
 _CONTEXT = re.compile(r'"(?:@odata\.context|odata\.metadata)"\s*:\s*"([^"]{0,500})"')
 _SEGMENT = re.compile(r"\.xml\\?/([^/\\$#]{1,64})\\?/")
 _FIRST_FIELD = re.compile(r'"(?:(?P<media>MD5|MediaID)|CaseID|CaseNumber)"\s*:|"Media"\s*:\s*\[')
 # Where the records are: the name of a field, or None for the members of a list.
 _MEDIA_ROOT: tuple[str | None, ...] = ("value", None)
-_CASES_ROOT: tuple[str | None, ...] = ("value", None, "Media", None)
-_MAX_DEPTH = 64
-_STARTS, _ENDS = frozenset({"start_map", "start_array"}), frozenset({"end_map", "end_array"})
-_FLAGS = (
+CASES_ROOT: tuple[str | None, ...] = ("value", None, "Media", None)
+MAX_DEPTH = 64
+STARTS, ENDS = frozenset({"start_map", "start_array"}), frozenset({"end_map", "end_array"})
+FLAGS = (
     "VictimIdentified",
     "OffenderIdentified",
     "IsDistributed",
@@ -68,12 +68,12 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
     the number of the last good record.
     """
     reader = recode(stream, repair=True)
-    head = reader.peek(_HEAD_BYTES)[:_HEAD_BYTES].decode("utf-8", "replace")
-    scheme = defaults.scheme or _scheme(head)
+    head = reader.peek(HEAD_BYTES)[:HEAD_BYTES].decode("utf-8", "replace")
+    scheme = defaults.scheme or scheme_of(head)
     source = BoundedRecords(reader)
     number = 0
     try:
-        for untrusted_media in _records(source, _root(head)):
+        for untrusted_media in _records(source, root_of(head)):
             source.since_record = 0
             number += 1
             yield from _checked(untrusted_media, scheme, f"{where}: record {number}", defaults)
@@ -99,7 +99,7 @@ def _records(source: BoundedRecords, root: tuple[str | None, ...]) -> Iterator[o
     depth, builder = 0, None
     trail: list[str | None] = [None] * len(root)
     for event, value in ijson.basic_parse(source):
-        if event in _ENDS:
+        if event in ENDS:
             depth -= 1
         elif event == "map_key":
             if depth <= len(root):
@@ -108,9 +108,9 @@ def _records(source: BoundedRecords, root: tuple[str | None, ...]) -> Iterator[o
             builder = ObjectBuilder()
         if builder is not None:
             builder.event(event, value)
-        if event in _STARTS:
+        if event in STARTS:
             depth += 1
-            if depth > _MAX_DEPTH:
+            if depth > MAX_DEPTH:
                 raise ListFormatError("nested too deeply", mend="export the list again")
             if depth <= len(root):
                 trail[depth - 1] = None if event == "start_array" else ""
@@ -119,21 +119,21 @@ def _records(source: BoundedRecords, root: tuple[str | None, ...]) -> Iterator[o
             builder = None
 
 
-def _scheme(head: str) -> str:
+def scheme_of(head: str) -> str:
     context = _CONTEXT.search(head)
     segment = _SEGMENT.search(context[1]) if context else None
     return f"vics:{segment[1]}" if segment else UNSPECIFIED
 
 
-def _root(head: str) -> tuple[str | None, ...]:
+def root_of(head: str) -> tuple[str | None, ...]:
     """Where the Media records are. The structure decides, the context only where the head does not show it:
     files are seen whose context names the other root."""
     value = re.search(r'"value"\s*:\s*\[', head)
     if value:
         first = _FIRST_FIELD.search(head, value.end())
         if first:
-            return _MEDIA_ROOT if first["media"] else _CASES_ROOT
-    return _CASES_ROOT if (c := _CONTEXT.search(head)) and c[1].endswith("#Cases") else _MEDIA_ROOT
+            return _MEDIA_ROOT if first["media"] else CASES_ROOT
+    return CASES_ROOT if (c := _CONTEXT.search(head)) and c[1].endswith("#Cases") else _MEDIA_ROOT
 
 
 def _checked(
@@ -153,16 +153,16 @@ def _entry(
     untrusted_media: Mapping[str, Any], scheme: str, defaults: EntryDefaults, hashes: RecordHashes
 ) -> Entry:
     metadata = _metadata(untrusted_media)
-    _take_hashes(untrusted_media, hashes)
+    take_hashes(untrusted_media, hashes)
     photodna = _hash_text(untrusted_media.get("PhotoDNA"))
     if photodna and not hashes.take(lambda: {"photodna": parse_photodna(photodna)}):
         metadata["photodna_unreadable"] = True
     hashes.require("the record has no hash", "fill MD5, SHA1 or PhotoDNA, or leave the record out")
-    code = _text(untrusted_media.get("Category"))
+    code = plain_text(untrusted_media.get("Category"))
     fields = entry_fields(defaults)
     if code:
         fields |= {"scheme": scheme, "label": code}
-    seen = _text(untrusted_media.get("DateUpdated"))
+    seen = plain_text(untrusted_media.get("DateUpdated"))
     if seen:
         try:
             fields["last_seen"] = parse_time(seen)
@@ -170,8 +170,8 @@ def _entry(
             metadata["DateUpdated"] = seen[:40]
     return Entry(
         fingerprints=hashes.found,
-        source_id=_text(untrusted_media.get("MediaID")),
-        note=_text(untrusted_media.get("Comments")),
+        source_id=plain_text(untrusted_media.get("MediaID")),
+        note=plain_text(untrusted_media.get("Comments")),
         metadata=metadata_text(metadata),
         **fields,
     )
@@ -180,13 +180,13 @@ def _entry(
 _NAMES = {"md5": "md5", "sha1": "sha1", "sha256": "sha256", "pdq": "pdq"}
 
 
-def _take_hashes(untrusted_media: Mapping[str, Any], hashes: RecordHashes) -> None:
+def take_hashes(untrusted_media: Mapping[str, Any], hashes: RecordHashes) -> None:
     named = []  # the record's own fields last, for they win
     alternatives = untrusted_media.get("AlternativeHashes")
     for item in alternatives if isinstance(alternatives, list) else ():
         if not isinstance(item, dict):
             continue
-        algorithm = _NAMES.get(re.sub(r"[^a-z0-9]", "", _text(item.get("HashName")).lower()))
+        algorithm = _NAMES.get(re.sub(r"[^a-z0-9]", "", plain_text(item.get("HashName")).lower()))
         if algorithm:
             named.append((algorithm, _hash_text(item.get("HashValue"))))
     named += [(name.lower(), _hash_text(untrusted_media.get(name))) for name in ("MD5", "SHA1", "SHA256")]
@@ -197,35 +197,35 @@ def _take_hashes(untrusted_media: Mapping[str, Any], hashes: RecordHashes) -> No
 
 def _hash_text(untrusted_value: object) -> str:
     """Words for nothing are nothing, as in CSV."""
-    text = _text(untrusted_value)
+    text = plain_text(untrusted_value)
     return "" if text.lower() in ABSENT else text
 
 
 def _metadata(untrusted_media: Mapping[str, Any]) -> dict[str, object]:
     values: dict[str, object] = {}
-    for name in _FLAGS:
-        flag = _flag(untrusted_media.get(name))
+    for name in FLAGS:
+        flag = flag_of(untrusted_media.get(name))
         if flag is not None:
             values[name] = flag
     for name in _TEXTS:
-        text = _text(untrusted_media.get(name))
+        text = plain_text(untrusted_media.get(name))
         if text:
             values[name] = text
     size = untrusted_media.get("MediaSize")
     if isinstance(size, int) and not isinstance(size, bool) and 0 <= size < 1 << 63:
         values["MediaSize"] = size
-    path = safe_path(_text(untrusted_media.get("RelativeFilePath")))
+    path = safe_path(plain_text(untrusted_media.get("RelativeFilePath")))
     return values | ({"RelativeFilePath": path} if path else {})
 
 
-def _flag(untrusted_value: object) -> bool | None:
+def flag_of(untrusted_value: object) -> bool | None:
     """JSON booleans and the strings "true" and "false"; anything else says nothing."""
     if isinstance(untrusted_value, bool):
         return untrusted_value
-    return {"true": True, "false": False}.get(_text(untrusted_value).lower())
+    return {"true": True, "false": False}.get(plain_text(untrusted_value).lower())
 
 
-def _text(untrusted_value: object) -> str:
+def plain_text(untrusted_value: object) -> str:
     if isinstance(untrusted_value, str):
         return untrusted_value.strip()[:MAX_TEXT_CHARS]
     if isinstance(untrusted_value, int | Decimal) and not isinstance(untrusted_value, bool):
@@ -251,6 +251,7 @@ class VicsMedia:
                     and the label is a whole number; else they stand in MediaMetadata
     relative_path   shown text; anything that leads out of a folder is taken out
     updated    seconds since 1970, or 0
+    flags      of FLAGS, as a record says them
     metadata   name -> value for MediaMetadata
     """
 
@@ -270,6 +271,8 @@ class VicsMedia:
     comments: str = ""
     tags: Sequence[str] = ()
     updated: int = 0
+    series: str = ""
+    flags: Mapping[str, bool] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -289,14 +292,14 @@ def write_vics(records: Iterable[VicsMedia], stream: BinaryIO, *, category_set: 
     stream.write(f'{{"@odata.context":{json.dumps(context)},"value":['.encode("ascii"))
     count = 0
     for record in records:
-        text = json.dumps(_media(record, f"vics:{category_set}"), separators=(",", ":"))
+        text = json.dumps(media_record(record, f"vics:{category_set}"), separators=(",", ":"))
         stream.write((",\n" if count else "\n").encode("ascii") + text.encode("ascii"))
         count += 1
     stream.write(b"\n]}\n")
     return count
 
 
-def _media(record: VicsMedia, scheme: str) -> dict[str, object]:
+def media_record(record: VicsMedia, scheme: str) -> dict[str, object]:
     own = (
         record.scheme == scheme
         and record.label.isascii()
@@ -316,8 +319,10 @@ def _media(record: VicsMedia, scheme: str) -> dict[str, object]:
         "DateUpdated": _iso(record.updated),
         "IsPrecategorized": record.precategorized,
         "PrecategorizationSource": record.precategorization_source or None,
+        "Series": record.series or None,
         "Tags": ",".join(record.tags) or None,
         "Comments": record.comments or None,
+        **{name: record.flags[name] for name in FLAGS if name in record.flags and name != "IsPrecategorized"},
     }
     others = [(name, value) for name, value in (("SHA256", record.sha256), ("PDQ", record.pdq)) if value]
     values["AlternativeHashes"] = [

@@ -1,8 +1,9 @@
 """A copy of the whole office, and its way back. Keys and the list of erasures are never in a copy: they are kept apart.
 
-A backup is a folder: database, sealed files, banks, exhibits, law data, and backup.json with the SHA-256 of each.
-It appears under its name complete or not at all. Sealed files and sealed fields open with the instance key only; the
-rest of the database, banks and exhibits lie in it as they lie in the office, so a backup belongs on an encrypted disk.
+A backup is a folder: database, sealed files, banks, exhibits, law data, case templates, and backup.json with the
+SHA-256 of each. It appears under its name complete or not at all. Sealed files and sealed fields open with the
+instance key only; the rest of the database, banks and exhibits lie in it as they lie in the office, so a backup
+belongs on an encrypted disk.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ from leadline.workbench import running, sealing
 FORMAT = "leadline-backup-1"
 _SQLITE, _POSTGRESQL = "database.sqlite3", "database.pgdump"
 _COPY_BYTES = 1 << 20
-_REFERENCE, _VAULT, _BANKS, _EXHIBITS, _LAW = "backup.json", "vault", "banks", "exhibits", "law"
+_REFERENCE, _VAULT, _BANKS = "backup.json", "vault", "banks"
+_OWN = ("exhibits", "law", "case-templates")  # folders in LEADLINE_HOME that are copied as they are
 _BANK_LOCK_TIMEOUT_S = 60.0
 _ID = re.compile(r"leadline-[0-9]{8}T[0-9]{6}Z(?:-[0-9a-f]{6})?")
 _FAULTS = (OSError, sqlite3.Error, DatabaseError, subprocess.CalledProcessError, VaultUnavailable, SealBroken)
@@ -103,9 +105,9 @@ def make_backup(folder: Path, say: Say) -> Backup:
             vault = sealing.open_vault()
             stands = vault.erasures.head  # before the vault is copied: so it is not older than what it holds
             copy_vault(vault.storage, FolderStorage(partial / _VAULT), vault.erasures.erased(), damaged)
-            say("copying banks, exhibits and law data")
+            say("copying banks, exhibits, law data and case templates")
             banks = _copy_banks(Path(settings.LEADLINE_BANKS), partial / _BANKS)
-            for name_of in (_EXHIBITS, _LAW):
+            for name_of in _OWN:
                 _copy_folder(_folders()[name_of], partial / name_of)
             _write_reference(partial, name, {"damaged": damaged, "damaged_banks": banks, "erasures": [*stands]})
             partial.rename(final)
@@ -126,7 +128,7 @@ def _said(folder: Path) -> Iterator[None]:
 
 
 def _folders() -> dict[str, Path]:
-    own = {name: Path(settings.LEADLINE_HOME) / name for name in (_EXHIBITS, _LAW)}
+    own = {name: Path(settings.LEADLINE_HOME) / name for name in _OWN}
     return {_BANKS: Path(settings.LEADLINE_BANKS), **own}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
@@ -21,16 +22,18 @@ NAVIGATION: list[tuple[Permission, str, Any]] = [
     (Permission.REPORTS_READ, "reports", _("Reports")),
     (Permission.SETTINGS_MANAGE, "report_terms", _("Terms of reports")),
     (Permission.REVIEW, "review_queue", _("Review")),
-    (Permission.REVIEW, "quality_disagreements", _("Disagreements")),
     (Permission.REVIEW, "review_appeals", _("Appeals")),
     (Permission.BANKS_WRITE, "review_withdrawals", _("To withdraw")),
+    (Permission.REVIEW, "quality_disagreements", _("Disagreements")),
     (Permission.REVIEW, "quality_me", _("My results")),
     (Permission.REVIEW_LEAD, "review_team", _("Team")),
     (Permission.REVIEW_LEAD, "quality", _("Quality")),
+    (Permission.CASES_READ, "cases", _("Cases")),
     (Permission.REPORTS_READ, "law", _("Law")),
     (Permission.SETTINGS_MANAGE, "law_office", _("What this office is")),
     (Permission.SETTINGS_MANAGE, "review_office", _("Floors of review")),
     (Permission.SETTINGS_MANAGE, "quality_office", _("Quality of review")),
+    (Permission.SETTINGS_MANAGE, "case_office", _("Hints between cases")),
     (Permission.EVIDENCE_READ, "assets", _("Assets")),
     (Permission.EVIDENCE_READ, "exhibits", _("Exhibits")),
     (Permission.SETTINGS_MANAGE, "media_mode", _("Keeping of media")),
@@ -40,6 +43,14 @@ NAVIGATION: list[tuple[Permission, str, Any]] = [
     (Permission.SETTINGS_MANAGE, "webhooks", _("Webhooks")),
     (Permission.HEALTH_READ, "health", _("Health")),
 ]
+
+
+# The page of a thing -> what a new case is given of its address.
+_OPENS_CASE = {
+    "report": ("report", "report_id"),
+    "asset": ("asset", "asset_id"),
+    "review_assessment": ("assessment", "assessment_id"),
+}
 
 
 def page_context(request: HttpRequest) -> dict[str, Any]:
@@ -52,7 +63,14 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
         for permission, name, text in NAVIGATION
         if permission in held
     ]
-    return {"office_name": settings.LEADLINE_OFFICE_NAME, "navigation": links}
+    opens = _case_from(match) if Permission.CASES_WRITE in held else ""
+    return {"office_name": settings.LEADLINE_OFFICE_NAME, "navigation": links, "opens_case": opens}
+
+
+def _case_from(match: Any) -> str:
+    """Where a case is opened from the thing that this page shows; "" on every other page."""
+    name, field = _OPENS_CASE.get(match.url_name if match is not None else "", ("", ""))
+    return f"{reverse('new_case')}?{urlencode({name: str(match.kwargs[field])})}" if name else ""
 
 
 def show_fault(request: HttpRequest) -> HttpResponse:

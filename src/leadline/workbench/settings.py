@@ -220,6 +220,7 @@ INSTALLED_APPS = [
     "leadline.workbench.stats",
     "leadline.workbench.reports",
     "leadline.workbench.review",
+    "leadline.workbench.cases",
     "leadline.workbench.quality",
     "leadline.workbench.search",
     "django.contrib.auth",

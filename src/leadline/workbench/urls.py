@@ -11,6 +11,7 @@ urlpatterns = [
     path("reports/", include("leadline.workbench.reports.urls")),
     path("law/", include("leadline.workbench.laws.urls")),
     path("review/", include("leadline.workbench.review.urls")),
+    path("cases/", include("leadline.workbench.cases.urls")),
     path("quality/", include("leadline.workbench.quality.urls")),
     path("search/", include("leadline.workbench.search.urls")),
     path("journal/", include("leadline.workbench.journal.urls")),

@@ -71,6 +71,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "rotate270": "turned by 270°", "flip_x": "upside down, mirrored", "flip_y": "mirrored",
         "flip_plus1": "mirrored along one diagonal", "flip_minus1": "mirrored along the other diagonal",
     },
+    "view": _spelled("picture", "on-white", "on-black", "frame", "frame-on-white", "frame-on-black"),
     "hold-reason": {
         "preservation-request": "Preservation request", "court-order": "Court order", "own-case": "Own case",
         "ended": "Its reason has ended",
@@ -171,6 +172,57 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "too-few": "too few", "no-variation": "everybody gave the same answer: not defined",
         "not-installed": "the package that calculates it is not installed",
     },
+    # --- cases -------------------------------------------------------------------------------------------------------
+    "case-state": _spelled("open", "suspended", "closed"),
+    "case-reason": _spelled(
+        "waits-for-authority", "waits-for-partner", "no-capacity", "answered", "new-information", "taken-up",
+        "mistake", "court-order", "resolved", "handed-over", "not-illegal", "no-leads", "same-case",
+    ),
+    "case-outcome": _spelled("safeguarded", "removed", "passed-on", "no-action", "unknown"),
+    "pap": {
+        "red": "red: nothing that anybody could notice", "amber": "amber: passive sources only",
+        "green": "green: active, without interfering", "clear": "clear: no limit",
+    },
+    "member-role": _spelled("worker", "reader"),
+    "party-role": _spelled("victim", "suspect", "witness", "reporter", "other"),
+    "party-roles": {
+        "victim": "Victims", "suspect": "Suspects", "witness": "Witnesses", "reporter": "Reporters", "other": "Others",
+    },
+    "selector-kind": {
+        "onion": "onion service", "i2p": "I2P", "freenet": "Freenet key", "wallet": "wallet", "handle": "handle",
+        "e-mail": "e-mail", "phone": "telephone", "pgp-key": "PGP key", "link": "link", "other": "other",
+    },
+    "task-state": _spelled("waiting", "doing", "done", "dropped"),
+    "thing-kind": _spelled("report", "item", "asset", "cluster"),
+    "held-kind": _spelled("report", "item", "asset", "selector"),
+    "removal-reason": _spelled("mistake", "not-related", "wrong-role", "in-another-case"),
+    "leaving-reason": _spelled("work-done", "left-office", "conflict", "renewed", "mistake"),
+    "lead-reason": _spelled("handed-over", "lead-absent", "left-office"),
+    "case-answer": {"in-touch": "I get in touch", "nothing-to-tell": "nothing to tell"},
+    "label-origin": {
+        "assessed": "assessed by a person here", "derived": "derived by a published mapping",
+        "propagated": "inferred from a near-duplicate", "imported": "imported: somebody else's word",
+    },
+    "import-state": {"taken": "came in", "without-file": "without a file", "refused": "refused"},
+    "import-fault": {
+        **_spelled("not-found", "permission-denied", "symbolic-link", "hash-differs", "record-differs"),
+        "path-outside": "the path leads outside the folder", "not-a-regular-file": "no regular file",
+        "media-refused": "this office takes no files",
+    },
+    "case-act": {
+        "case.opened": "opened", "case.tasks-made": "tasks of the template", "case.titled": "another title",
+        "case.state": "another state", "case.handling-asked": "looser handling asked for",
+        "case.handling-refused": "looser handling refused", "case.handling-set": "handling set",
+        "case.thing-added": "put in", "case.thing-removed": "taken out", "case.person-added": "person added",
+        "case.person-role": "another role for a person", "case.selector-added": "selector added",
+        "case.selector-removed": "selector removed", "case.task-added": "task", "case.task-moved": "task moved on",
+        "case.task-set": "task given", "case.note-added": "note", "case.note-corrected": "correction",
+        "case.member-joined": "member joined", "case.member-left": "member left",
+        "case.lead-changed": "another lead", "case.asked-others": "leads of other cases asked",
+        "case.asked": "lead asked", "case.answered": "lead answered", "case.was-answered": "another lead answered",
+        "case.exported": "exported", "case.records-read": "records read in", "case.read-in": "file read in",
+        "object.granted": "access given", "object.grant-ended": "access ended",
+    },
     # --- what fails, and what is looked at ---------------------------------------------------------------------------
     "fault": {
         **_spelled(
@@ -178,6 +230,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
             "encrypted", "truncated", "out-of-memory", "too-many-members", "directory", "link", "device",
             "name-too-long",
         ),
+        "too-deep": "nested too deeply", "absent": "named, but not there", "trailing": "more bytes behind its end",
         "child-died": "the decoder gave up", "ratio-exceeded": "packed too densely",
         "worker-fault": "a fault of the decoder itself", "lock-failed": "the sandbox did not hold",
         "input": "cannot be read", "hash-format": "not a hash", "list-format": "not a line of a list",
@@ -193,6 +246,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "webhook-fault": {
         "ended": "the webhook ended", "ended-by-person": "ended by a person", "url": "not an address",
         "unresolved": "the name leads nowhere", "private-address": "a private address", "no-tls": "no TLS",
+        "refused": "the other side refused it",
         "certificate": "its certificate is not good", "timeout": "no answer in time", "no-answer": "no answer",
     },
     "health-check": {
@@ -221,6 +275,13 @@ def why(code: str) -> str:
     head, _, tail = code.partition(".")
     of = {"tick": "urgency", "channel": "channel", "match": "kind", "scan": "kind"}.get(head)
     return code if of is None else f"{word(head, 'urgency-why')}: {word(tail, of)}"
+
+
+@register.filter
+def part(view: str) -> str:
+    """What of a picture was hashed: the picture, or a frame by its number."""
+    name, _, number = view.partition(" ")
+    return f"{word(name, 'view')} {number}".strip()
 
 
 def choices(kind: str, *codes: object) -> list[tuple[str, Any]]:

@@ -258,9 +258,14 @@ def grant_object(by: Person, person: Person, object_kind: str, object_id: str, l
     return grant
 
 
-@transaction.atomic
 def grant_imported(person: Person, object_kind: str, object_id: str, lasts: timedelta) -> ObjectGrant:
     """What somebody brought in themself stays open to them for a while: they have seen it already."""
+    return grant_own(person, object_kind, object_id, lasts, reason="imported")
+
+
+@transaction.atomic
+def grant_own(person: Person, object_kind: str, object_id: str, lasts: timedelta, *, reason: str) -> ObjectGrant:
+    """On what somebody made or brought in themself: it gives them nothing that they did not have."""
     until = timezone.now() + lasts
     grant = ObjectGrant.objects.create(
         person=person, object_kind=object_kind, object_id=object_id, until=until, given_by=person
@@ -271,10 +276,28 @@ def grant_imported(person: Person, object_kind: str, object_id: str, lasts: time
         actor=_id(person),
         object_kind=object_kind,
         object_id=object_id,
-        reason="imported",
+        reason=reason,
         details=details,
     )
     return grant
+
+
+@transaction.atomic
+def end_grant(by: Person, grant: ObjectGrant, reason: str) -> None:
+    """Before its day. The row stays, and says that it was there."""
+    live = ObjectGrant.objects.select_for_update().filter(pk=grant.pk, until__gt=timezone.now()).first()
+    if live is None:
+        return
+    live.until = timezone.now()
+    live.save(update_fields=["until"])
+    record(
+        "object.grant-ended",
+        actor=_id(by),
+        object_kind=live.object_kind,
+        object_id=live.object_id,
+        reason=reason,
+        details={"person": str(live.person_id)},
+    )
 
 
 @transaction.atomic

@@ -1,0 +1,1 @@
+"""The acts of cases, one module a noun. `cases/actions.py` is their door."""

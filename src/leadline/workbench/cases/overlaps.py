@@ -1,0 +1,126 @@
+"""Whether another case holds the same thing, and what a person may be told of that. Writes nothing.
+
+Exact only: the same file or one of the same cluster, the same report or item, the same selector. To whoever may not
+see the other case it says that there is one, not which, not what the two have in common, and not how many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+
+from leadline.domain import Tlp
+from leadline.workbench.actors import Actor
+from leadline.workbench.cases import access
+from leadline.workbench.cases.models import Case, Selector, Thing
+from leadline.workbench.reports.models import Item
+from leadline.workbench.review.models import Member as ClusterMember
+
+SHOWN_AT_MOST = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Another case that this person may see holds the same; `kinds`: report, item, asset, selector."""
+
+    case: Case
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """`is_hidden_one`: there is one at least that this person may not see. `asked`: when they asked its lead, and what
+    the answer was, each once: not even how many others there are is told."""
+
+    seen: tuple[Hint, ...]
+    is_hidden_one: bool
+    asked: tuple[tuple[datetime, str], ...]
+    can_ask: bool
+
+
+def hints_for(actor: Actor, case: Case) -> Hints:
+    kinds = overlaps(case)
+    visible = {one.pk: one for one in access.visible_cases(actor).filter(pk__in=list(kinds))}
+    seen = [Hint(one, tuple(sorted(kinds[one.pk]))) for one in visible.values()]
+    seen.sort(key=lambda hint: hint.case.number)
+    hidden = _hidden(actor, kinds)
+    asked = set(case.asked.filter(asked_by=actor.person).values_list("asked_at", "answer"))
+    waiting = set(case.asked.filter(answered_at__isnull=True).values_list("to_case", flat=True))
+    can_ask = any(pk not in waiting for pk in hidden)
+    return Hints(tuple(seen[:SHOWN_AT_MOST]), bool(hidden), tuple(sorted(asked)), can_ask)
+
+
+def _hidden(actor: Actor, others: Iterable[Any]) -> list[Any]:
+    """Of these cases those whose lead may be asked by somebody who may not see them."""
+    rest = Case.objects.filter(pk__in=list(others)).exclude(pk__in=access.visible_cases(actor).values("pk"))
+    if not access.red_gives_hints():
+        rest = rest.exclude(tlp=Tlp.RED.value)
+    return list(rest.order_by("number").values_list("pk", flat=True))
+
+
+def hidden_from(actor: Actor, case: Case) -> list[Any]:
+    return _hidden(actor, overlaps(case))
+
+
+def overlaps(case: Case) -> dict[Any, set[str]]:
+    """Every other case that holds something of this one, and of what kinds."""
+    found: dict[Any, set[str]] = {}
+    for kind, cases in _found(case):
+        for pk in cases:
+            if pk != case.pk:
+                found.setdefault(pk, set()).add(kind)
+    return found
+
+
+def _found(case: Case) -> Iterator[tuple[str, Iterable[Any]]]:
+    things = access.live_things(case)
+    others = Thing.objects.filter(removed_at__isnull=True).exclude(case=case)
+    for assets in _assets(things):
+        yield from (("asset", cases) for cases in _holding(others, assets))
+    reports = things.filter(report__isnull=False).values("report")
+    yield "report", _cases(others.filter(report__in=reports))
+    for items in (Item.objects.filter(report__in=reports), _items(things)):
+        keys = items.exclude(key="").values("key")
+        yield "item", _cases(others.filter(item__key__in=keys))
+        yield "item", _cases(others.filter(report__items__key__in=keys))
+        yield "selector", _selectors(case, keys)
+    own = case.selectors.filter(removed_at__isnull=True).values("key")
+    yield "selector", _selectors(case, own)
+    yield "selector", _cases(others.filter(item__key__in=own))
+    yield "selector", _cases(others.filter(report__items__key__in=own))
+
+
+def _items(things: QuerySet[Thing]) -> QuerySet[Item]:
+    return Item.objects.filter(pk__in=things.filter(item__isnull=False).values("item"))
+
+
+def _assets(things: QuerySet[Thing]) -> Iterator[QuerySet[Any, Any]]:
+    """Files of a case, by each way that one can be in it: a query for each, for no planner takes four ways at once."""
+    yield things.filter(asset__isnull=False).values("asset")
+    clusters = things.filter(cluster__isnull=False).values("cluster")
+    yield ClusterMember.objects.filter(cluster__in=clusters).values("asset")
+    yield _items(things).filter(asset__isnull=False).values("asset")
+    reports = things.filter(report__isnull=False).values("report")
+    yield Item.objects.filter(report__in=reports, asset__isnull=False).values("asset")
+
+
+def _holding(others: QuerySet[Thing], assets: QuerySet[Any, Any]) -> Iterator[Iterable[Any]]:
+    """Cases that hold one of these files, by the same ways; and one of their clusters."""
+    clusters = ClusterMember.objects.filter(asset__in=assets).values("cluster")
+    yield _cases(others.filter(asset__in=assets))
+    yield _cases(others.filter(cluster__in=clusters))
+    yield _cases(others.filter(item__asset__in=assets))
+    yield _cases(others.filter(report__items__asset__in=assets))
+
+
+def _cases(things: QuerySet[Thing]) -> Iterable[Any]:
+    return things.order_by().values_list("case", flat=True).distinct()
+
+
+def _selectors(case: Case, keys: QuerySet[Any, Any]) -> Iterable[Any]:
+    same = Selector.objects.filter(key__in=keys, removed_at__isnull=True).exclude(case=case)
+    return same.order_by().values_list("case", flat=True).distinct()
