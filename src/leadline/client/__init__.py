@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from leadline.client.aio import AsyncClient
     from leadline.client.plans import Patience
-    from leadline.client.records import Answer, Hash, Hashed, Health, Match, Scanned
+    from leadline.client.records import Added, Answer, Hash, Hashed, Health, Match, NewEntry, Removed, Scanned
     from leadline.client.sync import Client
 
-__all__ = ["Answer", "AsyncClient", "Client", "Hash", "Hashed", "Health", "Match", "Patience", "Scanned"]
-
-_PLACES = {
-    "AsyncClient": "aio", "Client": "sync", "Patience": "plans",
-    "Answer": "records", "Hash": "records", "Hashed": "records", "Health": "records", "Match": "records",
-    "Scanned": "records",
-}  # fmt: skip
+_RECORDS = ("Added", "Answer", "Hash", "Hashed", "Health", "Match", "NewEntry", "Removed", "Scanned")
+_PLACES = {"AsyncClient": "aio", "Client": "sync", "Patience": "plans"} | dict.fromkeys(_RECORDS, "records")
+__all__ = [
+    "Added", "Answer", "AsyncClient", "Client", "Hash", "Hashed", "Health", "Match", "NewEntry", "Patience", "Removed",
+    "Scanned",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -10,14 +10,14 @@ from typing import Self
 
 import httpx
 
-from leadline.client import files, lookups, packed, plans
+from leadline.client import curation, files, lookups, packed, plans
 from leadline.client.address import make_address
 from leadline.client.gathering import Gathering
 from leadline.client.lookups import HashLike, Terms, Told
 from leadline.client.plans import Patience, Plan, Reply, T
-from leadline.client.records import Answer, Hash, Hashed, Health, Scanned
+from leadline.client.records import Added, Answer, Hash, Hashed, Health, NewEntry, Removed, Scanned
 from leadline.client.transport import no_answer, timeouts, whole_reply
-from leadline.client.uploads import Source, Upload
+from leadline.client.uploads import Source
 from leadline.errors import LeadlineError
 
 
@@ -105,6 +105,16 @@ class AsyncClient:
         """Hash a file and look it up, with all turned and mirrored copies of its picture."""
         return await self._do(files.scan_file(file, lookups.terms(banks, radius, seed)))
 
+    async def add_entries(self, bank: str, entries: Iterable[NewEntry], *, key: str | None = None) -> Added:
+        """1 to 10,000. key: of this act; the same entries under the same key are added once, for seven days."""
+        return await self._do(curation.add_entries(bank, entries, key))
+
+    async def remove_entries(
+        self, bank: str, *, ids: Iterable[int] = (), hashes: Iterable[HashLike] = (), key: str | None = None
+    ) -> Removed:
+        """By ids, or by hashes: then every entry that holds one of them."""
+        return await self._do(curation.remove_entries(bank, ids, hashes, key))
+
     async def health(self) -> Health:
         return await self._do(plans.health())
 
@@ -140,9 +150,8 @@ class AsyncClient:
             await asyncio.sleep(wait_s)
 
     async def _send(self, plan: Plan[T]) -> Reply:
-        body, headers = plan.body, plan.headers
-        if isinstance(plan.body, Upload):
-            body, headers = plan.body.pieces_async(), {**headers, **plan.body.headers}
+        body = plan.body if isinstance(plan.body, bytes) else plan.body.pieces_async()
+        headers = plan.headers if isinstance(plan.body, bytes) else {**plan.headers, **plan.body.headers}
         try:
             response = await self._http.request(
                 plan.method, plan.path, content=body, headers=headers, params=plan.params or None

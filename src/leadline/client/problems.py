@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
@@ -20,6 +20,7 @@ from leadline.errors import (
     TooBusy,
 )
 
+T = TypeVar("T")
 _MOST_S = 86_400.0
 _GATEWAYS = (502, 503, 504)
 
@@ -69,7 +70,7 @@ def retry_after_s(headers: Mapping[str, str]) -> float:
     return min(float(text), _MOST_S) if text.isascii() and text.isdigit() else 0.0
 
 
-def decode(body: bytes, kind: Any, where: str) -> Any:
+def decode(body: bytes, kind: type[T], where: str) -> T:
     """Typed JSON. AnswerBroken for anything else."""
     try:
         return msgspec.json.decode(body, type=kind)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
-from leadline.domain import Kind, Verdict
+from leadline.domain import Kind, Tlp, Verdict
 
 
 class Hash(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -95,6 +96,56 @@ class Scanned(Hashed, frozen=True, kw_only=True):
     reasons: tuple[str, ...] = ()
     truncated: bool = False
     lists: Mapping[str, int] = {}
+
+
+class NewEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What to add to a bank. hashes: md5, sha1, sha256, pdq -> digits, and of PDQ its quality and family.
+
+    kind, tlp  left out: the bank's
+    radius     of a false-positive entry: how many bits around it it acts
+    times      seconds since 1970
+    """
+
+    hashes: Mapping[str, str | int]
+    kind: Kind | None = None
+    label: str = ""
+    scheme: str = ""
+    source: str = ""
+    source_id: str = ""
+    licence: str = ""
+    tlp: Tlp | None = None
+    note: str = ""
+    metadata: Mapping[str, Any] | None = None
+    disabled_until: int = 0
+    first_seen: int = 0
+    last_seen: int = 0
+    radius: int = 0
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """index: which of those that were sent, from 0."""
+
+    index: int
+    code: str
+    reason: str
+
+
+class Added(msgspec.Struct, frozen=True):
+    """ids: of each that was sent, None where it was refused; `refused` says why."""
+
+    bank: str
+    list_version: int
+    ids: tuple[int | None, ...]
+    refused: tuple[Refusal, ...] = ()
+
+
+class Removed(msgspec.Struct, frozen=True):
+    """ids: of all entries that are gone. refused: what was not there, or was no hash."""
+
+    bank: str
+    list_version: int
+    ids: tuple[int, ...]
+    refused: tuple[Refusal, ...] = ()
 
 
 class Health(msgspec.Struct, frozen=True):

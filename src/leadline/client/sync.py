@@ -10,13 +10,13 @@ from typing import Self
 
 import httpx
 
-from leadline.client import files, lookups, packed, plans
+from leadline.client import curation, files, lookups, packed, plans
 from leadline.client.address import make_address
 from leadline.client.lookups import HashLike, Terms
 from leadline.client.plans import Patience, Plan, Reply, T
-from leadline.client.records import Answer, Hashed, Health, Scanned
+from leadline.client.records import Added, Answer, Hashed, Health, NewEntry, Removed, Scanned
 from leadline.client.transport import no_answer, timeouts, whole_reply
-from leadline.client.uploads import Source, Upload
+from leadline.client.uploads import Source
 from leadline.errors import LeadlineError
 
 
@@ -103,6 +103,16 @@ class Client:
         """Hash a file and look it up, with all turned and mirrored copies of its picture."""
         return self._do(files.scan_file(file, lookups.terms(banks, radius, seed)))
 
+    def add_entries(self, bank: str, entries: Iterable[NewEntry], *, key: str | None = None) -> Added:
+        """1 to 10,000. key: of this act; the same entries under the same key are added once, for seven days."""
+        return self._do(curation.add_entries(bank, entries, key))
+
+    def remove_entries(
+        self, bank: str, *, ids: Iterable[int] = (), hashes: Iterable[HashLike] = (), key: str | None = None
+    ) -> Removed:
+        """By ids, or by hashes: then every entry that holds one of them."""
+        return self._do(curation.remove_entries(bank, ids, hashes, key))
+
     def health(self) -> Health:
         return self._do(plans.health())
 
@@ -131,9 +141,8 @@ class Client:
             time.sleep(wait_s)
 
     def _send(self, plan: Plan[T]) -> Reply:
-        body, headers = plan.body, plan.headers
-        if isinstance(plan.body, Upload):
-            body, headers = plan.body.pieces(), {**headers, **plan.body.headers}
+        body = plan.body if isinstance(plan.body, bytes) else plan.body.pieces()
+        headers = plan.headers if isinstance(plan.body, bytes) else {**plan.headers, **plan.body.headers}
         try:
             response = self._http.request(
                 plan.method, plan.path, content=body, headers=headers, params=plan.params or None
