@@ -49,7 +49,11 @@ class Worker:
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
         self._life = living(self.service)
-        self.do(self._life.__aenter__())
+        try:
+            self.do(self._life.__aenter__())
+        except BaseException:
+            self._stop()
+            raise
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=60)
@@ -70,6 +74,9 @@ class Worker:
 
     def close(self) -> None:
         self.do(self._life.__aexit__(None, None, None))
+        self._stop()
+
+    def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
