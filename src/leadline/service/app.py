@@ -20,10 +20,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from leadline.errors import LeadlineError
-from leadline.service import banks, duty, matching, uploads
+from leadline.service import banks, changes, curating, duty, matching, uploads
 from leadline.service.calls import Call, Message, Receive, Send, SenderGone, Waits, end_overdue
 from leadline.service.counters import Counters
 from leadline.service.desk import Desk
+from leadline.service.ending import heard
 from leadline.service.endpoints import CALL, DESK, demand
 from leadline.service.guard import Guard
 from leadline.service.lists import Lists
@@ -54,6 +55,7 @@ class Service:
                 Route("/readyz", self._readyz, name="readyz"),
                 Route("/metrics", self._metrics, name="metrics"),
                 *banks.ROUTES,
+                *curating.ROUTES,
                 *duty.ROUTES,
                 *uploads.ROUTES,
             ],
@@ -83,7 +85,8 @@ class Service:
         finally:
             counters = self.desk.counters
             counters.count("leadline_requests", call.route, str(call.status))
-            counters.observe("leadline_request_seconds", time.perf_counter() - begun_s, call.route)
+            if call.route != "changes":  # which lasts as long as somebody listens
+                counters.observe("leadline_request_seconds", time.perf_counter() - begun_s, call.route)
 
     async def _answer(self, call: Call) -> None:
         in_path = self._take_token_from_path(call)
@@ -93,6 +96,9 @@ class Service:
             return
         call.token = self._guard.identify(call.scope["headers"], in_path)
         self._guard.admit(call.token)
+        if path == changes.PATH and call.scope["method"] == "GET":
+            await changes.stream(call, self.desk)
+            return
         self._guard.in_flight += 1
         try:
             hot = self._hot.get((call.scope["method"], path))
@@ -152,7 +158,8 @@ class Service:
             raise
         upkeep = asyncio.create_task(self._keep_up())
         try:
-            yield
+            with heard(self._desk.feed.end):
+                yield
         finally:
             upkeep.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -166,6 +173,7 @@ class Service:
             changed = await loop.run_in_executor(self.desk.refresher, self.desk.refresh)
             for name in changed:
                 self.desk.counters.count("leadline_list_changes", name)
+            self.desk.announce_changes()
             if loop.time() - published_s >= _PUBLISH_S:
                 published_s = loop.time()
                 self._note_gauges()

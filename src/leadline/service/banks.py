@@ -3,18 +3,75 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from leadline.service.endpoints import demand, desk_of, read_as, tell_json
+from leadline.errors import BankNotFound
+from leadline.match.bank import Bank
+from leadline.service.acts import Act
+from leadline.service.desk import Desk
+from leadline.service.endpoints import demand, desk_of, may_know_all, read_as, read_limit, tell_json
 from leadline.service.settings import BankSettings
-from leadline.service.tokens import Scope
+from leadline.service.tokens import Scope, Token
 
 _BODY_BYTES = 4096
+_PAGE, _MOST = 100, 1000
 _settings = msgspec.json.Decoder(BankSettings)
+
+
+async def list_banks(request: Request) -> Response:
+    """By name. `after`: the `next` of the page before; banks that come or go meanwhile move none of the others."""
+    call, desk = demand(request), desk_of(request)
+    if not may_know_all(call.token):
+        call.token.demand(Scope.MATCH)
+    after, limit = request.query_params.get("after", ""), read_limit(request, _PAGE, _MOST)
+    banks = sorted((bank for bank in desk.lists.opened.banks if bank.name > after), key=lambda bank: bank.name)
+    page = list(islice((bank for bank in banks if _may_know(call.token, desk, bank)), limit + 1))
+    more = page[limit - 1].name if len(page) > limit else None
+    return tell_json({"banks": [_tell(call.token, desk, bank) for bank in page[:limit]], "next": more})
+
+
+async def get_bank(request: Request) -> Response:
+    call, desk = demand(request), desk_of(request)
+    if not may_know_all(call.token):
+        call.token.demand(Scope.MATCH)
+    bank = desk.lists.bank(request.path_params["name"])
+    if not _may_know(call.token, desk, bank):
+        raise BankNotFound("no such bank", where=bank.name[:100], mend="GET /v1/banks lists them")
+    return tell_json(_tell(call.token, desk, bank))
+
+
+def _may_know(token: Token, desk: Desk, bank: Bank) -> bool:
+    """Whoever may only match hears of the banks that an answer can name."""
+    return may_know_all(token) or bank.name not in desk.settings.silent
+
+
+def _tell(token: Token, desk: Desk, bank: Bank) -> dict[str, Any]:
+    """What would help to evade a match (radius, floor) or is the curators' own is not for tokens that only match."""
+    told: dict[str, Any] = {
+        "name": bank.name,
+        "kind": str(bank.kind),
+        "entries": bank.count,
+        "list_version": bank.list_version,
+    }
+    if not may_know_all(token):
+        return told
+    manifest, fault = bank.snapshot.manifest, desk.lists.faults.get(bank.name)
+    return told | {
+        "radius": bank.radius_bits,
+        "quality_floor": bank.quality_floor,
+        "source": manifest.source,
+        "tlp": str(manifest.tlp),
+        "licence": manifest.licence,
+        "created": manifest.created,
+        "settings": desk.settings.of(bank.name),
+        "fault": fault.code if fault is not None else None,
+    }
 
 
 async def get_settings(request: Request) -> Response:
@@ -29,12 +86,21 @@ async def put_settings(request: Request) -> Response:
     call, desk = demand(request, Scope.ADMIN), desk_of(request)
     bank = desk.lists.bank(request.path_params["name"])
     wanted = read_as(_settings, await call.body(_BODY_BYTES))
-    await asyncio.get_running_loop().run_in_executor(desk.clerks, desk.settings.set, bank.name, wanted)
+
+    def put() -> None:
+        act = Act(call.token.id, "settings", bank.name, "", b"")
+        with desk.acts.noted(act, msgspec.structs.asdict(wanted)):
+            desk.settings.set(bank.name, wanted)
+
+    await asyncio.get_running_loop().run_in_executor(desk.clerks, put)
     desk.take_settings()
+    desk.announce_changes()
     return tell_json(desk.settings.of(bank.name))
 
 
 ROUTES = [
+    Route("/v1/banks", list_banks, name="banks", methods=["GET"]),
+    Route("/v1/banks/{name}", get_bank, name="bank", methods=["GET"]),
     Route("/v1/banks/{name}/settings", get_settings, name="bank-settings", methods=["GET"]),
     Route("/v1/banks/{name}/settings", put_settings, name="bank-settings", methods=["PUT"]),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 from leadline.errors import RequestRefused
@@ -112,6 +112,19 @@ class Call:
         told = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), _NO_STORE, _NO_SNIFF, *headers]
         await self._send({"type": "http.response.start", "status": status, "headers": told})
         await self._send({"type": "http.response.body", "body": body})
+
+    async def begin(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """An answer that is sent in pieces."""
+        self.status = status
+        await self._send({"type": "http.response.start", "status": status, "headers": list(headers)})
+
+    async def send_piece(self, piece: bytes, *, more: bool = True) -> None:
+        await self._send({"type": "http.response.body", "body": piece, "more_body": more})
+
+    async def hear_end(self) -> None:
+        """Returns when the client has closed the connection."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
     async def refuse(self, problem: Problem) -> None:
         await self.reply(problem.body, CONTENT_TYPE, problem.status, problem.headers)

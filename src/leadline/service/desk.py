@@ -11,8 +11,12 @@ import msgspec
 from leadline.client.packed import Asked
 from leadline.errors import ConfigError, LeadlineError
 from leadline.match.policy import MatchAnswer
+from leadline.service.acts import Acts
 from leadline.service.batcher import Batcher, FileQuery, Query
+from leadline.service.clock import Clock
 from leadline.service.counters import Counters
+from leadline.service.curation import Curation
+from leadline.service.feed import Feed
 from leadline.service.hashing import Hashers
 from leadline.service.lists import Lists, Opened
 from leadline.service.options import Options
@@ -37,11 +41,14 @@ class Desk:
         self.refresher = ThreadPoolExecutor(1, thread_name_prefix="refresh")  # never waits behind a search
         self.hashers = Hashers(options)
         self.watch = Watch(options, lists, self.searchers, counters.worker)
-        self.woken = asyncio.Event()
+        self.acts = Acts(options.state, clock=Clock())
+        self.curation = Curation(lists, self.acts, threads=options.threads)
+        self.feed, self.woken = Feed(), asyncio.Event()
         self.faults: dict[str, LeadlineError] = {}
         self.warnings: dict[str, str] = {}
         self._versions: tuple[Opened, frozenset[str], bytes] | None = None
         self._lines_lost = 0
+        self._announced: tuple[object, object] = (None, None)
         self.take_settings()
 
     @property
@@ -107,6 +114,13 @@ class Desk:
             self.counters.count("leadline_shadow_matches", bank)
         self.watch.keep(token, route, query, told)
         return told.answer
+
+    def announce_changes(self) -> None:
+        """To whoever listens, where banks or what they may be told of changed."""
+        now = self.lists.opened, self.settings.special
+        if now[0] is not self._announced[0] or now[1] is not self._announced[1]:
+            self._announced = now
+            self.feed.announce()
 
     def note_alarms(self) -> None:
         """About once a second."""

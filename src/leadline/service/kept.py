@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ import msgspec
 from leadline.errors import ConfigError
 
 T = TypeVar("T")
+_RETRY_S = 0.01
 
 
 class Kept(Generic[T]):
@@ -58,15 +60,32 @@ class Kept(Generic[T]):
 
 
 @contextmanager
-def hold(lock: Path, *, wait: bool = True) -> Iterator[None]:
-    """A lock among all processes, which ends with its holder. BlockingIOError where it is taken and we do not wait."""
+def hold(lock: Path, *, wait_s: float | None = None) -> Iterator[None]:
+    """A lock among all processes, which ends with its holder. BlockingIOError where it stays taken for so long."""
     lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fd = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
+        _acquire(fd, wait_s)
+        try:
+            yield
+        finally:
+            fcntl.flock(fd, fcntl.LOCK_UN)  # said, not implied by close: a forked child may hold a copy of fd
     finally:
         os.close(fd)
+
+
+def _acquire(fd: int, wait_s: float | None) -> None:
+    if wait_s is None:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        return
+    give_up_s = time.monotonic() + wait_s
+    while True:
+        try:
+            return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= give_up_s:
+                raise
+            time.sleep(_RETRY_S)
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -15,6 +15,7 @@ from leadline.service import answers
 from leadline.service.batcher import Query, search
 from leadline.service.calls import Call
 from leadline.service.desk import Desk
+from leadline.service.problems import place_of
 from leadline.service.tokens import Scope
 
 MAX_HASHES = packed.MAX_HASHES
@@ -92,7 +93,7 @@ def read_json(untrusted: bytes) -> Asked:
     try:
         asked = _decode(untrusted)
     except msgspec.ValidationError as error:
-        raise RequestRefused("not what is asked for here", where=_place(error), mend="see /v1/openapi.json") from None
+        raise RequestRefused("not what is asked for here", where=place_of(error), mend="see /v1/openapi.json") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         mend = "send JSON, or the packed form with its content type"
         raise RequestRefused("not JSON", status=400, mend=mend) from None
@@ -101,11 +102,6 @@ def read_json(untrusted: bytes) -> Asked:
     if asked.radius is not None and not 0 <= asked.radius <= 64:
         raise RequestRefused("no such radius", where="radius", mend="0 to 64 bits")
     return asked
-
-
-def _place(error: msgspec.ValidationError) -> str:
-    """The path of the field at fault, which msgspec writes at the end of its message; nothing that was sent."""
-    return str(error).rpartition(" - at `")[2].rstrip("`")[:100] if " - at `" in str(error) else ""
 
 
 def _read(item: str | Hash, banks: tuple[str, ...] | None, radius: int | None) -> Query | LeadlineError:

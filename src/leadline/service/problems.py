@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 from leadline.errors import (
+    BankCorrupt,
+    BankError,
     BankNotFound,
     ConfigError,
     InputError,
@@ -26,6 +28,8 @@ _STATUS: tuple[tuple[type[LeadlineError], int], ...] = (
     (TokenRefused, 401),
     (ScopeMissing, 403),
     (BankNotFound, 404),
+    (BankCorrupt, 500),
+    (BankError, 503),  # the disk is full, or the folder cannot be written: nothing was changed
     (TooBusy, 429),
     (UntrustedMediaError, 422),
     (InputError, 422),
@@ -73,8 +77,13 @@ def problem_of(error: Exception) -> Problem:
         if status < 500:
             return make_problem(status, error.code, _told(error))
         log.error("%s: %s", error.code, error)
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            return make_problem(status, error.code, error.what, retry_after_s=_RETRY_AFTER_S)
         what = "The configuration of the service is at fault." if isinstance(error, ConfigError) else ""
         return make_problem(500, error.code, what)
+    if isinstance(error, OSError) and error.errno is not None:
+        log.error("the disk refused: %s", error.strerror)
+        return make_problem(503, "disk", f"a file could not be written: {error.strerror}", retry_after_s=_RETRY_AFTER_S)
     log.error("unforeseen: %s", type(error).__name__)  # its text might hold what was sent
     return make_problem(500, "fault", "This is our fault. It is in the log of the service.")
 
@@ -82,3 +91,8 @@ def problem_of(error: Exception) -> Problem:
 def _told(error: LeadlineError) -> str:
     """Without `where`, which may repeat what was sent, unless it names a field or a number."""
     return f"{error.what}{f' ({error.where})' if error.where else ''}{f': {error.mend}' if error.mend else ''}"
+
+
+def place_of(error: msgspec.ValidationError) -> str:
+    """The path of the field at fault, which msgspec writes at the end of its message; nothing that was sent."""
+    return str(error).rpartition(" - at `")[2].rstrip("`")[:100] if " - at `" in str(error) else ""

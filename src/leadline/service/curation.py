@@ -1,0 +1,273 @@
+"""Changes of banks for those who send them over HTTP: each made once, what cannot be taken refused item by item.
+
+A request with an idempotency key that was cut off (a worker was killed between a bank's change and the answer) finds
+its plan again when it is sent anew, and goes on from there:
+
+- An addition's plan is the next free id and the moment, which every entry bears as `added`. What stands in the bank
+  from that id on, of that moment and with the same contents, was added by the first try and is not added again.
+- A removal's plan is the ids it found, and its answer. Ids are never given twice, so removing them again does nothing.
+- The plan of a new bank says that none was there, so a bank of these settings is the one that was made.
+- A change of an entry comes to the same result each time.
+
+One change of a bank at a time is made over HTTP, by whichever worker or replica. Other writers of its folder (the
+command line, the workbench) take the bank's own lock, and each waits for the other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+
+from leadline.domain import DEFAULT_QUALITY_FLOOR, DEFAULT_RADIUS_BITS, Entry, Kind, Tlp
+from leadline.errors import ConfigError, InputError, LeadlineError, RequestRefused
+from leadline.exchange.base import HashType, parse_hash
+from leadline.match.bank import Bank
+from leadline.match.locate import find_holders
+from leadline.match.manifest import FILE_NAME
+from leadline.service.acts import Act, Acts
+from leadline.service.entries import EntryChange, changed_entry, read_entries, tell_entry
+from leadline.service.lists import Lists
+from leadline.service.repeats import Reply, Turn
+
+_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
+
+
+class NewBank(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """radius: bits, of near matches. quality_floor: of PDQ hashes, 0..100. licence: what the list may be used for."""
+
+    name: str
+    kind: Kind
+    radius: Annotated[int, msgspec.Meta(ge=0, le=64)] = DEFAULT_RADIUS_BITS
+    quality_floor: Annotated[int, msgspec.Meta(ge=0, le=100)] = DEFAULT_QUALITY_FLOOR
+    source: str = ""
+    tlp: Tlp = Tlp.AMBER_STRICT
+    licence: str = ""
+
+
+class Curation:
+    """Over the banks that one worker has open. Waits for files: in threads only."""
+
+    def __init__(self, lists: Lists, acts: Acts, *, threads: int) -> None:
+        self._lists, self._acts, self._threads = lists, acts, threads
+
+    def make_bank(self, act: Act, new: NewBank) -> Reply:
+        """On the shelf. RequestRefused `exists` where the name is taken."""
+        path = self._lists.shelf / folder_name(new.name)
+
+        def work(turn: Turn) -> tuple[int, dict[str, Any]]:
+            is_ours = turn.plan is not None and _is_as_wished(path, new)
+            if not is_ours:
+                self._refuse_taken(new.name, path)
+                turn.begin({})
+                with self._acts.noted(act, {"kind": str(new.kind)}) as done:
+                    _create(path, new)
+                    done(0, ())
+            self._lists.refresh()
+            return 201, {"name": new.name, "kind": str(new.kind), "list_version": 0}
+
+        return self._acts.perform(act, work)
+
+    def add(self, act: Act, untrusted: Sequence[msgspec.Raw]) -> Reply:
+        bank = self._lists.bank(act.bank)
+
+        def work(turn: Turn) -> tuple[int, dict[str, Any]]:
+            bank.refresh()
+            was_begun = turn.plan is not None
+            if turn.plan is None:
+                turn.begin({"next_id": bank.snapshot.next_id, "added": bank.now()})
+            assert turn.plan is not None
+            offered = _stamped(read_entries(untrusted, bank, f"token {act.token_id}"), turn.plan["added"])
+            there = _added_since(bank, turn.plan) if was_begun else {}
+            ids = [there[key].pop(0) if there.get(key := _contents(entry)) else None for entry in offered]
+            refused = self._add_missing(act, bank, offered, ids)
+            told = {"asked": len(untrusted), "added": sum(i is not None for i in ids), "ids": ids, "refused": refused}
+            return 200, {"bank": bank.name, "list_version": bank.list_version, **told}
+
+        return self._finish(bank, self._acts.perform(act, work))
+
+    def _add_missing(
+        self, act: Act, bank: Bank, offered: Sequence[Entry | LeadlineError], ids: list[int | None]
+    ) -> list[dict[str, Any]]:
+        """Those without an id are added, and get one, or a reason."""
+        left = [number for number, entry in enumerate(offered) if ids[number] is None and isinstance(entry, Entry)]
+        refused = {number: error for number, error in enumerate(offered) if isinstance(error, LeadlineError)}
+        if left:
+            entries = [entry for number in left if isinstance(entry := offered[number], Entry)]
+            kinds = Counter(str(entry.kind) for entry in entries)
+            with self._acts.noted(act, {"entries": len(entries), "kinds": kinds}) as done:
+                result = bank.add(entries, threads=self._threads)
+                done(bank.list_version, result.ids)
+            refused |= {left[refusal.position]: refusal.error for refusal in result.refused}
+            taken = iter(result.ids)
+            for number in left:
+                ids[number] = None if number in refused else next(taken)
+        return [_refusal(number, refused[number]) for number in sorted(refused)]
+
+    def remove(self, act: Act, ids: Sequence[int], untrusted_hashes: Sequence[str]) -> Reply:
+        """By ids, or by hashes: every entry that holds one of them."""
+        bank = self._lists.bank(act.bank)
+
+        def work(turn: Turn) -> tuple[int, dict[str, Any]]:
+            bank.refresh()
+            if turn.plan is None:
+                found, refused = _find_by_id(bank, ids) if ids else _find_by_hash(bank, untrusted_hashes)
+                asked = len(ids) or len(untrusted_hashes)
+                turn.begin({"asked": asked, "found": asked - len(refused), "ids": found, "refused": refused})
+            assert turn.plan is not None
+            going = turn.plan["ids"]
+            if going:
+                with self._acts.noted(act, {"entries": len(going)}) as done:
+                    bank.remove(going)
+                    done(bank.list_version, going)
+            told = {"bank": bank.name, "list_version": bank.list_version, "removed": len(going), **turn.plan}
+            return 200, told
+
+        return self._finish(bank, self._acts.perform(act, work))
+
+    def change(self, act: Act, entry_id: int, change: EntryChange) -> Reply:
+        """RequestRefused `no-entry`; InputError where it would be no entry any more."""
+        bank = self._lists.bank(act.bank)
+
+        def work(turn: Turn) -> tuple[int, dict[str, Any]]:
+            bank.refresh()
+            before = find_entry(bank, entry_id)
+            after = changed_entry(before, change)
+            if turn.plan is None:
+                turn.begin({})
+            if after != before:
+                with self._acts.noted(act, {"entries": 1, "kinds": {str(after.kind): 1}}) as done:
+                    result = bank.update([after])
+                    if result.refused:
+                        raise result.refused[0].error
+                    done(bank.list_version, [entry_id])
+            return 200, tell_entry(after)
+
+        return self._finish(bank, self._acts.perform(act, work))
+
+    def _refuse_taken(self, name: str, path: Path) -> None:
+        if name in self._lists.opened.versions or (path / FILE_NAME).exists():
+            raise RequestRefused("a bank of that name is there", status=409, code="exists", mend="use another name")
+
+    def _finish(self, bank: Bank, reply: Reply) -> Reply:
+        """It matches here already, since the bank is the one that is searched; others look twice a second."""
+        bank.merge_in_background(threads=self._threads)
+        return reply
+
+
+def find_entry(bank: Bank, entry_id: int) -> Entry:
+    """RequestRefused `no-entry` where there is none of that id."""
+    if not bank.snapshot.holds(np.array([entry_id], np.int64))[0]:
+        raise RequestRefused("no such entry", status=404, code="no-entry", mend="its bank's /entries lists them")
+    return bank.get(entry_id)
+
+
+def folder_name(bank: str) -> str:
+    """The name itself where a folder can bear it safely; else made of it."""
+    if _FOLDER_NAME.fullmatch(bank) and not bank.endswith((" ", ".")):
+        return bank
+    return f"bank-{hashlib.sha256(bank.encode('utf-8', 'replace')).hexdigest()[:32]}"
+
+
+def _create(path: Path, new: NewBank) -> None:
+    try:
+        Bank.create(
+            path,
+            name=new.name,
+            kind=new.kind,
+            radius_bits=new.radius,
+            quality_floor=new.quality_floor,
+            source=new.source,
+            tlp=new.tlp,
+            licence=new.licence,
+        )
+    except ConfigError as error:  # not ours: it is what was sent
+        raise RequestRefused(error.what, mend=error.mend) from None
+
+
+def _is_as_wished(path: Path, new: NewBank) -> bool:
+    """Whether the bank is there that a request would make."""
+    try:
+        made = Bank.open(path).snapshot.manifest
+    except LeadlineError:
+        return False
+    settings = (made.radius_bits, made.quality_floor, made.source, made.tlp, made.licence)
+    wished = (new.radius, new.quality_floor, new.source, new.tlp, new.licence)
+    return (made.name, made.kind, *settings) == (new.name, new.kind, *wished)
+
+
+def _stamped(entries: Sequence[Entry | LeadlineError], added: int) -> list[Entry | LeadlineError]:
+    return [dataclasses.replace(entry, added=added) if isinstance(entry, Entry) else entry for entry in entries]
+
+
+def _added_since(bank: Bank, plan: Mapping[str, int]) -> dict[object, list[int]]:
+    """Contents -> ids of what was added from the plan's id on, at its moment."""
+    found: defaultdict[object, list[int]] = defaultdict(list)
+    for table in bank.snapshot.tables:
+        records = table.records
+        rows = np.flatnonzero((records.ids >= plan["next_id"]) & (records.added == plan["added"]))
+        alive = rows if table.dead is None else rows[~table.dead[rows]]
+        for entry in records.entries(alive):
+            assert entry.id is not None
+            found[_contents(entry)].append(entry.id)
+    return found
+
+
+def _contents(entry: Entry | LeadlineError) -> object:
+    """All but the id, to compare by; nothing of what is no entry."""
+    if not isinstance(entry, Entry):
+        return None
+    prints = tuple(sorted(entry.fingerprints.items()))
+    rest = tuple(getattr(entry, field.name) for field in dataclasses.fields(entry) if field.name not in _NOT_COMPARED)
+    return prints, rest
+
+
+_NOT_COMPARED = frozenset({"id", "fingerprints"})
+
+
+def _find_by_id(bank: Bank, ids: Sequence[int]) -> tuple[list[int], list[dict[str, Any]]]:
+    """Ids that are there, and a refusal for each that is not."""
+    there = bank.snapshot.holds(np.array(ids, np.int64)).tolist()
+    absent = InputError("no such entry", mend="it may be removed already", code="absent")
+    refused = [_refusal(number, absent) for number, is_there in enumerate(there) if not is_there]
+    return sorted({i for i, is_there in zip(ids, there, strict=True) if is_there}), refused
+
+
+def _find_by_hash(bank: Bank, untrusted: Sequence[str]) -> tuple[list[int], list[dict[str, Any]]]:
+    """Ids of all entries that hold one of the hashes, and a refusal for each hash that is none or that none holds."""
+    wanted: defaultdict[str, list[tuple[int, bytes]]] = defaultdict(list)
+    faults: dict[int, LeadlineError] = {}
+    for number, text in enumerate(untrusted):
+        try:
+            for algorithm, value in parse_hash(text, HashType.BOTH).items():
+                wanted[algorithm].append((number, value))
+        except InputError as error:
+            faults[number] = error
+    holders = dict(_holders(bank, wanted))
+    for number in range(len(untrusted)):
+        if number not in holders:
+            absent = InputError("no entry holds this hash", mend="it may be removed already", code="absent")
+            faults.setdefault(number, absent)
+    ids = sorted({i for found in holders.values() for i in found})
+    return ids, [_refusal(number, faults[number]) for number in sorted(faults)]
+
+
+def _holders(bank: Bank, wanted: Mapping[str, Sequence[tuple[int, bytes]]]) -> Iterator[tuple[int, list[int]]]:
+    found: defaultdict[int, list[int]] = defaultdict(list)
+    for algorithm, asked in wanted.items():
+        rows = np.frombuffer(b"".join(value for _, value in asked), np.uint8).reshape(len(asked), -1)
+        for (number, _), ids in zip(asked, find_holders(bank.snapshot, algorithm, rows), strict=True):
+            if ids:
+                found[number] += ids
+    yield from found.items()
+
+
+def _refusal(number: int, error: LeadlineError) -> dict[str, Any]:
+    return {"index": number, "code": error.code, "reason": str(error)}
