@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from leadline.client import AsyncClient, Client, Patience, packed
+from leadline.client import AsyncClient, Client, NewEntry, Patience, packed
 from leadline.errors import (
     AnswerBroken,
     BankNotFound,
@@ -92,7 +92,8 @@ def test_a_problem_is_an_error_of_the_tree_and_is_not_tried_again(status: int, c
     ],
     ids=["unreachable", "late", "cut", "429", "503", "502"],
 )
-def test_a_look_up_is_tried_again_until_it_is_answered(turn: Any) -> None:
+def test_a_look_up_is_tried_again_until_it_is_answered(turn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leadline.client.sync.time.sleep", lambda _: None)
     stage = Stage(turn, turn, httpx.Response(200, json=NOTHING))
     (answer,) = stage.client().match(MD5)
     assert (answer.matches, dict(answer.lists)) == ((), {"known": 3})
@@ -323,7 +324,9 @@ def test_closing_sends_what_still_waits() -> None:
     assert asyncio.run(scenario())[0].matches[0].bank == MD5
 
 
-def test_a_file_that_cannot_be_read_again_is_not_sent_twice() -> None:
+def test_a_file_that_cannot_be_read_again_is_not_sent_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leadline.client.sync.time.sleep", lambda _: None)
+
     class Pipe(io.RawIOBase):
         def readable(self) -> bool:
             return True
@@ -338,3 +341,99 @@ def test_a_file_that_cannot_be_read_again_is_not_sent_twice() -> None:
     with pytest.raises(TooBusy):
         stage.client().hash(io.BytesIO(b"again"))
     assert [request.content.count(b"again") for request in stage.requests[1:]] == [1] * 4
+
+
+# --- changes ---------------------------------------------------------------------------------------------------------
+
+
+def event(bank: str, version: int, state: str, kind: str = "change") -> str:
+    return f'event: {kind}\nid: {state}\ndata: {{"bank":"{bank}","list_version":{version},"entries":3}}\n\n'
+
+
+def stream(*events: str) -> httpx.Response:
+    return httpx.Response(200, text=": alive\n\n" + "".join(events), headers={"content-type": "text/event-stream"})
+
+
+def test_who_listens_goes_on_after_the_last_event_when_the_connection_breaks() -> None:
+    later = stream(event("a", 2, "s2"), event("b", 1, "s3", "gone"))
+    stage = Stage(stream(event("a", 1, "s1")), httpx.ReadError("x"), later)
+    heard = stage.client().changes()
+    told = [next(heard) for _ in range(3)]
+    assert [(change.bank, change.list_version, change.is_gone) for change in told] == [
+        ("a", 1, False), ("a", 2, False), ("b", 1, True),
+    ]  # fmt: skip
+    assert [request.headers.get("last-event-id") for request in stage.requests] == [None, "s1", "s1"]
+
+
+def test_who_listens_is_told_in_the_end_that_nobody_is_there() -> None:
+    heard = Stage(stream(event("a", 1, "s1")), httpx.ConnectError("x")).client().changes("s0")
+    assert next(heard).id == "s1"
+    with pytest.raises(ServiceUnavailable):
+        next(heard)
+
+
+@pytest.mark.parametrize(
+    ("turn", "kind"),
+    [
+        (problem(403, "scope"), ScopeMissing),
+        (httpx.Response(200, text="<html>"), AnswerBroken),
+        (stream("event: other\ndata: {}\n\n"), AnswerBroken),
+        (stream("event: change\nid: s\ndata: {}\n\n"), AnswerBroken),
+    ],
+    ids=["scope", "a page", "unknown", "without a bank"],
+)
+def test_what_is_no_stream_of_changes_is_an_error(turn: httpx.Response, kind: type) -> None:
+    with pytest.raises(kind):
+        next(Stage(turn).client().changes())
+
+
+def test_async_listeners_hear_the_same() -> None:
+    stage = Stage(stream(event("a", 1, "s1")), stream(event("a", 2, "s2")))
+
+    async def work(client: AsyncClient) -> Any:
+        told = []
+        async for change in client.changes():
+            told.append(change.id)
+            if len(told) == 2:
+                return told
+
+    assert gathered(stage, work) == ["s1", "s2"]
+
+
+# --- changes of banks ------------------------------------------------------------------------------------------------
+
+
+def test_an_addition_that_is_sent_again_bears_the_same_key() -> None:
+    told = {"bank": "known", "list_version": 2, "asked": 1, "added": 1, "ids": [8], "refused": []}
+    stage = Stage(httpx.ReadTimeout("x"), httpx.Response(200, json=told))
+    assert stage.client().add_entries("known", [NewEntry(hashes={"md5": MD5})]).ids == (8,)
+    first, second = (request.headers["idempotency-key"] for request in stage.requests)
+    assert first == second
+    again = Stage(httpx.Response(200, json=told))
+    again.client().add_entries("known", [NewEntry(hashes={"md5": MD5})])
+    assert again.requests[0].headers["idempotency-key"] != first
+
+
+def test_an_addition_that_answers_for_fewer_is_an_error() -> None:
+    told = {"bank": "known", "list_version": 2, "ids": [8, None], "refused": []}
+    entries = [NewEntry(hashes={"md5": MD5})] * 2
+    for ids in ([8], [8, None]):
+        with pytest.raises(AnswerBroken):
+            Stage(httpx.Response(200, json=told | {"ids": ids})).client().add_entries("known", entries)
+
+
+def test_a_removal_that_answers_for_fewer_is_an_error() -> None:
+    told = {"bank": "known", "list_version": 2, "ids": [8], "refused": []}
+    with pytest.raises(AnswerBroken):
+        Stage(httpx.Response(200, json=told)).client().remove_entries("known", ids=[8, 9])
+
+
+def test_a_list_of_banks_that_does_not_go_on_is_an_error() -> None:
+    bank = {"name": "a", "kind": "illegal", "entries": 1, "list_version": 1}
+    pages = [httpx.Response(200, json={"banks": [bank], "next": step}) for step in ("a", "a")]
+    with pytest.raises(AnswerBroken):
+        Stage(*pages).client().banks()
+    pages[1] = httpx.Response(200, json={"banks": [bank | {"name": "b"}], "next": None})
+    stage = Stage(*pages)
+    assert [told.name for told in stage.client().banks()] == ["a", "b"]
+    assert [request.url.params.get("after") for request in stage.requests] == [None, "a"]

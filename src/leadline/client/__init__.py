@@ -8,14 +8,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from leadline.client.aio import AsyncClient
     from leadline.client.plans import Patience
-    from leadline.client.records import Added, Answer, Hash, Hashed, Health, Match, NewEntry, Removed, Scanned
+    from leadline.client.records import (
+        Added,
+        Answer,
+        BankFacts,
+        Change,
+        Hash,
+        Hashed,
+        Health,
+        Match,
+        NewEntry,
+        Removed,
+        Scanned,
+    )
     from leadline.client.sync import Client
 
-_RECORDS = ("Added", "Answer", "Hash", "Hashed", "Health", "Match", "NewEntry", "Removed", "Scanned")
+_RECORDS = (
+    "Added", "Answer", "BankFacts", "Change", "Hash", "Hashed", "Health", "Match", "NewEntry", "Removed", "Scanned",
+)  # fmt: skip
 _PLACES = {"AsyncClient": "aio", "Client": "sync", "Patience": "plans"} | dict.fromkeys(_RECORDS, "records")
 __all__ = [
-    "Added", "Answer", "AsyncClient", "Client", "Hash", "Hashed", "Health", "Match", "NewEntry", "Patience", "Removed",
-    "Scanned",
+    "Added", "Answer", "AsyncClient", "BankFacts", "Change", "Client", "Hash", "Hashed", "Health", "Match", "NewEntry",
+    "Patience", "Removed", "Scanned",
 ]  # fmt: skip
 
 

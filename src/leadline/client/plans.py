@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from leadline.client.problems import decode, error_of
@@ -54,6 +54,11 @@ class Patience:
     tries: int = 4
     first_wait_s: float = 0.1
     longest_wait_s: float = 10.0
+
+    @property
+    def for_listeners(self) -> Patience:
+        """Who listens for changes has time: a worker that ends lets all its listeners go for half a minute."""
+        return replace(self, longest_wait_s=max(60.0, self.longest_wait_s))
 
     def wait_s(self, plan: Plan[Any], tries_done: int, error: LeadlineError) -> float | None:
         """How long to wait before the same is sent again; None: not at all."""

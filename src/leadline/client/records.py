@@ -148,6 +148,33 @@ class Removed(msgspec.Struct, frozen=True):
     refused: tuple[Refusal, ...] = ()
 
 
+class BankFacts(msgspec.Struct, frozen=True):
+    """What stands below `list_version` is not for tokens that only match."""
+
+    name: str
+    kind: Kind
+    entries: int
+    list_version: int
+    radius: int | None = None
+    quality_floor: int | None = None
+    source: str | None = None
+    tlp: Tlp | None = None
+    licence: str | None = None
+    created: int | None = None
+    settings: Mapping[str, Any] | None = None
+    fault: str | None = None
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A bank is another than before, or gone. id: to be told only of what came after it, by whichever replica."""
+
+    bank: str
+    id: str
+    is_gone: bool = False
+    list_version: int | None = None
+    entries: int | None = None
+
+
 class Health(msgspec.Struct, frozen=True):
     """ready: whether answers are as new as the lists; `reasons` where they are not."""
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx
 
-from leadline.client import curation, files, lookups, packed, plans
+from leadline.client import curation, events, files, lookups, packed, plans
 from leadline.client.address import make_address
 from leadline.client.lookups import HashLike, Terms
 from leadline.client.plans import Patience, Plan, Reply, T
-from leadline.client.records import Added, Answer, Hashed, Health, NewEntry, Removed, Scanned
+from leadline.client.records import Added, Answer, BankFacts, Change, Hashed, Health, NewEntry, Removed, Scanned
 from leadline.client.transport import no_answer, timeouts, whole_reply
 from leadline.client.uploads import Source
-from leadline.errors import LeadlineError
+from leadline.errors import LeadlineError, ServiceUnavailable
 
 
 class Client:
@@ -103,6 +104,41 @@ class Client:
         """Hash a file and look it up, with all turned and mirrored copies of its picture."""
         return self._do(files.scan_file(file, lookups.terms(banks, radius, seed)))
 
+    def banks(self) -> list[BankFacts]:
+        found, after = list[BankFacts](), ""
+        while True:
+            page = self._do(curation.list_banks(after))
+            found += page.banks
+            if page.next is None:
+                return found
+            after = page.next
+
+    def changes(self, after: str = "") -> Iterator[Change]:
+        """Each bank as it is, then each change, without an end; a connection that breaks is made anew.
+
+        after  id of the last change that was heard: then only what came after it
+        """
+        tries = 0
+        while True:
+            try:
+                with self._stream(after) as response:
+                    reader = events.Reader()
+                    for line in response.iter_lines():
+                        tries = 0
+                        if (change := reader.feed(line)) is not None:
+                            after = change.id
+                            yield change
+                raise ServiceUnavailable("the connection ended", where=events.WHERE)
+            except httpx.HTTPError as broken:
+                error: LeadlineError = no_answer(broken, events.WHERE)
+            except LeadlineError as told:
+                error = told
+            tries += 1
+            wait_s = self._patience.for_listeners.wait_s(events.PLAN, tries, error)
+            if wait_s is None:
+                raise error
+            time.sleep(wait_s)
+
     def add_entries(self, bank: str, entries: Iterable[NewEntry], *, key: str | None = None) -> Added:
         """1 to 10,000. key: of this act; the same entries under the same key are added once, for seven days."""
         return self._do(curation.add_entries(bank, entries, key))
@@ -139,6 +175,16 @@ class Client:
                 if wait_s is None:
                     raise
             time.sleep(wait_s)
+
+    @contextmanager
+    def _stream(self, after: str) -> Iterator[httpx.Response]:
+        headers = events.headers_after(after)
+        with self._http.stream("GET", events.PATH, headers=headers, timeout=events.SILENCE_S) as response:
+            if response.status_code != 200:
+                response.read()
+                plans.checked(events.PLAN, whole_reply(response))
+            events.check_stream(response.headers)
+            yield response
 
     def _send(self, plan: Plan[T]) -> Reply:
         body = plan.body if isinstance(plan.body, bytes) else plan.body.pieces()

@@ -346,6 +346,16 @@ OPERATIONS: tuple[Operation, ...] = (
         _json(curating.Removals, {"ids": [8]}), (_BANK, _KEY), problems=(404, 409),
     ),
     Operation(
+        "GET", "/v1/changes", "changes", "Hear when a bank changes", (Scope.MATCH,),
+        {200: {"text/event-stream": Content({"type": "string"})}},
+        parameters=(Parameter(
+            "Last-Event-ID", "header", "`id` of the last event that was heard: only what came after it is told.",
+            {"type": "string", "pattern": "^[A-Za-z0-9_-]*$"},
+        ),),
+        meaning="Server-sent events without an end: `change` with bank, list_version and entries (first of each bank "
+        "as it is), `gone` with bank. A comment every 15 seconds says that the service is there.",
+    ),
+    Operation(
         "GET", "/v1/alarms", "alarms", "What a person is asked to look at", (Scope.ADMIN,),
         {200: _json(Alarms, {"alarms": [_ALARM]})},
         parameters=(Parameter("open", "query", "1: those that nobody has decided about.", {"enum": ["1"]}),),
