@@ -255,6 +255,7 @@ class Bank:
     def set_settings(
         self,
         *,
+        name: str | None = None,
         kind: Kind | None = None,
         tlp: Tlp | None = None,
         radius_bits: int | None = None,
@@ -270,8 +271,8 @@ class Bank:
         wait meanwhile. ConfigError for values out of range, BankLocked where a merge or writer is at work.
         """
         given = {
-            "kind": kind, "tlp": tlp, "radius_bits": radius_bits, "quality_floor": quality_floor, "source": source,
-            "licence": licence,
+            "name": name, "kind": kind, "tlp": tlp, "radius_bits": radius_bits, "quality_floor": quality_floor,
+            "source": source, "licence": licence,
         }  # fmt: skip
         with self._writer.merging(), self._writer.writing():
             before = self.snapshot.manifest

@@ -110,7 +110,7 @@ class Lists:
         self.faults = faults
         versions = {name: bank.list_version for name, bank in banks.items()}
         if versions != self.opened.versions or tuple(banks.values()) != self.opened.banks:
-            are_others = tuple(banks.values()) != self.opened.banks
+            are_others = tuple(banks.values()) != self.opened.banks or [*versions] != [*self.opened.versions]
             self.opened = Opened(tuple(banks.values()), versions)
             if are_others:
                 self._matchers = {}  # after what is open: see `matcher`
