@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import ssl
@@ -17,7 +16,7 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from leadline.errors import ConfigError
-from leadline.service import counters
+from leadline.service import counters, logs
 from leadline.service.app import Service
 from leadline.service.lists import Lists
 from leadline.service.options import Options
@@ -64,6 +63,7 @@ def serve(
         backpressure=_CONNECTIONS,
         log_enabled=True,
         log_level=LogLevels.warning,
+        log_dictconfig=logs.CONFIG,
         log_access=False,  # addresses may hold tokens; the service counts by route
         ssl_cert=certificate,
         ssl_key=key,
@@ -77,7 +77,6 @@ def serve(
 
 def load(options: Options) -> Callable[..., Any]:
     """In each worker: its application."""
-    logging.getLogger("leadline").setLevel(logging.INFO)
     return Service(options)
 
 
