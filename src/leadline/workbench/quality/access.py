@@ -1,4 +1,4 @@
-"""The only reads of quality on behalf of a person. No page ranks people or tells a figure of fewer than three."""
+"""The only reads of quality on behalf of a person. Figures are of questions: nobody reads one of somebody else."""
 
 from __future__ import annotations
 
