@@ -358,7 +358,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "GET", "/v1/alarms", "alarms", "What a person is asked to look at", (Scope.ADMIN,),
         {200: _json(Alarms, {"alarms": [_ALARM]})},
-        parameters=(Parameter("open", "query", "1: those that nobody has decided about.", {"enum": ["1"]}),),
+        parameters=(Parameter("open", "query", "1: those that nobody has decided about.", {"type": "string"}),),
     ),
     Operation(
         "POST", "/v1/alarms/{id}/acknowledge", "alarm-acknowledge", "What a person found", (Scope.ADMIN,),
