@@ -49,7 +49,7 @@ def test_anything_pasted_is_split_shown_and_received(browser: Client) -> None:
     assert answer["Location"] == f"/reports/{report.pk}/"
     assert (report.item_count, report.urgency, report.channel) == (3, 2, "staff-form")
     page = text_of(browser.get(f"/reports/{report.pk}/"))
-    assert "tick.ongoing +30" in page
+    assert "ticked: ongoing +30" in page
     assert "seen on" in page
 
 
@@ -186,7 +186,7 @@ def test_to_show_a_report_to_more_people_takes_two_and_to_fewer_takes_one(
     client_of(senior).post(path, form)
     client_of(senior).post(path + "decide/", {"confirm": "1"})  # the same person
     assert Report.objects.values_list("sensitivity", "tlp").get() == (1, "amber+strict")
-    assert "asks for sensitivity 0" in text_of(client_of(other).get(f"/reports/{report.pk}/"))
+    assert "asks for sensitivity ordinary" in text_of(client_of(other).get(f"/reports/{report.pk}/"))
     client_of(other).post(path + "decide/", {"confirm": "1"})
     assert Report.objects.values_list("sensitivity", "tlp").get() == (0, "clear")
     client_of(senior).post(path, {"sensitivity": "2", "tlp": "red", "reason": "source-asked"})
