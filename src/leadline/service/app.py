@@ -34,6 +34,7 @@ from leadline.service.tokens import EVERYBODY, Scope
 
 _REFRESH_S = 0.5
 _PUBLISH_S = 1.0
+_PRUNE_S = 3600.0
 _OPEN = frozenset({"/healthz", "/readyz", "/status", "/status/live", "/v1/openapi.json"})  # without a token
 _IN_PATH = "/t/"
 log = logging.getLogger("leadline.service")
@@ -168,7 +169,7 @@ class Service:
             self._desk.close()
 
     async def _keep_up(self) -> None:
-        loop, published_s = asyncio.get_running_loop(), 0.0
+        loop, published_s, pruned_s = asyncio.get_running_loop(), 0.0, 0.0
         while True:
             changed = await loop.run_in_executor(self.desk.refresher, self.desk.refresh)
             for name in changed:
@@ -180,11 +181,15 @@ class Service:
                 self.desk.note_alarms()
                 for kind in await loop.run_in_executor(self.desk.clerks, self.desk.raise_alarms):
                     self.desk.counters.count("leadline_alarms", kind)
+                    log.warning("an alarm for a person to look at: %s", kind)
                 try:
                     self.desk.counters.publish()
                 except OSError as error:
                     log.warning("metrics are not written: %s", error.strerror)
                 self._guard.forget_idle()
+            if loop.time() - pruned_s >= _PRUNE_S:
+                pruned_s = loop.time()
+                loop.run_in_executor(self.desk.clerks, self.desk.prune)
                 end_overdue(self._waits)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.desk.woken.wait(), _REFRESH_S)

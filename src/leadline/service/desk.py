@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -26,6 +27,7 @@ from leadline.service.tokens import Token
 from leadline.service.watch import Watch
 
 _SEARCHERS, _CLERKS = 4, 8
+log = logging.getLogger("leadline.service")
 
 
 class Desk:
@@ -155,6 +157,13 @@ class Desk:
             self.warnings["alarms"] = error.code if isinstance(error, LeadlineError) else str(error.strerror)
             return []
         return kinds
+
+    def prune(self) -> None:
+        """Forget idempotency keys that are old. What the disk refuses is tried again an hour later."""
+        try:
+            self.acts.repeats.prune()
+        except OSError as error:
+            log.warning("old idempotency keys were not removed: %s", error.strerror)
 
     def close(self) -> None:
         self.hashers.close()
