@@ -29,6 +29,7 @@ LeadlineError                       what, where, how to mend; `exit_code`, `code
 │   ├── TokenRefused                send a live token
 │   ├── ScopeMissing                the token is not for this: use another, or have its scope added
 │   ├── TooBusy                     retry after `retry_after_s`: nothing was begun
+│   ├── ShardLost                   retry: a shard does not answer, so there is no answer
 │   ├── ServiceUnavailable          retry: no answer came, or the service says that it cannot give one now
 │   └── AnswerBroken                call someone: what came is not what was asked for, and nothing of it counts
 ├── FetchFailed                     retry: an address that others named does not answer, or not as it should
@@ -101,7 +102,7 @@ class ReportFormatError(InputError):
 
 
 class AddressRefused(InputError):
-    """`code`: private-address, unresolved, no-tls, redirects, fetching-off."""
+    """`code`: private-address, unresolved, no-tls, redirects."""
 
     code = "address-refused"
 
@@ -211,6 +212,11 @@ class TooBusy(ServiceError):
     def __init__(self, what: str, *, retry_after_s: float, code: str | None = None) -> None:
         super().__init__(what, code=code)
         self.retry_after_s = retry_after_s
+
+
+class ShardLost(ServiceError):
+    code = "shard-lost"
+    permanent = False
 
 
 class ServiceUnavailable(ServiceError):

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import msgspec
 from starlette.applications import Starlette
@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from leadline.errors import LeadlineError
-from leadline.service import banks, changes, curating, duty, matching, uploads
+from leadline.service import banks, changes, curating, duty, hma, hma_lookup, matching, uploads
 from leadline.service.calls import Call, Message, Receive, Send, SenderGone, Waits, end_overdue
 from leadline.service.counters import Counters
 from leadline.service.desk import Desk
@@ -29,7 +29,7 @@ from leadline.service.endpoints import CALL, DESK, demand
 from leadline.service.guard import Guard
 from leadline.service.lists import Lists
 from leadline.service.options import Options
-from leadline.service.problems import CONTENT_TYPE, make_problem, problem_of
+from leadline.service.problems import Problem, as_message, make_problem, problem_of
 from leadline.service.tokens import EVERYBODY, Scope
 
 _REFRESH_S = 0.5
@@ -49,7 +49,10 @@ class Service:
         self._guard = Guard(options)
         self._waits: Waits = {}
         self._desk: Desk | None = None
-        self._hot: dict[tuple[str, str], tuple[str, Endpoint]] = {("POST", "/v1/match"): ("match", matching.match)}
+        self._hot: dict[tuple[str, str], tuple[str, Endpoint]] = {
+            ("POST", "/v1/match"): ("match", matching.match),
+            ("GET", "/m/lookup"): ("hma-lookup", hma_lookup.look_up),
+        }
         self._others = Starlette(
             routes=[
                 Route("/healthz", self._healthz, name="healthz"),
@@ -59,6 +62,7 @@ class Service:
                 *curating.ROUTES,
                 *duty.ROUTES,
                 *uploads.ROUTES,
+                *hma.ROUTES,
             ],
             exception_handlers={
                 LeadlineError: _tell_error, HTTPException: _tell_http, SenderGone: _tell_nobody, Exception: _tell_error,
@@ -114,11 +118,14 @@ class Service:
     def _take_token_from_path(self, call: Call) -> bytes | None:
         """`/t/TOKEN/m/lookup`: for clients of HMA that can send no header. The token leaves the address at once."""
         path: str = call.scope["path"]
+        if path.startswith("//"):  # clients put "/c/banks" behind an address that ends with a slash
+            call.scope = _with_path(call.scope, path.lstrip("/"))
+            return None
         if not path.startswith(_IN_PATH):
             return None
-        text, slash, rest = path[len(_IN_PATH) :].partition("/")
-        call.scope = {**call.scope, "path": slash + rest, "raw_path": (slash + rest).encode()}
-        if not rest.startswith(("h/", "m/", "c/", "status")):
+        text, _, rest = path[len(_IN_PATH) :].partition("/")
+        call.scope = _with_path(call.scope, rest.lstrip("/"))
+        if not call.speaks_hma:
             raise HTTPException(404)
         return text.encode()
 
@@ -224,10 +231,19 @@ class Service:
         return Response(self.desk.counters.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
+def _with_path(scope: Message, path: str) -> Message:
+    return {**scope, "path": f"/{path}", "raw_path": f"/{path}".encode()}
+
+
+def _response(request: Request, problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    if request.scope[CALL].speaks_hma:
+        problem = as_message(problem)
+    told = {name.decode(): value.decode() for name, value in problem.headers}
+    return Response(problem.body, problem.status, {**told, **(headers or {})}, problem.content_type.decode())
+
+
 async def _tell_error(request: Request, error: Exception) -> Response:
-    problem = problem_of(error)
-    headers = {name.decode(): value.decode() for name, value in problem.headers}
-    return Response(problem.body, problem.status, headers, CONTENT_TYPE.decode())
+    return _response(request, problem_of(error))
 
 
 async def _tell_nobody(request: Request, error: Exception) -> Response:
@@ -237,5 +253,4 @@ async def _tell_nobody(request: Request, error: Exception) -> Response:
 async def _tell_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = {404: "not-found", 405: "method"}.get(error.status_code, "request")
-    problem = make_problem(error.status_code, code)
-    return Response(problem.body, problem.status, error.headers, CONTENT_TYPE.decode())
+    return _response(request, make_problem(error.status_code, code), error.headers)

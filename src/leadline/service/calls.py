@@ -9,7 +9,7 @@ from typing import Any
 
 from leadline.errors import RequestRefused
 from leadline.service.options import Options
-from leadline.service.problems import CONTENT_TYPE, Problem
+from leadline.service.problems import Problem, as_message
 from leadline.service.tokens import Token
 
 Message = MutableMapping[str, Any]
@@ -126,8 +126,15 @@ class Call:
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
+    @property
+    def speaks_hma(self) -> bool:
+        """Whether it is one of HMA's addresses, whose errors have a shape of their own."""
+        path: str = self.scope["path"]
+        return path.startswith(("/h/", "/m/", "/c/")) or path in ("/status", "/status/live")
+
     async def refuse(self, problem: Problem) -> None:
-        await self.reply(problem.body, CONTENT_TYPE, problem.status, problem.headers)
+        told = as_message(problem) if self.speaks_hma else problem
+        await self.reply(told.body, told.content_type, told.status, told.headers)
 
 
 def end_overdue(waits: Waits) -> None:

@@ -18,7 +18,9 @@ from leadline.service.clock import Clock
 from leadline.service.counters import Counters
 from leadline.service.curation import Curation
 from leadline.service.feed import Feed
+from leadline.service.fetching import Fetcher
 from leadline.service.hashing import Hashers
+from leadline.service.hma_state import HmaState
 from leadline.service.lists import Lists, Opened
 from leadline.service.options import Options
 from leadline.service.part import Told, draw_hidden, leave_out
@@ -41,7 +43,8 @@ class Desk:
         self.searchers = ThreadPoolExecutor(_SEARCHERS, thread_name_prefix="search")
         self.clerks = ThreadPoolExecutor(_CLERKS, thread_name_prefix="clerk")
         self.refresher = ThreadPoolExecutor(1, thread_name_prefix="refresh")  # never waits behind a search
-        self.hashers = Hashers(options)
+        self.hashers, self.fetcher = Hashers(options), Fetcher(options)
+        self.hma = HmaState(options.state)
         self.watch = Watch(options, lists, self.searchers, counters.worker)
         self.acts = Acts(options.state, clock=Clock())
         self.curation = Curation(lists, self.acts, threads=options.threads)
@@ -166,6 +169,7 @@ class Desk:
             log.warning("old idempotency keys were not removed: %s", error.strerror)
 
     def close(self) -> None:
+        self.fetcher.close()
         self.hashers.close()
         for pool in (self.searchers, self.clerks, self.refresher):
             pool.shutdown(wait=True)

@@ -13,9 +13,11 @@ from leadline.errors import (
     BankError,
     BankNotFound,
     ConfigError,
+    FetchFailed,
     InputError,
     LeadlineError,
     RequestRefused,
+    SandboxUnavailable,
     ScopeMissing,
     TokenRefused,
     TooBusy,
@@ -31,6 +33,7 @@ _STATUS: tuple[tuple[type[LeadlineError], int], ...] = (
     (BankCorrupt, 500),
     (BankError, 503),  # the disk is full, or the folder cannot be written: nothing was changed
     (TooBusy, 429),
+    (SandboxUnavailable, 503),
     (UntrustedMediaError, 422),
     (InputError, 422),
 )
@@ -43,6 +46,7 @@ class Problem(msgspec.Struct, frozen=True):
     status: int
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    content_type: bytes = CONTENT_TYPE
 
 
 def make_problem(status: int, code: str, detail: str = "", *, retry_after_s: float = 0) -> Problem:
@@ -63,12 +67,22 @@ def make_problem(status: int, code: str, detail: str = "", *, retry_after_s: flo
     return Problem(status, msgspec.json.encode(told), headers)
 
 
+def as_message(problem: Problem) -> Problem:
+    """The same as HMA says it: an object with a message, and 400 for whatever is wrong with a request."""
+    told = msgspec.json.decode(problem.body)
+    body = msgspec.json.encode({"message": told.get("detail", told["title"])})
+    status = HTTPStatus.BAD_REQUEST if problem.status == HTTPStatus.UNPROCESSABLE_ENTITY else problem.status
+    return Problem(status, body, problem.headers, b"application/json")
+
+
 def problem_of(error: Exception) -> Problem:
     """Any error as a problem. What we did not foresee says nothing but that it happened."""
     if isinstance(error, RequestRefused):
         return make_problem(error.status, error.code, _told(error))
     if isinstance(error, TooBusy):
         return make_problem(429, error.code, error.what, retry_after_s=error.retry_after_s)
+    if isinstance(error, FetchFailed):
+        return make_problem(502, error.code, error.what)
     if isinstance(error, LeadlineError):
         if not error.permanent:
             log.warning("%s: %s", error.code, error.what)

@@ -22,7 +22,7 @@ from leadline.service.calls import Call
 from leadline.service.desk import Desk
 from leadline.service.endpoints import demand, desk_of, tell_json
 from leadline.service.hashing import Wish, wish_of
-from leadline.service.intake import take_files
+from leadline.service.intake import Taken, take_files
 from leadline.service.tokens import Scope
 
 _NOT_OPENED = "not opened: files within it are to be sent one by one"
@@ -38,7 +38,7 @@ class Asked(msgspec.Struct, frozen=True):
 
 async def hash_files(request: Request) -> Response:
     call, desk = demand(request, Scope.HASH), desk_of(request)
-    taken = await take_files(call, desk, Wish())
+    taken = await _take(call, desk, Wish())
     return tell_json({"files": [_record(name, facts) for name, facts in taken.files]})
 
 
@@ -46,7 +46,7 @@ async def scan_files(request: Request) -> Response:
     call, desk = demand(request, Scope.HASH, Scope.MATCH), desk_of(request)
     asked = read_asked(call.scope["query_string"])
     matcher = desk.lists.matcher(asked.banks, asked.radius)
-    taken = await take_files(call, desk, wish_of(matcher))
+    taken = await _take(call, desk, wish_of(matcher))
     prints = [facts.fingerprints for _, facts in taken.files]
     found = await asyncio.get_running_loop().run_in_executor(desk.searchers, matcher.match, prints)
     desk.counters.count("leadline_lookups", "scan", by=len(found))
@@ -55,6 +55,13 @@ async def scan_files(request: Request) -> Response:
         for (name, facts), answer in zip(taken.files, found, strict=True)
     ]
     return tell_json({"files": told, "lists": msgspec.Raw(desk.versions())})
+
+
+async def _take(call: Call, desk: Desk, wish: Wish) -> Taken:
+    taken = await take_files(call, desk, wish)
+    if not taken.files:
+        raise RequestRefused("a form without a part", status=400, code="multipart", mend="send one part for each file")
+    return taken
 
 
 def read_asked(untrusted_query: bytes) -> Asked:

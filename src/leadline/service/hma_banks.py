@@ -1,0 +1,253 @@
+"""HMA's `/c` for banks: made, listed, switched, renamed, removed. Also its lists of types and of exchanges."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from leadline.domain import Kind
+from leadline.errors import RequestRefused
+from leadline.match.bank import Bank
+from leadline.match.removal import remove_bank
+from leadline.service.acts import Act
+from leadline.service.calls import Call
+from leadline.service.curation import NewBank
+from leadline.service.desk import Desk
+from leadline.service.endpoints import demand, desk_of, tell_json
+from leadline.service.hma_lookup import count_signals
+from leadline.service.hma_types import PHOTO, SIGNALS, VIDEO, algorithm_of, refuse
+from leadline.service.settings import BankSettings
+from leadline.service.tokens import Scope
+
+_NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
+_BODY_BYTES = 65_536
+_FALSE, _TRUE = frozenset({"false", "0", "no", "off"}), frozenset({"true", "1", "yes", "on"})
+T = TypeVar("T")
+
+
+async def list_banks(request: Request) -> Response:
+    demand(request, Scope.MATCH)
+    desk = desk_of(request)
+    return tell_json([_config(desk, name) for name in desk.lists.opened.versions])
+
+
+async def show_bank(request: Request) -> Response:
+    demand(request, Scope.MATCH)
+    desk = desk_of(request)
+    name = request.path_params["bank"]
+    if name not in desk.lists.opened.versions:
+        name = (await find_bank(desk, name)).name
+    return tell_json(_config(desk, name))
+
+
+async def make_bank(request: Request) -> Response:
+    """`kind` is ours: HMA knows none, so a bank without one is of the kind `other`."""
+    call, desk = demand(request, Scope.CURATE), desk_of(request)
+    asked = await read_object(call)
+    name, kind = asked.get("name"), asked.get("kind", Kind.OTHER)
+    if kind not in tuple(Kind):
+        raise refuse(f"no such kind: {', '.join(Kind)} there are")
+    ratio = _ratio(asked)
+    new = NewBank(_checked_name(name), Kind(kind))
+    settings = BankSettings(ratio=1.0 if ratio is None else ratio)
+
+    def make() -> None:
+        desk.curation.make_bank(act_of(call, "hma-make-bank", new.name), new)
+        desk.settings.set(new.name, settings)
+
+    try:
+        await in_thread(desk, make)
+    except RequestRefused as error:
+        raise refuse("Bank already exists", 403) if error.code == "exists" else error from None
+    _take_changes(desk)
+    return tell_json(_config(desk, new.name), 201)
+
+
+async def change_bank(request: Request) -> Response:
+    call, desk = demand(request, Scope.CURATE), desk_of(request)
+    bank, asked = await find_bank(desk, request.path_params["bank"]), await read_object(call)
+    ratio, name = _ratio(asked), asked.get("name")
+    wanted = _checked_name(name) if name is not None else bank.name
+
+    def change() -> None:
+        before = desk.settings.of(bank.name)
+        if wanted != bank.name:
+            _rename(desk, call, bank, wanted)
+        if ratio is not None:
+            before = BankSettings(ratio=ratio, shadow=before.shadow)
+        desk.settings.set(wanted, before)
+
+    await in_thread(desk, change)
+    _take_changes(desk)
+    return tell_json(_config(desk, wanted))
+
+
+def _rename(desk: Desk, call: Call, bank: Bank, name: str) -> None:
+    if name in desk.lists.opened.versions:
+        raise refuse("Bank name already exists", 403)
+    old = bank.name
+    act = act_of(call, "hma-rename-bank", old)
+    with desk.acts.noted(act, {"renamed": name}) as done:
+        bank.set_settings(name=name)
+        done(bank.list_version, ())
+    desk.settings.forget(old)
+    desk.refresh()
+
+
+async def remove(request: Request) -> Response:
+    """As in HMA it is done also where there was none. A bank that was named on the command line stays."""
+    call, desk = demand(request, Scope.CURATE), desk_of(request)
+    name = request.path_params["bank"]
+    try:
+        bank = await find_bank(desk, name)
+    except RequestRefused:
+        return tell_json({"message": "Done"})
+    if bank.path.parent != desk.lists.shelf:
+        raise refuse("this bank is none of those that the service makes and removes", 403)
+
+    def work() -> None:
+        with desk.acts.noted(act_of(call, "hma-remove-bank", name), {"entries": bank.count}) as done:
+            remove_bank(bank.path)
+            done(bank.list_version, ())
+        desk.settings.forget(name)
+        desk.refresh()
+
+    await in_thread(desk, work)
+    _take_changes(desk)
+    return tell_json({"message": "Done"})
+
+
+async def list_signal_types(request: Request) -> Response:
+    demand(request, Scope.MATCH)
+    desk = desk_of(request)
+    return tell_json([{"name": name, "enabled_ratio": desk.hma.ratio(name)} for name in SIGNALS])
+
+
+async def set_signal_type(request: Request) -> Response:
+    call, desk = demand(request, Scope.CURATE), desk_of(request)
+    name, asked = request.path_params["signal_type"], await read_object(call)
+    algorithm_of(name)
+    if asked.get("enabled_ratio") is None:
+        raise refuse("Missing required JSON field enabled_ratio")
+    await in_thread(desk, lambda: desk.hma.set_ratio(name, _share(asked["enabled_ratio"])))
+    return Response(status_code=204)
+
+
+async def signal_type_index(request: Request) -> Response:
+    demand(request, Scope.MATCH)
+    desk = desk_of(request)
+    sizes, built_to = await count_signals(desk, request.query_params.get("signal_type"))
+    told = {"index_out_of_date": desk.lists.is_stale, "newest_db_item": built_to, "index_built_to": built_to}
+    return tell_json({name: {"db_size": size, "index_size": size, **told} for name, size in sizes.items()})
+
+
+async def list_content_types(request: Request) -> Response:
+    demand(request, Scope.MATCH)
+    return tell_json([{"name": name, "enabled": True} for name in (PHOTO, VIDEO)])
+
+
+async def list_nothing(request: Request) -> Response:
+    """Exchanges and their types: there are none yet."""
+    demand(request, Scope.MATCH)
+    return tell_json([])
+
+
+async def refuse_exchange(request: Request) -> Response:
+    demand(request, Scope.MATCH)
+    if "exchange" in request.path_params:
+        if request.method == "DELETE":
+            return tell_json({"message": "Exchange deleted"})
+        raise refuse("Exchange not found", 404)
+    raise refuse("No such exchange type")
+
+
+def act_of(call: Call, name: str, bank: str) -> Act:
+    return Act(call.token.id, name, bank, "", b"")
+
+
+async def in_thread(desk: Desk, work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(desk.clerks, work)
+
+
+async def find_bank(desk: Desk, name: str) -> Bank:
+    """RequestRefused with 404. A bank that another worker has just made is looked for once."""
+    if name not in desk.lists.opened.versions:
+        await asyncio.get_running_loop().run_in_executor(desk.refresher, desk.refresh)
+    if name not in desk.lists.opened.versions:
+        raise refuse("bank not found", 404)
+    return desk.lists.bank(name)
+
+
+async def read_object(call: Call) -> dict[str, Any]:
+    try:
+        told: dict[str, Any] = msgspec.json.decode(await call.body(_BODY_BYTES), type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise refuse("send a JSON object") from None
+    return told
+
+
+def _take_changes(desk: Desk) -> None:
+    desk.take_settings()
+    desk.woken.set()
+
+
+def _config(desk: Desk, name: str) -> dict[str, Any]:
+    settings = desk.settings.of(name)
+    return {"name": name, "matching_enabled_ratio": settings.ratio if settings.enabled else 0.0}
+
+
+def _checked_name(untrusted: object) -> str:
+    if not isinstance(untrusted, str) or not _NAME.fullmatch(untrusted) or len(untrusted) > 200:
+        raise refuse("Bank names must match ^[A-Z_][A-Z0-9_]*$")
+    return untrusted
+
+
+def _ratio(asked: Mapping[str, Any]) -> float | None:
+    """Of `enabled_ratio`, else of `enabled`; None where neither is named."""
+    if asked.get("enabled_ratio") is not None:
+        return _share(asked["enabled_ratio"])
+    enabled = asked.get("enabled")
+    if enabled is None:
+        return None
+    told = str(enabled).lower()
+    if told not in _TRUE | _FALSE:
+        raise refuse("enabled is true or false")
+    return 1.0 if told in _TRUE else 0.0
+
+
+def _share(untrusted: object) -> float:
+    """A number, or a text of one: clients send both."""
+    try:
+        ratio = float(untrusted) if isinstance(untrusted, int | float | str) else -1.0
+    except ValueError:
+        ratio = -1.0
+    if not 0 <= ratio <= 1:
+        raise refuse("enabled_ratio is 0 to 1")
+    return ratio
+
+
+ROUTES = [
+    Route("/c/banks", list_banks, name="hma-banks", methods=["GET"]),
+    Route("/c/banks", make_bank, name="hma-banks", methods=["POST"]),
+    Route("/c/bank/{bank}", show_bank, name="hma-bank", methods=["GET"]),
+    Route("/c/bank/{bank}", change_bank, name="hma-bank", methods=["PUT"]),
+    Route("/c/bank/{bank}", remove, name="hma-bank", methods=["DELETE"]),
+    Route("/c/signal_type", list_signal_types, name="hma-types", methods=["GET"]),
+    Route("/c/signal_type/index", signal_type_index, name="hma-index", methods=["GET"]),
+    Route("/c/signal_type/{signal_type}", set_signal_type, name="hma-types", methods=["PUT"]),
+    Route("/c/content_type", list_content_types, name="hma-types", methods=["GET"]),
+    Route("/c/exchanges", list_nothing, name="hma-exchange", methods=["GET"]),
+    Route("/c/exchanges", refuse_exchange, name="hma-exchange", methods=["POST"]),
+    Route("/c/exchanges/apis", list_nothing, name="hma-exchange", methods=["GET"]),
+    Route("/c/exchanges/api/{api}", refuse_exchange, name="hma-exchange", methods=["GET", "POST"]),
+    Route("/c/exchanges/api/{api}/schema", refuse_exchange, name="hma-exchange", methods=["GET"]),
+    Route("/c/exchange/{exchange}", refuse_exchange, name="hma-exchange", methods=["GET", "PUT", "DELETE"]),
+    Route("/c/exchange/{exchange}/status", refuse_exchange, name="hma-exchange", methods=["GET"]),
+]

@@ -1,0 +1,85 @@
+"""What HMA's clients need kept beside the banks: a number for each bank, a ratio for each signal type."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from leadline.service.kept import Kept
+from leadline.service.lists import Lists
+
+if TYPE_CHECKING:
+    from leadline.service.desk import Desk
+
+FILE_NAME = "hma.json"
+_LOOK_AGAIN_S = 0.5
+
+
+class HmaFile(msgspec.Struct, frozen=True):
+    """banks: identity -> number, given once and never again. signal_types: ratios other than 1."""
+
+    banks: dict[str, int] = {}
+    signal_types: dict[str, float] = {}
+
+
+class HmaState:
+    """Of one worker. Numbers last as long as the state folder does: a bank that is removed keeps its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = Kept(folder / FILE_NAME, HmaFile, HmaFile())
+        self._numbered: tuple[object, Mapping[str, int]] = (None, {})
+        self._looked_s = 0.0
+
+    async def numbers(self, desk: Desk) -> Mapping[str, int]:
+        """Name of each open bank -> its number."""
+        opened, known = self._numbered
+        if opened is not desk.lists.opened:
+            opened = desk.lists.opened
+            known = await asyncio.get_running_loop().run_in_executor(desk.clerks, self._number, desk.lists)
+            self._numbered = opened, known
+        return known
+
+    def _number(self, lists: Lists) -> dict[str, int]:
+        """May write and sync a file: for a thread."""
+        identities = {bank.name: _identity(bank) for bank in lists.opened.banks}
+        kept = self._file.read()
+        if not set(identities.values()) <= kept.banks.keys():
+            kept = self._file.change(lambda before: _with_banks(before, list(identities.values())))
+        return {name: kept.banks[identity] for name, identity in identities.items()}
+
+    def ratio(self, signal_type: str) -> float:
+        now = time.monotonic()
+        if now - self._looked_s > _LOOK_AGAIN_S:
+            self._looked_s = now
+            self._file.read()
+        return self._file.value.signal_types.get(signal_type, 1.0)
+
+    def takes_part(self, signal_type: str, seed: str | None) -> bool:
+        """Whether a signal type with a ratio below 1 takes part in one look-up; the same each time for a seed."""
+        ratio = self.ratio(signal_type)
+        return ratio >= 1 or random.Random(seed).random() < ratio  # noqa: S311 (a share of the traffic, no secret)
+
+    def set_ratio(self, signal_type: str, ratio: float) -> None:
+        """For a thread. Raises OSError."""
+        self._file.change(
+            lambda before: HmaFile(before.banks, {**before.signal_types, signal_type: ratio}),
+        )
+
+
+def _with_banks(before: HmaFile, identities: list[str]) -> HmaFile:
+    numbers = dict(before.banks)
+    for identity in identities:
+        numbers.setdefault(identity, len(numbers))
+    return HmaFile(numbers, before.signal_types)
+
+
+def _identity(bank: Any) -> str:
+    """A bank on shards has a name only."""
+    snapshot = getattr(bank, "snapshot", None)
+    return f"name:{bank.name}" if snapshot is None else str(snapshot.manifest.identity)
