@@ -178,6 +178,14 @@ def test_a_hash_that_is_none_fails_before_anything_is_sent() -> None:
     assert stage.requests == []
 
 
+def test_a_look_up_in_no_bank_is_refused() -> None:
+    stage = Stage(httpx.Response(200, json=NOTHING))
+    for wrong in ([], "known"):
+        with pytest.raises(RequestRefused):
+            stage.client().match(MD5, banks=wrong)
+    assert stage.requests == []
+
+
 def test_many_hashes_have_their_errors_in_place() -> None:
     fault = {"error": {"code": "hash-format", "message": "not a hash"}}
     told = {"answers": [{"matches": []}, fault], "lists": {}}

@@ -39,6 +39,7 @@ class Served:
     log: Path
     token: str = ""
     context: ssl.SSLContext | None = None
+    lesser_token: str = ""
 
     def connection(self, timeout_s: float = 10.0) -> http.client.HTTPConnection:
         if self.context is None:

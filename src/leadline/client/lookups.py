@@ -72,7 +72,10 @@ def text_of(item: HashLike) -> str | Hash:
 def terms(banks: Iterable[str] | None, radius: int | None, seed: str | None) -> Terms:
     if isinstance(banks, str):
         raise RequestRefused("one text for banks", where="banks", mend="give a list of names")
-    return Terms(None if banks is None else tuple(banks), radius, seed)
+    named = None if banks is None else tuple(banks)
+    if named == ():
+        raise RequestRefused("no bank named", where="banks", mend="name one, or leave it out for all")
+    return Terms(named, radius, seed)
 
 
 def all_answers(told: Told) -> list[Answer]:
