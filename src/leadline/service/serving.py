@@ -16,6 +16,8 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from leadline.errors import ConfigError
+from leadline.exchange.pinned import read_networks
+from leadline.media.client import Sandbox
 from leadline.service import counters, logs
 from leadline.service.app import Service
 from leadline.service.lists import Lists
@@ -46,6 +48,7 @@ def serve(
     check_address(options, host, certificate, key)
     check_free(host, port)
     Tokens(options.state).all()  # that others can read, or that is damaged, is told before any worker starts
+    check_intake(options)
     Lists(options.banks, shelf=options.shelf).opened  # noqa: B018 (a bank that cannot be opened is told before any worker starts)
     options.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     counters.start_anew(options.state / "run")
@@ -78,6 +81,14 @@ def serve(
 def load(options: Options) -> Callable[..., Any]:
     """In each worker: its application."""
     return Service(options)
+
+
+def check_intake(options: Options) -> None:
+    """Networks that are some, and a machine that can lock decoders away. ConfigError, SandboxUnavailable."""
+    read_networks(options.fetch_private)
+    if options.hashers:
+        with Sandbox(options.limits):
+            return
 
 
 def check_address(options: Options, host: str, certificate: Path | None, key: Path | None) -> None:
