@@ -282,9 +282,15 @@ def test_upholding_needs_a_reason_and_closes_the_review_that_nobody_else_waits_f
 
 def test_what_a_colleague_is_deciding_is_left_to_them(made: Assessment, senior: Person, other: Person) -> None:
     appeal = appeal_of(hash_of(made.cluster.centre))
-    take(other)
+    review, contest = take(other), appeal.contests.get()
     with pytest.raises(WrongState):
-        actions.uphold(senior, appeal.contests.get().pk, "nothing-new")
+        actions.uphold(senior, contest.pk, "nothing-new")
+    given = actions.hand_in(other, review.pk, access.subject_of(review), OTHER)
+    with pytest.raises(WrongState):  # it can still be undone, and then counts for nothing
+        actions.uphold(senior, contest.pk, "nothing-new")
+    in_force(given)
+    contest.refresh_from_db()
+    assert contest.outcome == "changed"
 
 
 def test_it_is_answered_once_everything_is_decided_in_the_words_a_person_chose(

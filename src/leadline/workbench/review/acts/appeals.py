@@ -125,13 +125,17 @@ def uphold(person: Person, contest_id: Any, reason: str) -> Contest:
         raise WrongState("it is decided already")
     if access.has_assessed(person, found.assessment.cluster_id):
         raise NotAllowed("somebody else decides it", mend="ask a colleague")
-    if found.review is not None and found.review.state == State.CLAIMED and not found.review.is_claimed_by(
-        person, timezone.now()
-    ):
+    if found.review is not None and _is_decided_by_another(found.review, person):
         raise WrongState("a colleague is deciding it", mend="wait for their answers")
     _end(found, "upheld", person, reason)
     _close_reviews([found.review_id])
     return found
+
+
+def _is_decided_by_another(review: Review, person: Person) -> bool:
+    """Somebody else holds it, or has handed in what can still be undone."""
+    is_held = review.state == State.CLAIMED and review.lease_until is not None and review.lease_until > timezone.now()
+    return (is_held and review.claimed_by_id != person.pk) or review.state == State.DECIDED
 
 
 def end_contests(made: Assessment) -> None:
