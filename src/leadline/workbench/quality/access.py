@@ -24,7 +24,7 @@ from leadline.workbench.laws.access import library
 from leadline.workbench.permissions import Permission
 from leadline.workbench.quality.alpha import Agreement, measure
 from leadline.workbench.quality.models import GoldenAnswer, GoldenItem, GoldenSet, Handout, Pair, PairState
-from leadline.workbench.review.access import OPEN, facts_scheme, label_schemes
+from leadline.workbench.review.access import facts_scheme, label_schemes
 from leadline.workbench.review.floors import TOLD_AFTER
 from leadline.workbench.review.models import Assessment, Purpose, Review, Standing, State
 
@@ -334,7 +334,6 @@ def _golden(question: Question, compared: Iterable[tuple[Any, Given, Given]]) ->
 class Counts:
     """What is under way, in numbers."""
 
-    doubles: int
     paired: int
     differ: int
     waits: int
@@ -342,9 +341,7 @@ class Counts:
 
 
 def counts() -> Counts:
-    waiting = [state.value for state in OPEN]
     return Counts(
-        Review.objects.filter(purpose=Purpose.DOUBLE.value, state__in=waiting).count(),
         Pair.objects.count(),
         Pair.objects.exclude(state=PairState.SAME.value).count(),
         Pair.objects.filter(state=PairState.OPEN.value).count(),

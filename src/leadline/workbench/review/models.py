@@ -305,7 +305,10 @@ class Assessment(models.Model):
             ),
             models.CheckConstraint(condition=Q(effective_at__gte=F("made_at")), name="an_assessment_can_be_undone"),
         )
-        indexes = (models.Index(fields=("effective_at",), condition=Q(standing="pending"), name="assessment_pending"),)
+        indexes = (
+            models.Index(fields=("effective_at",), condition=Q(standing="pending"), name="assessment_pending"),
+            models.Index(fields=("-made_at", "-id"), name="assessment_newest"),
+        )
 
     @property
     def told_standing(self) -> str:

@@ -48,6 +48,10 @@ class Migration(migrations.Migration):
             name='purpose',
             field=models.CharField(choices=PURPOSES, default='decision', max_length=16),
         ),
+        migrations.AddIndex(
+            model_name='assessment',
+            index=models.Index(fields=['-made_at', '-id'], name='assessment_newest'),
+        ),
         migrations.AddConstraint(
             model_name='review',
             constraint=models.UniqueConstraint(condition=models.Q(models.Q(('state__in', ('decided', 'set-aside')), _negated=True), models.Q(('purpose__in', ('golden', 'reference')), _negated=True)), fields=('cluster', 'purpose'), name='one_open_review_of_a_purpose'),
