@@ -90,8 +90,11 @@ def of_errors(tree: ast.AST) -> Iterator[Text]:
 
 
 def of_law_data() -> Iterator[tuple[Path, Text]]:
-    """Questions and their answers; labels of official schemes and what laws say are quoted, and stay as they are."""
+    """Questions, their answers, names of laws; labels of official schemes and what laws say are quoted, and stay as they are."""
     data = SOURCE / "law" / "data"
+    laws = data / "jurisdictions.yaml"
+    for law in yaml.load(laws.read_text(encoding="utf-8"), yaml.BaseLoader)["jurisdictions"]:
+        yield laws, Text("", law["name"])
     for path in (data / "questions.yaml", *sorted((data / "assessments").glob("*.yaml"))):
         for question in yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)["questions"]:
             yield path, Text("", question["text"])

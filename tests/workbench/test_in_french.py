@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils.translation import override
-from tests.journeys.filled import fill, fill_quality
+from tests.journeys.filled import fill, fill_quality, sorted_in
 from tests.journeys.test_pages import VISITED, VISITED_OUTSIDE
 from tests.workbench.pages import Read
 from tests.workbench.strings import collect
@@ -18,9 +18,12 @@ from tests.workbench.strings import collect
 from leadline.errors import LeadlineError, WrongState
 from leadline.workbench import matching, sealing
 from leadline.workbench.accounts.models import Person
+from leadline.workbench.actors import Actor
 from leadline.workbench.laws.access import library
 from leadline.workbench.permissions import Permission, Role
+from leadline.workbench.review import actions as review
 from leadline.workbench.review import pictures
+from leadline.workbench.review.models import Assessment, Review
 from leadline.workbench.words import told
 
 pytestmark = pytest.mark.django_db
@@ -29,7 +32,7 @@ IN_ENGLISH = frozenset({"api_docs"})
 _OFFICE = " · Leadline"  # at the end of every title
 # Codes and names that are no words of a language, and what a test made up.
 _DATA = re.compile(
-    r"[^a-z]*|[a-z]{1,2}|\d\S*|.*\d{4}-\d\d-\d\d.*|[\w.-]+@[\w.-]+|[a-z]+/[\w.+-]+.*|https?:.*|.*example\.(?:net|org).*|"
+    r"[^a-z]*|[a-z]{1,2}|\d+ / \d+ s|known / \d+|\d\S*|.*\d{4}-\d\d-\d\d.*|[\w.-]+@[\w.-]+|[a-z]+/[\w.+-]+.*|https?:.*|.*example\.(?:net|org).*|"
     r"MD5|md5|sha256|sqlite|English|Français|Nederlands|Deutsch|leadline-facts.*|R-\d.*|.*[Mm]ade[ -]up.*"
 )
 # What a test made up, columns of a sender, and a word of allauth that is French too.
@@ -92,6 +95,24 @@ def english_in(client: Client, addresses: dict[str, str], made_up: set[str]) -> 
     return wrong
 
 
+def on_shift(person: Person, client: Client) -> dict[str, str]:
+    """A card that this browser's person has claimed, one that they have not, an assessment, and the break."""
+    sorted_in(70), sorted_in(71)
+    review.begin_shift(person, session=client.session.session_key or "")
+    claimed = review.claim_next(Actor.of_person(person))
+    assert claimed is not None
+    other = Review.objects.filter(state="waiting", purpose="decision").first()
+    made = Assessment.objects.filter(standing="in-force").first()
+    assert other is not None
+    assert made is not None
+    return {
+        "review_card": reverse("review_card", args=[claimed.pk]),
+        "closed_card": reverse("review_card", args=[other.pk]),
+        "review_assessment": reverse("review_assessment", args=[made.pk]),
+        "review_break": reverse("review_break"),
+    }
+
+
 def test_no_page_of_the_staff_says_english_in_french(
     office: Any, own_engine: None, everybody: dict[Role, Person], client_of: Any
 ) -> None:
@@ -105,7 +126,9 @@ def test_no_page_of_the_staff_says_english_in_french(
     names |= {scheme.name for scheme in library().labels.choosable()}  # official, and quoted
     # tasks of a case are in the language of whoever opened it
     names |= {text.one for text, places in collect().items() if places[0].startswith("cases/data")}
-    wrong = english_in(client_of(everybody[Role.SENIOR]), addresses, names | _NAMES)
+    client = client_of(everybody[Role.SENIOR])
+    addresses |= on_shift(everybody[Role.SENIOR], client)
+    wrong = english_in(client, addresses, names | _NAMES)
     assert not wrong, "\n".join(f"{name}: {texts}" for name, texts in wrong.items())
 
 
@@ -118,7 +141,7 @@ def test_no_page_before_the_sign_in_says_english_in_french(office: Any) -> None:
 def test_an_error_is_said_in_the_language_of_the_page_with_its_place_and_its_cure() -> None:
     error = WrongState("the report has moved on", where="R-1", mend="look at it again")
     with override("fr"):
-        assert told(error) == "le signalement a avancé (R-1): regardez-le de nouveau"
+        assert told(error) == "le signalement a avancé (R-1) : regardez-le de nouveau"
         assert told(LeadlineError("made up")) == "made up"
     assert str(error) == "the report has moved on (R-1): look at it again"
 

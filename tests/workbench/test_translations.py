@@ -9,6 +9,7 @@ from enum import Enum
 
 import polib
 import pytest
+from django.utils.translation import override
 from django.utils.translation.template import templatize
 from tests.workbench.strings import LANGUAGES, WORKBENCH, Text, catalogue, collect, of_template, text_of
 
@@ -80,7 +81,10 @@ def test_the_compiled_file_is_up_to_date(language: str) -> None:
     with catalogue(language).with_suffix(".mo").open("rb") as file:
         compiled = gettext.GNUTranslations(file)
     for entry in entries_of(language):
-        if entry.msgid_plural:
+        if entry.msgid_plural and entry.msgctxt:
+            found = compiled.npgettext(entry.msgctxt, entry.msgid, entry.msgid_plural, 5)
+            assert found == entry.msgstr_plural[1]
+        elif entry.msgid_plural:
             assert compiled.ngettext(entry.msgid, entry.msgid_plural, 5) == entry.msgstr_plural[1]
         elif entry.msgctxt:
             assert compiled.pgettext(entry.msgctxt, entry.msgid) == entry.msgstr
@@ -123,6 +127,9 @@ def test_every_kind_of_code_that_a_template_names_has_a_table() -> None:
 
 
 def test_a_code_without_a_word_is_shown_as_it_is() -> None:
-    assert word("made-up", "report-state") == "made-up"
-    assert why("made.up") == "made.up"
-    assert why("tick.ongoing") == "ticked: ongoing"
+    with override("en"):
+        assert word("made-up", "report-state") == "made-up"
+        assert why("made.up") == "made.up"
+        assert why("tick.ongoing") == "ticked: ongoing"
+    with override("fr"):
+        assert why("tick.ongoing") == "coché : en cours"

@@ -62,6 +62,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "verdict": _spelled("known", "near", "unknown", "unreadable", "skipped"),
     "asset-state": _spelled("kept", "discarded", "erased"),
     "asset-source": {
+        "vics-import": "VICS case",
         **_spelled("staff-upload", "public-form", "staff-form", "mail", "scan"),
         "bulk": "bulk file", "api": "API", "chat": "conversation", "capture": "web capture",
     },
@@ -222,6 +223,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "case.asked": "lead asked", "case.answered": "lead answered", "case.was-answered": "another lead answered",
         "case.exported": "exported", "case.records-read": "records read in", "case.read-in": "file read in",
         "object.granted": "access given", "object.grant-ended": "access ended",
+        "object.grant-shortened": "access shortened",
     },
     # --- what fails, and what is looked at ---------------------------------------------------------------------------
     "fault": {
@@ -270,11 +272,22 @@ def word(code: object, kind: str) -> str:
 
 
 @register.filter
+def said(text: str) -> str:
+    """A text of shipped data, in the language of the page: a question, the name of a law."""
+    return gettext(text) if text else ""
+
+
+@register.filter
 def why(code: str) -> str:
     """A reason of an urgency, such as tick.ongoing or match.illegal."""
     head, _, tail = code.partition(".")
     of = {"tick": "urgency", "channel": "channel", "match": "kind", "scan": "kind"}.get(head)
-    return code if of is None else f"{word(head, 'urgency-why')}: {word(tail, of)}"
+    return code if of is None else _joined(word(head, "urgency-why"), word(tail, of))
+
+
+def _joined(first: str, second: str) -> str:
+    """With the colon of the language: French has a space before it."""
+    return gettext("%(first)s: %(second)s") % {"first": first, "second": second}
 
 
 @register.filter
@@ -292,6 +305,5 @@ def choices(kind: str, *codes: object) -> list[tuple[str, Any]]:
 
 def told(error: LeadlineError) -> str:
     """An error as a person reads it: what happened, where, how to mend it. Its English sentences are the msgids."""
-    where = f" ({error.where})" if error.where else ""
-    mend = f": {gettext(error.mend)}" if error.mend else ""
-    return f"{gettext(error.what)}{where}{mend}"
+    what = gettext(error.what) + (f" ({error.where})" if error.where else "")
+    return _joined(what, gettext(error.mend)) if error.mend else what

@@ -31,7 +31,7 @@ from leadline.workbench.cases.states import (
 from leadline.workbench.permissions import Sensitivity
 from leadline.workbench.words import choices
 
-_TLPS = [(one.value, one.value) for one in Tlp]
+_TLPS = [(one.value, f"TLP:{one.value.upper()}") for one in Tlp]
 _KINDS = ("report", "item", "asset", "cluster")
 
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from django.conf import settings
+from django.utils.translation import gettext
 
 from leadline.law.deadlines import Deadlines, deadlines
 from leadline.law.library import Library, load_library
@@ -82,7 +83,8 @@ def question_texts() -> dict[str, str]:
 
 def countries() -> list[tuple[str, str]]:
     """Code and name of every law that the matrix knows."""
-    return sorted(((law.id, law.name) for law in library().matrix.jurisdictions.values()), key=lambda pair: pair[1])
+    laws = library().matrix.jurisdictions.values()
+    return sorted(((law.id, gettext(law.name)) for law in laws), key=lambda pair: pair[1])
 
 
 def corrections() -> tuple[Correction, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from leadline.errors import InputError
 from leadline.workbench import sealing
@@ -421,7 +422,7 @@ class Told:
 def told_of(made: Assessment) -> Told:
     scheme = library().assessments.get(made.scheme, made.scheme_version)
     answers = [
-        (question.text, [code.name for code in question.codes if code.code in made.answers[question.id]])
+        (gettext(question.text), [gettext(c.name) for c in question.codes if c.code in made.answers[question.id]])
         for question in scheme.questions
         if question.id in made.answers
     ]
