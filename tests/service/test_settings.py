@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -167,3 +168,26 @@ def test_a_kept_file_is_as_it_was_where_the_disk_refuses_the_next(tmp_path: Path
     monkeypatch.undo()
     assert Kept(tmp_path / "file.json", list[int], []).read() == [1]
     assert kept.change(lambda before: [*before, 3]) == [1, 3]
+
+
+def test_a_state_folder_that_is_gone_leaves_what_held(tmp_path: Path) -> None:
+    settings = Settings(tmp_path)
+    settings.set("known", BankSettings(shadow=True))
+    (tmp_path / "banks.json").unlink()
+    with pytest.raises(ConfigError, match="gone"):
+        settings.refresh()
+    assert settings.of("known").shadow
+
+
+def test_several_writers_of_a_kept_file_lose_nothing(tmp_path: Path) -> None:
+    def write(name: str) -> None:
+        kept = Kept(tmp_path / "file.json", dict[str, int], {})
+        for number in range(10):
+            kept.change(lambda before: {**before, f"{name} {number}": number})  # noqa: B023 (called at once)
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(Kept(tmp_path / "file.json", dict[str, int], {}).read()) == 40

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
 
 import msgspec
 
@@ -55,7 +56,8 @@ async def _events(call: Call, desk: Desk, known: Versions, gone: asyncio.Future[
         for event in _differences(banks, now, known):
             yield event
         known, turned = now, asyncio.ensure_future(turn.wait())
-        done, _ = await asyncio.wait({turned, gone}, timeout=HEARTBEAT_S, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {turned, gone}
+        done, _ = await asyncio.wait(either, timeout=HEARTBEAT_S, return_when=asyncio.FIRST_COMPLETED)
         turned.cancel()
         if not done:
             yield b": alive\n\n"

@@ -24,7 +24,8 @@ class Kept(Generic[T]):
     def __init__(self, path: Path, kind: type[T], empty: T) -> None:
         self._path, self._empty = path, empty
         self._decoder = msgspec.json.Decoder(kind)
-        self._value, self._seen = empty, (0, 0, 0)
+        self._value = empty
+        self._seen: tuple[int, int, int] | None = None
 
     @property
     def value(self) -> T:
@@ -32,12 +33,14 @@ class Kept(Generic[T]):
         return self._value
 
     def read(self) -> T:
-        """As it is now; one stat where nothing changed. ConfigError where it is damaged: the value stays as it was."""
+        """As it is now; one stat where nothing changed. ConfigError where it is damaged, or gone after it was there (a
+        folder that is not mounted any more): the value stays as it was."""
         try:
             status = self._path.stat()
         except FileNotFoundError:
-            self._value, self._seen = self._empty, (0, 0, 0)
-            return self._value
+            if self._seen is None:
+                return self._empty
+            raise ConfigError("a file of the state folder is gone", where=str(self._path), mend="restart") from None
         seen = (status.st_ino, status.st_mtime_ns, status.st_size)
         if seen != self._seen:
             try:
