@@ -256,6 +256,37 @@ def merge_command(bank: BankPath, json: Json = False) -> int:
     return EXIT_DONE
 
 
+@app.command("split")
+def split_command(
+    bank: BankPath,
+    into: Annotated[int, typer.Option("--into", metavar="N", min=2, max=1024, help="Parts: as many as shards.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="FOLDER/0, FOLDER/1 ... get a part each.")],
+    json: Json = False,
+) -> int:
+    """Split a bank that outgrows one machine's memory into parts of the same name, for the shards of `leadline serve`.
+
+    Entries keep their ids; false positives stand in every part. The bank itself is not changed, and later changes of
+    it do not reach the parts: change those, or split again.
+
+    \b
+    Examples:
+      leadline bank split known --into 4 --out /srv/shards
+
+    Exit codes: 0 split, 1 no bank there, or damaged, 2 a part is there already.
+    """
+    from leadline.match.split import split_bank
+
+    opened = _open(bank)
+    folders = [out / str(number) / opened.path.name for number in range(into)]
+    counts = split_bank(opened, folders)
+    for folder, count in zip(folders, counts, strict=True):
+        if json:
+            emit({**path_fields(os.fsencode(folder)), "entries": count})
+        else:
+            say(f"{folder}: {count} entries")
+    return EXIT_DONE
+
+
 @app.command("verify")
 def verify_command(bank: BankPath, json: Json = False) -> int:
     """Check every checksum and every rule of a bank.

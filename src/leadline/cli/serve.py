@@ -58,6 +58,13 @@ def serve_command(
     fetch: Annotated[
         bool, typer.Option("--fetch", help="Allow endpoints that take an address to fetch it. Off by default.")
     ] = False,
+    ray: Annotated[
+        str, typer.Option("--ray", metavar="ADDRESS", help="A Ray cluster whose nodes hold the shards.")
+    ] = "",
+    shards: Annotated[
+        list[Path] | None,
+        typer.Option("--shard", metavar="FOLDER", help="With --ray: a folder of banks, on the node of that shard."),
+    ] = None,
     fetch_private: Annotated[
         list[str] | None,
         typer.Option("--fetch-private", metavar="NETWORK", help="A private network that may be fetched from."),
@@ -72,6 +79,7 @@ def serve_command(
       leadline serve --bank banks/known --no-token
       leadline token add shop --scope match && leadline serve --banks banks --workers 4
       leadline serve --banks banks --host 0.0.0.0 --certificate chain.pem --key key.pem
+      leadline serve --ray 10.0.0.1:6379 --shard /srv/shards/0 --shard /srv/shards/1
 
     Exit codes: 0 ended by you, 1 a bank cannot be read, 2 something would be unsafe or is missing.
     """
@@ -80,7 +88,10 @@ def serve_command(
     from leadline.service.options import Options
     from leadline.service.serving import serve
 
-    if not banks and shelf is None:
+    if bool(ray) != bool(shards) or (ray and (banks or shelf)):
+        mend = "leadline serve --ray ADDRESS --shard FOLDER --shard FOLDER"
+        raise ConfigError("--ray goes with --shard, and with no bank here", mend=mend)
+    if not banks and shelf is None and not ray:
         raise ConfigError("no bank to serve", mend="give --bank BANK or --banks FOLDER")
     settings = load_settings()
     cores = len(os.sched_getaffinity(0))
@@ -99,6 +110,8 @@ def serve_command(
         fetch_urls=fetch,
         fetch_private=tuple(fetch_private or ()),
         proxy=proxy,
+        ray=ray,
+        shards=tuple(shards or ()),
         limits=settings.limits,
     )
     place = f"{'https' if certificate else 'http'}://{host}:{port}"

@@ -28,6 +28,7 @@ from leadline.service.ending import heard
 from leadline.service.endpoints import CALL, DESK, demand
 from leadline.service.guard import Guard
 from leadline.service.lists import Lists
+from leadline.service.operations import document
 from leadline.service.options import Options
 from leadline.service.problems import Problem, as_message, make_problem, problem_of
 from leadline.service.tokens import EVERYBODY, Scope
@@ -58,6 +59,7 @@ class Service:
                 Route("/healthz", self._healthz, name="healthz"),
                 Route("/readyz", self._readyz, name="readyz"),
                 Route("/metrics", self._metrics, name="metrics"),
+                Route("/v1/openapi.json", self._openapi, name="openapi"),
                 *banks.ROUTES,
                 *curating.ROUTES,
                 *duty.ROUTES,
@@ -155,9 +157,7 @@ class Service:
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         options = self._options
-        lists = Lists(
-            options.banks, shelf=options.shelf, radius_bits=options.radius_bits, threads=options.threads
-        )
+        lists = await asyncio.get_running_loop().run_in_executor(None, open_lists, options)
         self._desk = Desk(options, lists, Counters(options.state / "run"))
         try:
             await asyncio.get_running_loop().run_in_executor(None, self._desk.hashers.start)
@@ -176,31 +176,45 @@ class Service:
             self._desk.close()
 
     async def _keep_up(self) -> None:
-        loop, published_s, pruned_s = asyncio.get_running_loop(), 0.0, 0.0
+        """A fault in here is told and does not end it: else lists would grow old, and nobody would look."""
+        looks: list[tuple[float, Callable[[], Awaitable[None]]]] = [
+            (0.0, self._look_for_changes), (_PUBLISH_S, self._publish), (_PRUNE_S, self._prune),
+        ]  # fmt: skip
+        last_s = [-_PRUNE_S] * len(looks)
         while True:
-            changed = await loop.run_in_executor(self.desk.refresher, self.desk.refresh)
-            for name in changed:
-                self.desk.counters.count("leadline_list_changes", name)
-            self.desk.announce_changes()
-            if loop.time() - published_s >= _PUBLISH_S:
-                published_s = loop.time()
-                self._note_gauges()
-                self.desk.note_alarms()
-                for kind in await loop.run_in_executor(self.desk.clerks, self.desk.raise_alarms):
-                    self.desk.counters.count("leadline_alarms", kind)
-                    log.warning("an alarm for a person to look at: %s", kind)
-                try:
-                    self.desk.counters.publish()
-                except OSError as error:
-                    log.warning("metrics are not written: %s", error.strerror)
-                self._guard.forget_idle()
-            if loop.time() - pruned_s >= _PRUNE_S:
-                pruned_s = loop.time()
-                loop.run_in_executor(self.desk.clerks, self.desk.prune)
-                end_overdue(self._waits)
+            for at, (every_s, look) in enumerate(looks):
+                if time.monotonic() - last_s[at] >= every_s:
+                    last_s[at] = time.monotonic()
+                    try:
+                        await look()
+                    except Exception as error:
+                        log.error("upkeep: %s", type(error).__name__)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.desk.woken.wait(), _REFRESH_S)
             self.desk.woken.clear()
+
+    async def _look_for_changes(self) -> None:
+        changed = await asyncio.get_running_loop().run_in_executor(self.desk.refresher, self.desk.refresh)
+        for name in changed:
+            self.desk.counters.count("leadline_list_changes", name)
+        self.desk.announce_changes()
+
+    async def _publish(self) -> None:
+        end_overdue(self._waits)
+        self._guard.forget_idle()
+        self._note_gauges()
+        self.desk.note_alarms()
+        loop = asyncio.get_running_loop()
+        for kind in await loop.run_in_executor(self.desk.clerks, self.desk.raise_alarms):
+            self.desk.counters.count("leadline_alarms", kind)
+            log.warning("an alarm for a person to look at: %s", kind)
+        try:
+            self.desk.counters.publish()
+        except OSError as error:
+            log.warning("metrics are not written: %s", error.strerror)
+
+    async def _prune(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self.desk.clerks, self.desk.prune)
 
     def _note_gauges(self) -> None:
         desk = self.desk
@@ -226,9 +240,21 @@ class Service:
         body = {"ready": not reasons, "reasons": reasons, "warnings": warnings, "lists": dict(lists.opened.versions)}
         return Response(msgspec.json.encode(body), 503 if reasons else 200, media_type="application/json")
 
+    async def _openapi(self, request: Request) -> Response:
+        return Response(document(), media_type="application/json")
+
     async def _metrics(self, request: Request) -> Response:
         demand(request, Scope.ADMIN)
         return Response(self.desk.counters.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def open_lists(options: Options) -> Lists:
+    """The banks of this machine, or those on shards."""
+    if options.ray:
+        from leadline.service import cluster
+
+        return cluster.open_lists(options)  # type: ignore[return-value]  # what `Lists` is, over shards
+    return Lists(options.banks, shelf=options.shelf, radius_bits=options.radius_bits, threads=options.threads)
 
 
 def _with_path(scope: Message, path: str) -> Message:

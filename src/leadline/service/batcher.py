@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import Executor
+from functools import partial
 from typing import NamedTuple
 
 from leadline.domain import Fingerprints, PdqFamily, ViewHashes
@@ -42,12 +44,12 @@ _Asked = tuple[Query, asyncio.Future[MatchAnswer]]
 class Batcher:
     """For one event loop. What is asked within one turn of it is one batch."""
 
-    def __init__(self, lists: Lists) -> None:
-        self._lists = lists
+    def __init__(self, lists: Lists, searchers: Executor) -> None:
+        self._lists, self._searchers = lists, searchers
         self._waiting: list[_Asked] = []
 
     def ask(self, query: Query) -> asyncio.Future[MatchAnswer]:
-        """The answer; or BankNotFound, ConfigError. The hash has the length of its algorithm."""
+        """The answer; or BankNotFound, ConfigError, ShardLost. The hash has the length of its algorithm."""
         loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._search)
@@ -57,22 +59,44 @@ class Batcher:
 
     def _search(self) -> None:
         now, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
+        loop = asyncio.get_running_loop()
         if self._waiting:
-            asyncio.get_running_loop().call_soon(self._search)
+            loop.call_soon(self._search)
         groups: dict[tuple[tuple[str, ...] | None, int | None], list[_Asked]] = {}
         for asked in now:
             groups.setdefault((asked[0].banks, asked[0].radius_bits), []).append(asked)
         for (banks, radius_bits), group in groups.items():
+            queries = [query for query, _ in group]
             try:
-                answers = search(self._lists.matcher(banks, radius_bits), [query for query, _ in group])
+                matcher = self._lists.matcher(banks, radius_bits)
+                if self._lists.is_remote:  # other machines answer: the loop does not wait for them
+                    searched = loop.run_in_executor(self._searchers, search, matcher, queries)
+                    searched.add_done_callback(partial(_tell_later, group))
+                else:
+                    _tell(group, search(matcher, queries))
             except Exception as error:  # whatever it was: nobody waits for ever
-                for _, told in group:
-                    if not told.done():
-                        told.set_exception(error)
-                continue
-            for (_, told), answer in zip(group, answers, strict=True):
-                if not told.done():
-                    told.set_result(answer)
+                _fail(group, error)
+
+
+def _tell(group: list[_Asked], answers: Sequence[MatchAnswer]) -> None:
+    for (_, told), answer in zip(group, answers, strict=True):
+        if not told.done():
+            told.set_result(answer)
+
+
+def _fail(group: list[_Asked], error: BaseException) -> None:
+    for _, told in group:
+        if not told.done():
+            told.set_exception(error)
+
+
+def _tell_later(group: list[_Asked], searched: asyncio.Future[list[MatchAnswer]]) -> None:
+    if searched.cancelled():
+        _fail(group, RuntimeError("the service ends"))
+    elif (error := searched.exception()) is not None:
+        _fail(group, error)
+    else:
+        _tell(group, searched.result())
 
 
 def search(matcher: Matcher, queries: Sequence[Query]) -> list[MatchAnswer]:

@@ -39,8 +39,8 @@ class Desk:
     def __init__(self, options: Options, lists: Lists, counters: Counters) -> None:
         self.options, self.lists, self.counters = options, lists, counters
         self.settings = Settings(options.state)
-        self.batcher = Batcher(lists)
         self.searchers = ThreadPoolExecutor(_SEARCHERS, thread_name_prefix="search")
+        self.batcher = Batcher(lists, self.searchers)
         self.clerks = ThreadPoolExecutor(_CLERKS, thread_name_prefix="clerk")
         self.refresher = ThreadPoolExecutor(1, thread_name_prefix="refresh")  # never waits behind a search
         self.hashers, self.fetcher = Hashers(options), Fetcher(options)

@@ -40,6 +40,8 @@ class Lists:
     A bank that cannot be read any more (damaged, taken away) goes on matching as it was, and stands in `faults`.
     """
 
+    is_remote = False
+
     def __init__(
         self, folders: Sequence[Path], *, shelf: Path | None = None, radius_bits: int | None = None, threads: int = 1
     ) -> None:

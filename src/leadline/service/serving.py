@@ -18,7 +18,8 @@ from granian.server import Server
 from leadline.errors import ConfigError
 from leadline.exchange.pinned import read_networks
 from leadline.media.client import Sandbox
-from leadline.service import counters, logs
+from leadline.media.lock import hide_from_neighbours
+from leadline.service import cluster, counters, logs
 from leadline.service.app import Service
 from leadline.service.lists import Lists
 from leadline.service.options import Options
@@ -49,7 +50,10 @@ def serve(
     check_free(host, port)
     Tokens(options.state).all()  # that others can read, or that is damaged, is told before any worker starts
     check_intake(options)
-    Lists(options.banks, shelf=options.shelf).opened  # noqa: B018 (a bank that cannot be opened is told before any worker starts)
+    if options.ray:
+        cluster.deploy(options)
+    else:
+        Lists(options.banks, shelf=options.shelf)  # a bank that cannot be opened is told before any worker starts
     options.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     counters.start_anew(options.state / "run")
     server = Server(
@@ -75,11 +79,16 @@ def serve(
         workers_kill_timeout=_DRAIN_S,
     )
     starting()
-    server.serve(target_loader=partial(load, options), wrap_loader=False)
+    try:
+        server.serve(target_loader=partial(load, options), wrap_loader=False)
+    finally:
+        if options.ray:
+            cluster.undeploy(options)
 
 
 def load(options: Options) -> Callable[..., Any]:
     """In each worker: its application."""
+    hide_from_neighbours()  # again, since where workers are not forked they do not have it of the first process
     return Service(options)
 
 

@@ -1,0 +1,117 @@
+"""Shards as Ray Serve deployments. A Ray cluster is one trust zone: our calls pass bytes of our wire format only, and
+no port of Ray's or Serve's is opened to others by us (docs/scale.md). Imported only on demand."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+from pathlib import Path
+from typing import Any
+
+from leadline.errors import ConfigError, LeadlineError, ShardLost
+from leadline.service.options import Options
+from leadline.service.remote import RemoteLists
+from leadline.service.shard import Shard
+
+_APP = "leadline-shard-{}"
+_NAMESPACE = "leadline"
+_ANSWER_S = 10.0
+RESOURCE = "leadline_shard_{}"  # a node that was started with it gets that shard, else any node
+
+
+class RayShard:
+    """The deployment: a Shard on the node that Ray chose."""
+
+    def __init__(self, folder: str, threads: int) -> None:
+        self._shard = Shard(folder, threads)
+
+    def answer(self, message: bytes) -> bytes:
+        return self._shard.answer(message)
+
+    def check_health(self) -> None:
+        """Ray's question whether it lives."""
+
+
+def _import_ray() -> Any:
+    try:
+        import ray
+        from ray import serve  # noqa: F401 (an extra of Ray's own)
+    except ImportError:
+        raise ConfigError("Ray Serve is not installed", mend="pip install 'leadline[ray]'") from None
+    return ray
+
+
+def connect(address: str) -> Any:
+    """Join the cluster. ConfigError where there is none."""
+    ray = _import_ray()
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    try:
+        ray.init(address=address, namespace=_NAMESPACE, log_to_driver=False, ignore_reinit_error=True)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"no Ray cluster there: {error}", where=address, mend="give --ray HOST:PORT") from None
+    return ray
+
+
+def deploy(options: Options) -> None:
+    """Start every shard, in a process that ends again: workers are forked, and Ray's threads must not be."""
+    told: Any = multiprocessing.get_context("spawn").SimpleQueue()
+    process = multiprocessing.get_context("spawn").Process(target=_deploy, args=(options, told))
+    process.start()
+    process.join()
+    fault = told.get() if not told.empty() else ("the shards did not start", "")
+    if fault is not None:
+        raise ConfigError(fault[0], where=fault[1], mend="see the logs of Ray on the node")
+
+
+def _deploy(options: Options, told: Any) -> None:
+    try:
+        ray = connect(options.ray)
+        from ray import serve
+
+        serve.start(proxy_location="Disabled")  # no HTTP port of Serve's own
+        there = ray.cluster_resources()
+        for number, folder in enumerate(options.shards):
+            resource = RESOURCE.format(number)
+            wanted = {"num_cpus": 1, **({"resources": {resource: 1}} if resource in there else {})}
+            deployment = serve.deployment(name="shard", ray_actor_options=wanted, max_ongoing_requests=64)(RayShard)
+            bound = deployment.bind(str(Path(folder).absolute()), options.threads)
+            serve.run(bound, name=_APP.format(number), route_prefix=None)
+    except LeadlineError as error:
+        told.put((error.what, error.where))
+    except Exception as error:  # Ray's, of many kinds
+        told.put((f"the shards did not start ({type(error).__name__})", options.ray))
+    else:
+        told.put(None)
+
+
+def open_lists(options: Options) -> RemoteLists:
+    """In a worker: the shards' banks."""
+    connect(options.ray)
+    from ray import serve
+
+    handles = [serve.get_app_handle(_APP.format(number)) for number in range(len(options.shards))]
+
+    def send(number: int, message: bytes) -> bytes:
+        try:
+            answer: bytes = handles[number].answer.remote(message).result(timeout_s=_ANSWER_S)
+        except Exception as error:  # a dead node, no replica in time, the actor's own fault: all one to the asker
+            raise ShardLost(f"shard {number} does not answer ({type(error).__name__})") from None
+        return answer
+
+    return RemoteLists(send, len(handles), radius_bits=options.radius_bits)
+
+
+def undeploy(options: Options) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=_undeploy, args=(options,))
+    process.start()
+    process.join()
+
+
+def _undeploy(options: Options) -> None:
+    with contextlib.suppress(Exception):  # the cluster has gone, and the shards with it
+        connect(options.ray)
+        from ray import serve
+
+        for number in range(len(options.shards)):
+            serve.delete(_APP.format(number))

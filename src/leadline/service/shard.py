@@ -1,0 +1,157 @@
+"""One shard of banks that are too large for one machine: asked and answering in bytes of our wire format, nothing else.
+
+Its banks lie in a folder of bank folders. A bank may be spread over shards (`leadline bank split`): then each part has
+its name, other entries, and all of its false-positive entries, so that each part marks as the whole would.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from leadline.domain import Fingerprints, Kind, PdqFamily, ViewHashes
+from leadline.errors import LeadlineError
+from leadline.match.bank import Bank
+from leadline.match.policy import MatchAnswer
+from leadline.match.records import KIND_CODES
+from leadline.service.lists import Lists
+
+_REFRESH_S = 0.5
+
+
+class View(msgspec.Struct, array_like=True):
+    view: str
+    family: str
+    pdq: list[bytes]
+    quality: int
+    width: int
+    height: int
+    others: dict[str, bytes]
+
+
+class File(msgspec.Struct, array_like=True):
+    """domain.Fingerprints on the wire."""
+
+    exact: dict[str, bytes]
+    views: list[View]
+
+
+class Ask(msgspec.Struct):
+    """One of `lines`, `rows` and `files`; none of them: what the shard holds.
+
+    banks        names, those that the shard does not hold included; None: all
+    radius_bits  in place of the banks' own
+    rows         hashes of one algorithm, one after the other
+    """
+
+    banks: list[str] | None = None
+    radius_bits: int | None = None
+    lines: list[tuple[str, bytes]] | None = None
+    rows: tuple[str, int, bytes] | None = None  # algorithm, bytes of one hash, hashes
+    files: list[File] | None = None
+
+
+class BankFacts(msgspec.Struct, frozen=True):
+    name: str
+    kind: Kind
+    list_version: int
+    count: int
+    radius_bits: int
+    quality_floor: int
+    false_positives: int
+
+
+class Holds(msgspec.Struct):
+    """What a shard has. faults: bank -> code."""
+
+    banks: list[BankFacts]
+    faults: dict[str, str]
+    needs_family_a: bool
+    kinds: list[str]
+
+
+class Told(msgspec.Struct):
+    """`found`: answers by number of the line, row or file; one that met nothing and has nothing to say is left out."""
+
+    found: dict[int, MatchAnswer] | None = None
+    holds: Holds | None = None
+    fault: tuple[str, str] | None = None  # code and what, of an error that is ours to tell
+
+
+_ask_decoder, _encode = msgspec.msgpack.Decoder(Ask), msgspec.msgpack.Encoder().encode
+
+
+class Shard:
+    """Answers bytes with bytes, from any number of threads; keeps its banks fresh by itself."""
+
+    def __init__(self, folder: str, threads: int = 1) -> None:
+        self._lists = Lists((), shelf=Path(folder), threads=threads)
+        self._end = threading.Event()
+        threading.Thread(target=self._keep_fresh, daemon=True).start()
+
+    def _keep_fresh(self) -> None:
+        while not self._end.wait(_REFRESH_S):
+            self._lists.refresh()
+
+    def close(self) -> None:
+        self._end.set()
+
+    def answer(self, message: bytes) -> bytes:
+        try:
+            return _encode(self._answer(_ask_decoder.decode(message)))
+        except LeadlineError as error:
+            return _encode(Told(fault=(error.code, error.what)))
+
+    def _answer(self, ask: Ask) -> Told:
+        if ask.lines is None and ask.rows is None and ask.files is None:
+            return Told(holds=self._holds())
+        held = self._lists.opened.versions
+        names = None if ask.banks is None else tuple(name for name in sorted(ask.banks) if name in held)
+        if names == ():
+            return Told({})
+        matcher = self._lists.matcher(names, ask.radius_bits)
+        if ask.rows is not None:
+            algorithm, length, data = ask.rows
+            return Told(matcher.match_rows(algorithm, np.frombuffer(data, np.uint8).reshape(-1, length)))
+        if ask.lines is not None:
+            answers = matcher.match_hashes(ask.lines)
+        else:
+            answers = matcher.match([_prints(file) for file in ask.files or []])
+        return Told({at: answer for at, answer in enumerate(answers) if answer != MatchAnswer()})
+
+    def _holds(self) -> Holds:
+        banks, matcher = self._lists.opened.banks, self._lists.matcher()
+        faults = {name: error.code for name, error in self._lists.faults.items()}
+        if self._lists.is_stale:
+            faults["shard"] = "stale"
+        return Holds([_facts(bank) for bank in banks], faults, matcher.needs_family_a, sorted(matcher.kinds))
+
+
+def _facts(bank: Bank) -> BankFacts:
+    code = KIND_CODES[Kind.FALSE_POSITIVE]
+    kinds = [table.records.kind[table.alive_rows()] for table in bank.snapshot.tables]
+    positives = sum(int(np.count_nonzero(of_table == code)) for of_table in kinds)
+    return BankFacts(
+        bank.name, bank.kind, bank.list_version, bank.count, bank.radius_bits, bank.quality_floor, positives
+    )
+
+
+def pack_prints(prints: Fingerprints) -> File:
+    return File(
+        dict(prints.exact),
+        [
+            View(v.view, v.family.value, list(v.pdq), v.quality, v.width, v.height, dict(v.others))
+            for v in prints.views
+        ],
+    )
+
+
+def _prints(file: File) -> Fingerprints:
+    views = tuple(
+        ViewHashes(v.view, PdqFamily(v.family), tuple(v.pdq), v.quality, v.width, v.height, v.others)
+        for v in file.views
+    )
+    return Fingerprints(file.exact, views)
