@@ -11,6 +11,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.servers import skip_without
 from tests.service.conftest import MD5
 from tests.service.served import IMPATIENT, Served, command, free_port, served
 
@@ -191,12 +193,19 @@ def test_two_thousand_idle_connections_are_in_nobodys_way(start: Callable[..., S
             idle.append(service.raw())
         for _ in range(20):
             assert service.match(MD5)[0]["matches"] == KNOWN
-        until(lambda: sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in service.workers()) > 2000)
+        until(lambda: open_at(service.port) >= 2000)
     finally:
         for connection in idle:
             connection.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    until(lambda: sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in service.workers()) < 500)
+    until(lambda: open_at(service.port) == 0)
+    assert service.match(MD5)[0]["matches"] == KNOWN
+
+
+def open_at(port: int) -> int:
+    """Established connections whose near end is this port, as the kernel counts them."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[1].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
 
 
 def test_no_token_is_written_anywhere_whatever_is_sent(start: Callable[..., Served]) -> None:
@@ -223,7 +232,18 @@ def test_no_token_is_written_anywhere_whatever_is_sent(start: Callable[..., Serv
     service.process.wait(20)
 
 
+def test_a_second_service_does_not_join_the_first_at_its_address(
+    start: Callable[..., Served], shelf: Path, tmp_path: Path
+) -> None:
+    service = start()
+    line = command(shelf, tmp_path / "other", service.port, "--workers", "1")
+    second = subprocess.run([sys.executable, *line], capture_output=True, text=True, timeout=60)
+    assert (second.returncode, second.stdout) == (2, "")
+    assert "cannot listen there" in second.stderr
+
+
 def test_tls_by_files(start: Callable[..., Served], tmp_path: Path) -> None:
+    skip_without("openssl")
     certificate, key = tmp_path / "chain.pem", tmp_path / "key.pem"
     made = subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
