@@ -33,6 +33,7 @@ from leadline.workbench.review.forms import (
     ToldForm,
     WishForm,
 )
+from leadline.workbench.words import told
 
 _FLOOR_FIELDS = ("blur_share", "tile_edge_px", "reveal_seconds", "daily_minutes", "allow_whole", "allow_colour")
 
@@ -103,7 +104,7 @@ def claim_next(request: HttpRequest) -> HttpResponse:
     try:
         review = actions.claim_next(actor_of(request))
     except LeadlineError as error:
-        messages.error(request, str(error))
+        messages.error(request, told(error))
         return redirect("review_queue")
     if review is None:
         messages.success(request, _("Nothing waits for you."))
@@ -178,11 +179,11 @@ def hand_in(request: HttpRequest, review_id: str) -> HttpResponse:
             person_of(request), review_id, asset, form.answers(), given.get("labels", []), given.get("note", "")
         )
     except InputError as error:
-        form.add_error(f"q-{error.where}" if f"q-{error.where}" in form.fields else None, str(error))
+        form.add_error(f"q-{error.where}" if f"q-{error.where}" in form.fields else None, told(error))
         return _card(request, review, form)
     except LeadlineError as error:
         actions.save_draft(person_of(request), review, form.answers(), given.get("labels", []), given.get("note", ""))
-        messages.error(request, str(error))
+        messages.error(request, told(error))
         return redirect("review_queue")
     return _next(request) if "next" in request.POST else redirect("review_assessment", made.pk)
 
@@ -191,7 +192,7 @@ def _next(request: HttpRequest) -> HttpResponse:
     try:
         review = actions.claim_next(actor_of(request))
     except LeadlineError as error:
-        messages.error(request, str(error))
+        messages.error(request, told(error))
         review = None
     return redirect("review_queue") if review is None else redirect("review_card", review.pk)
 
@@ -204,7 +205,7 @@ def undo(request: HttpRequest, assessment_id: str) -> HttpResponse:
     try:
         made = actions.undo(person_of(request), assessment_id)
     except LeadlineError as error:
-        messages.error(request, str(error))
+        messages.error(request, told(error))
         return redirect("review_queue")
     return redirect("review_card", made.review_id)
 
@@ -345,7 +346,7 @@ def _picture(request: HttpRequest, make: Any) -> HttpResponse:
 
 def _refused(error: LeadlineError) -> HttpResponse:
     status = 422 if isinstance(error, InputError) else 409
-    return JsonResponse({"error": str(error), "code": error.code}, status=status)
+    return JsonResponse({"error": told(error), "code": error.code}, status=status)
 
 
 def _fraction(text: str) -> float:
@@ -385,7 +386,7 @@ def show_assessment(request: HttpRequest, assessment_id: str) -> HttpResponse:
                 actor.person, made.pk, given["reason"], form.answers(), given.get("labels", []), given.get("note", "")
             )
         except LeadlineError as error:
-            form.add_error(None, str(error))
+            form.add_error(None, told(error))
         else:
             return redirect("review_assessment", new.pk)
     can_undo = access.can_undo(made, actor.person)
@@ -437,7 +438,7 @@ def show_me(request: HttpRequest) -> HttpResponse:
         try:
             actions.set_wish(person, **{name: form.cleaned_data[name] for name in names})
         except InputError as error:
-            form.add_error(error.where if error.where in form.fields else None, str(error))
+            form.add_error(error.where if error.where in form.fields else None, told(error))
         else:
             messages.success(request, _("The change is saved."))
             return redirect("review_me")
@@ -484,7 +485,7 @@ def _try(request: HttpRequest, act: Any) -> bool:
     try:
         act()
     except LeadlineError as error:
-        messages.error(request, str(error))
+        messages.error(request, told(error))
         return False
     return True
 
