@@ -147,8 +147,11 @@ def test_an_answer_a_lost_focus_and_the_clock_hide_the_picture(reviewing: Runnin
     assert is_blank(page)
     page.keyboard.up("Space")
     page.keyboard.up("Shift")
+    told = page.locator("#shown")  # the live region: once for a look, and once for its end
+    assert told.inner_text() == "Hidden"
     page.keyboard.down("Space")
     wait_for_name(page, "Lens")
+    assert told.inner_text().startswith("Lens")
     page.evaluate("() => window.dispatchEvent(new Event('blur'))")  # another tab, another window
     assert is_blank(page)
     page.keyboard.up("Space")
@@ -161,6 +164,26 @@ def test_an_answer_a_lost_focus_and_the_clock_hide_the_picture(reviewing: Runnin
     assert 7.5 < longest <= 8
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Give back").click()
+
+
+def test_single_letters_and_digits_can_be_switched_off(reviewing: RunningOffice, make_visitor: Any) -> None:
+    page = (visitor := make_visitor("ben")).page
+    visitor.sign_in(reviewing, "ben")
+    page.goto(f"{reviewing.address}/review/me/")
+    page.get_by_label("Single letters and digits are keys").uncheck()
+    page.get_by_role("button", name="Save").click()
+    page.goto(f"{reviewing.address}/review/")
+    page.get_by_role("button", name="Go on with yours").click()
+    page.wait_for_url("**/review/*-*/")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for key in "t1?":
+        page.keyboard.press(key)
+    with page.expect_request("**/reveal/"):  # Space is none of them
+        page.keyboard.press("Space")
+    assert not [url for url in asked if "/tile/" in url]
+    assert page.locator("dialog[open]").count() == 0
+    assert page.locator("input[type=radio]:checked").count() == 0
 
 
 def test_an_analyst_clears_the_queue_from_the_keyboard(reviewing: RunningOffice, make_visitor: Any) -> None:
