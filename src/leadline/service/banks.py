@@ -40,10 +40,23 @@ async def get_bank(request: Request) -> Response:
     call, desk = demand(request), desk_of(request)
     if not may_know_all(call.token):
         call.token.demand(Scope.MATCH)
-    bank = desk.lists.bank(request.path_params["name"])
+    bank = _find(desk, request)
     if not _may_know(call.token, desk, bank):
-        raise BankNotFound("no such bank", where=bank.name[:100], mend="GET /v1/banks lists them")
+        raise _absent(bank.name)
     return tell_json(_tell(call.token, desk, bank))
+
+
+def _find(desk: Desk, request: Request) -> Bank:
+    """Also one that lies on shards."""
+    name: str = request.path_params["name"]
+    for bank in desk.lists.opened.banks:
+        if bank.name == name:
+            return bank
+    raise _absent(name)
+
+
+def _absent(name: str) -> BankNotFound:
+    return BankNotFound("no such bank", where=name[:100], mend="GET /v1/banks lists them")
 
 
 def _may_know(token: Token, desk: Desk, bank: Bank) -> bool:
@@ -61,30 +74,33 @@ def _tell(token: Token, desk: Desk, bank: Bank) -> dict[str, Any]:
     }
     if not may_know_all(token):
         return told
-    manifest, fault = bank.snapshot.manifest, desk.lists.faults.get(bank.name)
+    fault = desk.lists.faults.get(bank.name)
     return told | {
         "radius": bank.radius_bits,
         "quality_floor": bank.quality_floor,
-        "source": manifest.source,
-        "tlp": str(manifest.tlp),
-        "licence": manifest.licence,
-        "created": manifest.created,
         "settings": desk.settings.of(bank.name),
         "fault": fault.code if fault is not None else None,
+        **(_tell_manifest(bank) if isinstance(bank, Bank) else {}),  # one on shards has several
     }
+
+
+def _tell_manifest(bank: Bank) -> dict[str, Any]:
+    manifest = bank.snapshot.manifest
+    texts = {"source": manifest.source, "tlp": str(manifest.tlp), "licence": manifest.licence}
+    return {**texts, "created": manifest.created}
 
 
 async def get_settings(request: Request) -> Response:
     demand(request, Scope.ADMIN)
     desk = desk_of(request)
-    bank = desk.lists.bank(request.path_params["name"])
+    bank = _find(desk, request)
     return tell_json(desk.settings.of(bank.name))
 
 
 async def put_settings(request: Request) -> Response:
     """All of them at once: what is left out is as it is for a new bank."""
     call, desk = demand(request, Scope.ADMIN), desk_of(request)
-    bank = desk.lists.bank(request.path_params["name"])
+    bank = _find(desk, request)
     wanted = read_as(_settings, await call.body(_BODY_BYTES))
 
     def put() -> None:

@@ -80,7 +80,7 @@ def read_asked(untrusted_query: bytes) -> Asked:
 
 def _tell(call: Call, desk: Desk, asked: Asked, facts: FileFacts, answer: MatchAnswer) -> MatchAnswer:
     query = FileQuery(facts.fingerprints, asked.banks, asked.radius)
-    return desk.tell(call.token, query, answer, seed=asked.seed)
+    return desk.tell(call.token, query, answer, seed=asked.seed, route="scan")
 
 
 def _record(name: str, facts: FileFacts) -> dict[str, object]:
