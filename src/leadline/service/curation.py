@@ -60,7 +60,7 @@ class Curation:
 
     def make_bank(self, act: Act, new: NewBank) -> Reply:
         """On the shelf. RequestRefused `exists` where the name is taken."""
-        path = self._lists.shelf / folder_name(new.name)
+        path = _place(self._lists.shelf, new.name)
 
         def work(turn: Turn) -> tuple[int, dict[str, Any]]:
             is_ours = turn.plan is not None and _is_as_wished(path, new)
@@ -174,6 +174,22 @@ def folder_name(bank: str) -> str:
     if _FOLDER_NAME.fullmatch(bank) and not bank.endswith((" ", ".")):
         return bank
     return f"bank-{hashlib.sha256(bank.encode('utf-8', 'replace')).hexdigest()[:32]}"
+
+
+def _place(shelf: Path, name: str) -> Path:
+    """Where a bank of that name lies, or is to lie: a renamed bank keeps the folder of its old name."""
+    path, number = shelf / folder_name(name), 1
+    while (path / FILE_NAME).exists() and not _is_named(path, name):
+        number += 1
+        path = path.with_name(f"{folder_name(name)}-{number}")
+    return path
+
+
+def _is_named(path: Path, name: str) -> bool:
+    try:
+        return Bank.open(path).name == name
+    except LeadlineError:
+        return True  # damaged: the name is taken until somebody has mended or removed it
 
 
 def _create(path: Path, new: NewBank) -> None:
