@@ -99,7 +99,7 @@ class Pinned(http.client.HTTPConnection):
 
     def __init__(self, target: Target, address: Address, timeout_s: float) -> None:
         super().__init__(target.host, target.port, timeout=timeout_s)
-        self._address, self._is_tls, self._is_cut = str(address), target.scheme == "https", False
+        self._address, self._is_tls, self.is_cut = str(address), target.scheme == "https", False
         self._live: socket.socket | None = None  # `sock` is given away when an answer is to be read to its end
 
     def connect(self) -> None:
@@ -109,12 +109,12 @@ class Pinned(http.client.HTTPConnection):
             secured = context.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
             self._live = self.sock = secured
             secured.do_handshake()
-        if self._is_cut:
+        if self.is_cut:
             raise TimeoutError
 
     def cut(self) -> None:
         """End it from another thread, whatever it waits for."""
-        self._is_cut = True
+        self.is_cut = True
         if self._live is not None:
             with suppress(OSError):  # it has ended by itself
                 socket.socket.shutdown(self._live, socket.SHUT_RDWR)  # also of TLS: nothing is said, it is over
@@ -143,8 +143,8 @@ def host_header(target: Target) -> str:
 class Fetched:
     """What an address holds, to be read in pieces. content_type: as the other side says; "" where it does not."""
 
-    def __init__(self, response: http.client.HTTPResponse) -> None:
-        self._response = response
+    def __init__(self, response: http.client.HTTPResponse, connection: Pinned) -> None:
+        self._response, self._connection = response, connection
         self.content_type = response.headers.get("Content-Type", "")
         self.said_bytes = response.length  # None where it is not said
 
@@ -152,6 +152,8 @@ class Fetched:
         """FetchFailed where it ends too early or too late."""
         with _telling():
             piece = self._response.read(size)
+            if not piece and self._connection.is_cut:  # of a body without a length this looks like its end
+                raise TimeoutError
             if not piece and self._response.length:
                 raise FetchFailed("the address sent less than it said", code="cut-short")
             return piece
@@ -179,7 +181,7 @@ def fetching(url: str, *, allowed: Sequence[Network], timeout_s: float) -> Itera
             with closing(response):
                 if response.status not in _REDIRECTS:
                     _check(response)
-                    yield Fetched(response)
+                    yield Fetched(response, connection)
                     return
             location, hops = response.headers.get("Location", ""), hops + 1
         if hops > MAX_REDIRECTS:

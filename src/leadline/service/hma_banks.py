@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from leadline.domain import Kind
-from leadline.errors import RequestRefused
+from leadline.errors import ConfigError, RequestRefused
 from leadline.match.bank import Bank
 from leadline.match.removal import remove_bank
 from leadline.service.acts import Act
@@ -55,6 +56,8 @@ async def make_bank(request: Request) -> Response:
     if kind not in tuple(Kind):
         raise refuse(f"no such kind: {', '.join(Kind)} there are")
     ratio = _ratio(asked)
+    if _shelf(desk) is None:
+        raise refuse("no place for new banks: the service has none", 501)
     new = NewBank(_checked_name(name), Kind(kind))
     settings = BankSettings(ratio=1.0 if ratio is None else ratio)
 
@@ -109,7 +112,7 @@ async def remove(request: Request) -> Response:
         bank = await find_bank(desk, name)
     except RequestRefused:
         return tell_json({"message": "Done"})
-    if bank.path.parent != desk.lists.shelf:
+    if bank.path.parent != _shelf(desk):
         raise refuse("this bank is none of those that the service makes and removes", 403)
 
     def work() -> None:
@@ -191,6 +194,13 @@ async def read_object(call: Call) -> dict[str, Any]:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise refuse("send a JSON object") from None
     return told
+
+
+def _shelf(desk: Desk) -> Path | None:
+    try:
+        return desk.lists.shelf
+    except ConfigError:
+        return None
 
 
 def _take_changes(desk: Desk) -> None:
