@@ -35,7 +35,7 @@ from leadline.exchange.vics import (
     take_hashes,
 )
 
-LABELS, SELECTOR = "LeadlineLabels", "LeadlineSelector"
+LABELS, SELECTOR, TLP, PAP = "LeadlineLabels", "LeadlineSelector", "LeadlineTLP", "LeadlinePAP"
 MAX_CASES, _MAX_PROPERTIES, _MAX_LABELS, _MAX_PATHS = 1000, 10_000, 50, 50
 _HEAD_FIELDS = (
     "CaseID", "CaseNumber", "ContactOrganization", "ContactName", "ContactPhone", "ContactEmail", "ContactTitle",

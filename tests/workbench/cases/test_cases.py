@@ -316,6 +316,9 @@ def test_a_case_is_handed_over_by_its_lead_or_by_a_senior_where_the_lead_is_abse
     actions.hand_over(senior, case.pk, analyst, "lead-absent")
     case.refresh_from_db()
     assert case.lead == analyst
+    kept = ObjectGrant.objects.get(person=lead, object_kind="case")
+    stays = (kept.until - timezone.now(), Member.objects.get(person=lead).until - timezone.now())
+    assert all(timedelta(days=89) < one < timedelta(days=91) for one in stays)
     with pytest.raises(NotAllowed):
         close(lead, case)
     close(analyst, case)

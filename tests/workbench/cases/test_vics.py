@@ -274,6 +274,39 @@ def test_a_case_that_few_may_see_has_a_lead_who_may_and_its_new_files_are_handle
     assert (fresh.tlp, fresh.sensitivity) == ("red", 2)
 
 
+def test_a_file_that_says_it_is_under_tlp_red_is_so_here_whatever_was_asked(
+    make_file: Any, folder: Path, lead: Person, senior: Person
+) -> None:
+    said = [
+        {"CaseID": "x", "PropertyName": n, "PropertyValue": v}
+        for n, v in (("LeadlineTLP", "red"), ("LeadlinePAP", "clear"))
+    ]
+    path = make_file([record(1, png(1))], CaseMetadata=said)
+    with pytest.raises(NotAllowed):
+        read_in(path, folder, lead)
+    read_in(path, folder, senior)
+    case = Case.objects.get()
+    assert (case.tlp, case.pap) == ("red", "amber")  # a looser word changes nothing
+
+
+def test_what_the_machine_does_is_nobodys_act(make_file: Any, folder: Path, senior: Person) -> None:
+    read_in(make_file([record(1, png(1))]), folder, senior, tlp=Tlp.RED)
+    lines = Line.objects.filter(object_kind__in=("case", "asset"))
+    assert {line.actor for line in lines} == {"system"}
+
+
+def test_a_record_whose_file_one_may_not_see_shows_no_label(
+    make_file: Any, folder: Path, lead: Person, senior: Person
+) -> None:
+    read_in(make_file([record(1, png(1)), record(2, png(9))]), folder, lead)
+    case = Case.objects.get()
+    set_handling(senior, Asset.objects.get(), Sensitivity.RESTRICTED, Tlp.AMBER, "own-assessment")
+    rows = access.records_page(Actor.of_person(lead), case, "").rows
+    assert [(row.is_seen, len(row.labels)) for row in rows] == [(False, 0), (False, 1)]
+    out = json.loads(b"".join(actions.export_case(None, case.pk).pieces))
+    assert len(out["value"][0]["Media"]) == 2
+
+
 # --- out -------------------------------------------------------------------------------------------------------------
 
 

@@ -264,8 +264,10 @@ def grant_imported(person: Person, object_kind: str, object_id: str, lasts: time
 
 
 @transaction.atomic
-def grant_own(person: Person, object_kind: str, object_id: str, lasts: timedelta, *, reason: str) -> ObjectGrant:
-    """On what somebody made or brought in themself: it gives them nothing that they did not have."""
+def grant_own(
+    person: Person, object_kind: str, object_id: str, lasts: timedelta, *, reason: str, actor: str = ""
+) -> ObjectGrant:
+    """On what somebody made or brought in themself, or what `actor`, the machine, made for them."""
     until = timezone.now() + lasts
     grant = ObjectGrant.objects.create(
         person=person, object_kind=object_kind, object_id=object_id, until=until, given_by=person
@@ -273,7 +275,7 @@ def grant_own(person: Person, object_kind: str, object_id: str, lasts: timedelta
     details = {"person": _id(person), "days": lasts.days}
     record(
         "object.granted",
-        actor=_id(person),
+        actor=actor or _id(person),
         object_kind=object_kind,
         object_id=object_id,
         reason=reason,
@@ -283,20 +285,21 @@ def grant_own(person: Person, object_kind: str, object_id: str, lasts: timedelta
 
 
 @transaction.atomic
-def end_grant(by: Person, grant: ObjectGrant, reason: str) -> None:
-    """Before its day. The row stays, and says that it was there."""
-    live = ObjectGrant.objects.select_for_update().filter(pk=grant.pk, until__gt=timezone.now()).first()
+def end_grant(by: Person, grant: ObjectGrant, reason: str, *, lasts: timedelta = timedelta()) -> None:
+    """Before its day: now, or so long from now. The row stays, and says that it was there."""
+    until = timezone.now() + lasts
+    live = ObjectGrant.objects.select_for_update().filter(pk=grant.pk, until__gt=until).first()
     if live is None:
         return
-    live.until = timezone.now()
+    live.until = until
     live.save(update_fields=["until"])
     record(
-        "object.grant-ended",
+        "object.grant-shortened" if lasts else "object.grant-ended",
         actor=_id(by),
         object_kind=live.object_kind,
         object_id=live.object_id,
         reason=reason,
-        details={"person": str(live.person_id)},
+        details={"person": str(live.person_id), "days": lasts.days},
     )
 
 

@@ -259,7 +259,7 @@ def assets_in(case: Case) -> Q:
 
 @dataclass(frozen=True, slots=True)
 class RecordView:
-    """`is_seen`: there is a file of it, and this viewer may see that."""
+    """`is_seen`: there is a file of it, and this viewer may see that. Of one they may not see no label is shown."""
 
     record: Imported
     labels: tuple[LabelView, ...]
@@ -270,7 +270,10 @@ def records_page(actor: Actor, case: Case, cursor: str) -> Slice:
     page = page_of(case.imported.all(), ("id",), cursor, f"case-records:{case.pk}")
     named = [row.asset_id for row in page.rows if row.asset_id]
     seen = set(visible_assets(actor).filter(pk__in=named).values_list("pk", flat=True))
-    rows = [RecordView(row, tuple(imported_labels(row)), row.asset_id in seen) for row in page.rows]
+    rows = [
+        RecordView(row, () if row.asset_id and row.asset_id not in seen else tuple(imported_labels(row)), is_seen)
+        for row, is_seen in ((row, row.asset_id in seen) for row in page.rows)
+    ]
     return Slice(rows, page.next)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import re
@@ -82,6 +83,15 @@ def selector_key(kind: SelectorKind, spelled: str) -> str:
     if kind is SelectorKind.LINK and (key := item_key(IncomingItem(ItemKind.URL, spelled)).key):
         return key
     return _keyed(f"{kind.value} {spelled}", _SELECTORS)
+
+
+def selector_keys(untrusted: str) -> list[str]:
+    """Of a text that somebody looks for, the key of it as each kind of selector."""
+    found = []
+    for kind in SelectorKind:
+        with contextlib.suppress(InputError):
+            found.append(selector_key(kind, spell(kind, untrusted)))
+    return found
 
 
 def source_key(identity: str) -> str:

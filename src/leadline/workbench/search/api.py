@@ -16,7 +16,7 @@ from leadline.workbench.search.kinds import Found
 from leadline.workbench.search.query import MAX_QUERY_CHARS
 
 router = Router(tags=["search"])
-Kind = Literal["report", "item", "asset", "assessment", "exhibit", "entry", "line"]
+Kind = Literal["report", "item", "asset", "case", "assessment", "exhibit", "entry", "line"]
 
 
 class SearchIn(Schema):
@@ -50,7 +50,7 @@ class SearchOut(Schema):
 def search(request: HttpRequest, body: SearchIn) -> Any:
     """Posted, for what is looked for may be a reported link, and addresses of requests stand in logs.
 
-    Only kinds that the key's scopes cover: reports.read, evidence.read, review, banks.read, journal.read.
+    Only kinds that the key's scopes cover: reports.read, evidence.read, cases.read, review, banks.read, journal.read.
     """
     groups = access.find(caller(request), body.query, kind=body.kind or "", cursor=body.cursor, limit=body.limit)
     return {

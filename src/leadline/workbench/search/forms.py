@@ -12,6 +12,7 @@ KINDS = {
     "item": _("Reported items"),
     "asset": _("Assets"),
     "assessment": _("Assessments"),
+    "case": _("Cases"),
     "exhibit": _("Exhibits"),
     "entry": _("Entries of banks"),
     "line": _("Lines of the journal"),

@@ -14,6 +14,9 @@ from django.db.models import Model, Q, QuerySet
 from leadline.domain import ItemKind
 from leadline.workbench import sealing
 from leadline.workbench.actors import Actor
+from leadline.workbench.cases.access import show_notes, show_tasks, title_of, visible_cases
+from leadline.workbench.cases.contents import selector_keys
+from leadline.workbench.cases.models import Case, Selector
 from leadline.workbench.evidence.access import by_digest, visible_assets, visible_exhibits
 from leadline.workbench.evidence.models import Asset, Exhibit
 from leadline.workbench.permissions import Permission
@@ -273,6 +276,40 @@ class Assessments(Table):
         ]  # fmt: skip
 
 
+class Cases(Table):
+    name, permission, model, objects = "case", Permission.CASES_READ, Case, "case"
+    order = ("-opened_at", "-id")
+
+    def visible(self, actor: Actor) -> QuerySet[Any]:
+        return visible_cases(actor)
+
+    def exact(self, actor: Actor, text: str) -> Q:
+        """By its number, or by a selector in it as that is spelled: the database alone tells no selector."""
+        held = Selector.objects.filter(key__in=selector_keys(text), removed_at__isnull=True)
+        return _by_id(text) | Q(number=text.strip().upper()[:16]) | Q(pk__in=held.values("case"))
+
+    def words(self, ids: Sequence[UUID], fields: Collection[str]) -> dict[UUID, Words]:
+        rows = Case.objects.filter(pk__in=ids)
+        return {row.pk: Words(row.opened_at, tuple(self._texts(row, fields))) for row in rows}
+
+    def _texts(self, row: Case, fields: Collection[str]) -> list[str]:
+        texts = [row.number] if "reference" in fields else []
+        texts += [row.state, row.outcome] if "state" in fields else []
+        if "note" in fields:
+            texts += [title_of(row), *(one.text for one in show_notes(row.notes.all()))]
+            texts += [one.text for one in show_tasks(row.tasks.all())]
+        return [text for text in texts if text]
+
+    def show(self, rows: Sequence[Any]) -> list[Found]:
+        return [
+            Found(
+                self.name, str(row.pk), row.number, ("case", {"case_id": str(row.pk)}),
+                (("case-state", row.state), ("case-outcome", row.outcome)), row.opened_at,
+            )
+            for row in rows
+        ]  # fmt: skip
+
+
 TABLES: dict[str, Table] = {
-    table.name: table for table in (Reports(), Items(), Assets(), Assessments(), Exhibits())
+    table.name: table for table in (Reports(), Items(), Assets(), Cases(), Assessments(), Exhibits())
 }

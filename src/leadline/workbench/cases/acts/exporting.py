@@ -16,7 +16,7 @@ from leadline import __version__
 from leadline.domain import Tlp
 from leadline.errors import NotAllowed
 from leadline.exchange.vics import FLAGS, VicsMedia, is_category_set
-from leadline.exchange.vics_case import LABELS, SELECTOR, CaseHead, encode_case
+from leadline.exchange.vics_case import LABELS, PAP, SELECTOR, TLP, CaseHead, encode_case
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
 from leadline.workbench.cases import access, contents
@@ -68,7 +68,7 @@ def _check(by: Person, case: Case) -> None:
 def _make(actor: Actor | None, case: Case, category_set: str, *, with_selectors: bool) -> Export:
     own_set = category_set or _usual_set(case)
     inside = Asset.objects.filter(access.assets_in(case))
-    seen = inside if actor is None else inside.filter(pk__in=visible_assets(actor).values("pk"))
+    seen = inside if actor is None else visible_assets(actor).filter(access.assets_in(case))
     rows = case.imported.filter(Q(asset__isnull=True) | Q(asset__in=seen.values("pk")))
     others = seen.exclude(pk__in=case.imported.exclude(asset=None).values("asset"))
     hidden = inside.count() - seen.count()
@@ -101,7 +101,7 @@ def _head(case: Case, selectors: Sequence[str]) -> CaseHead:
     fields.setdefault("CaseID", str(case.pk))
     fields.setdefault("CaseNumber", case.number)
     fields.setdefault("ContactOrganization", settings.LEADLINE_OFFICE_NAME)
-    own = {"LeadlineCase": case.number, "LeadlineTLP": case.tlp, "LeadlinePAP": case.pap}
+    own = {"LeadlineCase": case.number, TLP: case.tlp, PAP: case.pap}
     kept = [(name, value) for name, value in source.get("properties", []) if name not in own]
     return CaseHead(0, fields, (*kept, *own.items(), *((SELECTOR, one) for one in selectors)))
 

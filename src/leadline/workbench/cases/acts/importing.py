@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,17 +18,27 @@ from django.utils import timezone
 
 from leadline.domain import EXACT_ALGORITHMS, Tlp
 from leadline.errors import InputError, LeadlineError, ListFormatError, NotAllowed
-from leadline.exchange.vics_case import SELECTOR, CaseHead, CaseMedia, identity_of, read_heads, read_media, sha256_of
+from leadline.exchange.vics_case import (
+    PAP,
+    SELECTOR,
+    TLP,
+    CaseHead,
+    CaseMedia,
+    identity_of,
+    read_heads,
+    read_media,
+    sha256_of,
+)
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
 from leadline.workbench.cases import access, contents
-from leadline.workbench.cases.acts.opening import make_case
+from leadline.workbench.cases.acts.opening import make_case, stand_in_line
 from leadline.workbench.cases.acts.people import write_selector
 from leadline.workbench.cases.acts.things import link
 from leadline.workbench.cases.acts.writing import lock_case, refuse_closed, tell
 from leadline.workbench.cases.folder import MediaFolder, safe_parts
 from leadline.workbench.cases.models import Case, Imported, ImportState
-from leadline.workbench.cases.states import Pap, PartyRole, SelectorKind
+from leadline.workbench.cases.states import PAP_ORDER, TLP_ORDER, Pap, PartyRole, SelectorKind
 from leadline.workbench.evidence.actions import set_handling, take_in
 from leadline.workbench.evidence.models import Asset
 from leadline.workbench.journal.actions import SYSTEM
@@ -92,7 +102,6 @@ def import_cases(
     Raises NotAllowed for a lead who may not, WrongState where the case is closed here, ListFormatError where the file
     holds no case or breaks off: nothing of it is in then. A record that would not end ends the list.
     """
-    _check_lead(lead, handling)
     with path.open("rb") as stream:
         heads = read_heads(stream, where=path.name)
         stream.seek(0)
@@ -118,6 +127,16 @@ def _check_lead(lead: Person, handling: Handling) -> None:
         raise NotAllowed("this person's role does not clear the case", where="--lead", mend="name a senior")
 
 
+def _as_strict_as(handling: Handling, said: dict[str, str]) -> Handling:
+    """What Leadline wrote into the file of how the case is handled may make it stricter, never looser."""
+    tlp, pap = said.get(TLP, ""), said.get(PAP, "")
+    if tlp in TLP_ORDER and TLP_ORDER.index(tlp) > TLP_ORDER.index(handling.tlp.value):
+        handling = replace(handling, tlp=Tlp(tlp))
+    if pap in PAP_ORDER and PAP_ORDER.index(pap) > PAP_ORDER.index(handling.pap.value):
+        handling = replace(handling, pap=Pap(pap))
+    return handling
+
+
 class _Run:
     """The records of one case on their way in, some in one transaction."""
 
@@ -133,9 +152,12 @@ class _Run:
     @transaction.atomic
     def of(cls, head: CaseHead, digest: str, path: Path, lead: Person, handling: Handling) -> _Run:
         key = contents.source_key(identity_of(head, digest))
+        handling = _as_strict_as(handling, dict(head.properties))
+        stand_in_line()
         case = Case.objects.select_for_update().filter(source_key=key).first()
         is_new = case is None
         if case is None:
+            _check_lead(lead, handling)
             title = head.fields.get("CaseNumber", "") or path.stem
             case = make_case(
                 lead, title[: contents.MAX_TITLE_CHARS], tlp=handling.tlp, pap=handling.pap,
@@ -227,7 +249,7 @@ class _Run:
         is_strict = handling.tlp is Tlp.RED or handling.sensitivity > asset.sensitivity
         if is_strict and asset.received_at >= self._begun_at:
             sensitivity = Sensitivity(max(asset.sensitivity, handling.sensitivity))
-            set_handling(case.lead, asset, sensitivity, handling.tlp, "source-asked")
+            set_handling(None, asset, sensitivity, handling.tlp, "source-asked")
 
 
 def _hex(media: CaseMedia) -> dict[str, str]:

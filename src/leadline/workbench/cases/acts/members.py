@@ -24,12 +24,13 @@ from leadline.workbench.permissions import Permission
 from leadline.workbench.reports.models import Report
 
 _LEADS_FOR = timedelta(days=3650)  # a lead stays one until somebody else is
+_STAYS_FOR = timedelta(days=90)  # who was one stays a member, unless the new lead ends that
 
 
-def enter_lead(case: Case, lead: Person) -> Member:
+def enter_lead(case: Case, lead: Person, actor: str) -> Member:
     """Inside the transaction that opens the case: it stays open to them whatever its handling becomes."""
     member = _make_member(case, lead, MemberRole.WORKER, _LEADS_FOR, lead)
-    grant = grant_own(lead, "case", str(case.pk), _LEADS_FOR, reason="opened")
+    grant = grant_own(lead, "case", str(case.pk), _LEADS_FOR, reason="opened", actor=actor)
     MemberGrant.objects.create(member=member, grant=grant)
     return member
 
@@ -94,6 +95,7 @@ def hand_over(by: Person, case_id: Any, to: Person, reason: str) -> Case:
     member = _make_member(case, to, MemberRole.WORKER, _LEADS_FOR, by)
     _grant(by, member, "case", str(case.pk))
     grant_things(by, case, [member])
+    _shorten(by, case, before, reason)
     tell("case.lead-changed", case, by, reason=reason, details={"from": str(before), "to": str(to.pk)})
     return case
 
@@ -110,6 +112,17 @@ def _end(by: Person, member: Member, reason: str) -> None:
     member.save(update_fields=["left_at"])
     for one in member.grants.select_related("grant"):
         end_grant(by, one.grant, reason)
+
+
+def _shorten(by: Person, case: Case, person_id: Any, reason: str) -> None:
+    """Of who leads no more."""
+    member = Member.objects.filter(case=case, person=person_id, left_at__isnull=True).first()
+    if member is None:
+        return
+    member.until = min(member.until, timezone.now() + _STAYS_FOR)
+    member.save(update_fields=["until"])
+    for one in member.grants.select_related("grant"):
+        end_grant(by, one.grant, reason, lasts=_STAYS_FOR)
 
 
 def _grant(by: Person, member: Member, kind: str, object_id: str) -> None:

@@ -66,7 +66,7 @@ def make_case(
     if not roles_of(lead) & EVIDENCE_ROLES or not lead.is_active:
         raise NotAllowed("this person comes near no evidence", where="lead", mend="name an analyst or a senior")
     now, case_id = timezone.now(), uuid.uuid4()
-    case = Case(id=case_id, number=_next_number(now.year), lead=lead, opened_at=now, source_key=source_key)
+    case = Case(id=case_id, number=_next_number(), lead=lead, opened_at=now, source_key=source_key)
     case.title_sealed = contents.seal_text(title, contents.title_context(case_id), contents.MAX_TITLE_CHARS)
     if source:
         case.source_sealed = contents.seal_text(source, contents.source_context(case_id), 1 << 20)
@@ -77,7 +77,7 @@ def make_case(
     if outline is not None:
         details |= {"template": outline.id, "version": outline.version}
     tell("case.opened", case, actor, reason="from-file" if source_key else "none", details=details)
-    enter_lead(case, lead)
+    enter_lead(case, lead, actor)
     if outline is not None:
         _make_tasks(case, outline, actor)
     return case
@@ -99,13 +99,19 @@ def _make_tasks(case: Case, outline: Outline, actor: str) -> None:
     tell("case.tasks-made", case, actor, reason="template", details={"tasks": len(outline.tasks)})
 
 
-def _next_number(year: int) -> str:
-    """C-2026-0001. The row's lock puts cases in line."""
+def stand_in_line() -> CaseSeries:
+    """Of two cases that are opened at once one waits for the other, until the end of the transaction."""
+    year = timezone.now().year
     CaseSeries.objects.get_or_create(year=year)
-    series = CaseSeries.objects.select_for_update().get(year=year)
+    return CaseSeries.objects.select_for_update().get(year=year)
+
+
+def _next_number() -> str:
+    """C-2026-0001."""
+    series = stand_in_line()
     series.last += 1
     series.save(update_fields=["last"])
-    return f"C-{year}-{series.last:04d}"
+    return f"C-{series.year}-{series.last:04d}"
 
 
 @transaction.atomic

@@ -66,13 +66,13 @@ def set_term(by: Person, asset: Asset, until: datetime, reason: str) -> Asset:
 
 
 @transaction.atomic
-def set_handling(by: Person, asset: Asset, sensitivity: Sensitivity, tlp: Tlp, reason: str) -> Asset:
-    """Who may see it from here on."""
+def set_handling(by: Person | None, asset: Asset, sensitivity: Sensitivity, tlp: Tlp, reason: str) -> Asset:
+    """Who may see it from here on. `by` None: the machine, for a file that came with a stricter word."""
     held = Asset.objects.select_for_update().get(pk=asset.pk)
     held.sensitivity, held.tlp = int(sensitivity), tlp.value
     held.save(update_fields=["sensitivity", "tlp"])
     details = {"sensitivity": int(sensitivity), "tlp": tlp.value.replace("+", "-")}
-    tell("asset.handling-set", held, str(by.pk), reason=reason, details=details)
+    tell("asset.handling-set", held, SYSTEM if by is None else str(by.pk), reason=reason, details=details)
     return held
 
 
