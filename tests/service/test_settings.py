@@ -14,12 +14,14 @@ import pytest
 from tests.service.conftest import MD5, PDQ, Worker
 
 from leadline.client import packed
-from leadline.domain import Entry, Kind
+from leadline.domain import Entry, Fingerprints, Kind, PdqFamily, ViewHashes
 from leadline.errors import ConfigError
 from leadline.match.bank import Bank
+from leadline.match.policy import MatchAnswer
+from leadline.service.batcher import FileQuery
 from leadline.service.kept import Kept
 from leadline.service.settings import BankSettings, Settings, takes_part
-from leadline.service.tokens import Scope
+from leadline.service.tokens import EVERYBODY, Scope
 
 
 def put(worker: Worker, bank: str, **settings: Any) -> httpx.Response:
@@ -111,6 +113,29 @@ def test_a_hidden_bank_marks_nothing_as_a_false_positive(shelf: Path, make_worke
     assert markers() == ["doubts/1"]
     put(worker, "doubts", shadow=True)
     assert markers() == [None]
+
+
+def test_what_is_told_of_a_file_leaves_hidden_banks_out_too(shelf: Path, make_worker: Callable[..., Worker]) -> None:
+    doubts = Bank.create(shelf / "doubts", name="doubts", kind=Kind.FALSE_POSITIVE)
+    doubts.add([Entry(Kind.FALSE_POSITIVE, {"sha1": b"f" * 20})])
+    worker = make_worker()
+    desk = worker.service.desk
+    view = ViewHashes("picture", PdqFamily.B, (bytes.fromhex(PDQ),), 90, 64, 64)
+    prints = Fingerprints({"sha1": b"f" * 20}, (view,))
+
+    def told() -> list[tuple[str, str | None]]:
+        answer = desk.lists.matcher().match([prints])[0]
+
+        async def tell() -> MatchAnswer:
+            return desk.tell(EVERYBODY, FileQuery(prints), answer, route="scan")
+
+        return [(match.bank, match.suppressed_by) for match in worker.do(tell()).matches]
+
+    assert told() == [("known", "doubts/1"), ("doubts", None)]
+    put(worker, "doubts", shadow=True)
+    assert told() == [("known", None)]
+    put(worker, "doubts", enabled=False)
+    assert told() == [("known", None)]
 
 
 def test_reasons_do_not_name_a_bank_that_is_out(worker: Worker) -> None:

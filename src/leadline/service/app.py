@@ -236,7 +236,7 @@ class Service:
         reasons = [f"{name}: {error.code}" for name, error in {**lists.faults, **self.desk.faults}.items()]
         if lists.is_stale:
             reasons.append("changes of banks have not been looked for in time")
-        warnings = [f"{name}: {what}" for name, what in self.desk.warnings.items()]
+        warnings = [f"{name}: {what}" for name, what in dict(self.desk.warnings).items()]
         body = {"ready": not reasons, "reasons": reasons, "warnings": warnings, "lists": dict(lists.opened.versions)}
         return Response(msgspec.json.encode(body), 503 if reasons else 200, media_type="application/json")
 
