@@ -145,6 +145,7 @@ class Desk:
         """Pick up what others changed: banks and their settings. As `Lists.refresh`."""
         try:
             self.settings.refresh()
+            self.hma.refresh()
             self.take_settings()
             self.faults.pop("settings", None)
         except (LeadlineError, OSError) as error:

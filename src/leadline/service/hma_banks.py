@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from leadline.domain import Kind
-from leadline.errors import ConfigError, RequestRefused
+from leadline.errors import LeadlineError, RequestRefused
 from leadline.match.bank import Bank
 from leadline.match.removal import remove_bank
 from leadline.service.acts import Act
@@ -185,6 +185,8 @@ async def find_bank(desk: Desk, name: str) -> Bank:
         await asyncio.get_running_loop().run_in_executor(desk.refresher, desk.refresh)
     if name not in desk.lists.opened.versions:
         raise refuse("bank not found", 404)
+    if desk.lists.is_remote:
+        raise refuse("banks on shards are not kept through the service", 501)
     return desk.lists.bank(name)
 
 
@@ -199,7 +201,7 @@ async def read_object(call: Call) -> dict[str, Any]:
 def _shelf(desk: Desk) -> Path | None:
     try:
         return desk.lists.shelf
-    except ConfigError:
+    except LeadlineError:
         return None
 
 

@@ -152,6 +152,8 @@ async def count_signals(desk: Desk, only: str | None) -> tuple[dict[str, int], i
     """Signals of each type in all banks, and until when changes are in."""
     if only is not None:
         algorithm_of(only)
+    if desk.lists.is_remote:
+        raise refuse("signals of banks on shards are not counted", 501)
     loop = asyncio.get_running_loop()
     found = await loop.run_in_executor(desk.clerks, _count, desk)
     built_to = int(time.time() - (time.monotonic() - desk.lists.checked_at))

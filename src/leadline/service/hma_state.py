@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from leadline.service.desk import Desk
 
 FILE_NAME = "hma.json"
-_LOOK_AGAIN_S = 0.5
 
 
 class HmaFile(msgspec.Struct, frozen=True):
@@ -34,7 +32,10 @@ class HmaState:
     def __init__(self, folder: Path) -> None:
         self._file = Kept(folder / FILE_NAME, HmaFile, HmaFile())
         self._numbered: tuple[object, Mapping[str, int]] = (None, {})
-        self._looked_s = 0.0
+
+    def refresh(self) -> None:
+        """Pick up what another process set. ConfigError where the file is damaged: what held goes on to hold."""
+        self._file.read()
 
     async def numbers(self, desk: Desk) -> Mapping[str, int]:
         """Name of each open bank -> its number."""
@@ -54,10 +55,6 @@ class HmaState:
         return {name: kept.banks[identity] for name, identity in identities.items()}
 
     def ratio(self, signal_type: str) -> float:
-        now = time.monotonic()
-        if now - self._looked_s > _LOOK_AGAIN_S:
-            self._looked_s = now
-            self._file.read()
         return self._file.value.signal_types.get(signal_type, 1.0)
 
     def takes_part(self, signal_type: str, seed: str | None) -> bool:
