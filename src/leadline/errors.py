@@ -50,6 +50,20 @@ LeadlineError                       what, where, how to mend; `exit_code`, `code
 from __future__ import annotations
 
 
+class Sentence(str):
+    """A sentence with its values in it, which still knows both apart: so a page can say it in another language."""
+
+    template: str
+    values: dict[str, object]
+
+
+def sentence(template: str, **values: object) -> Sentence:
+    """`sentence("more than %(most)s items", most=10)`. Values are counts, names of fields and codes; never evidence."""
+    made = Sentence(template % values)
+    made.template, made.values = template, values
+    return made
+
+
 class LeadlineError(Exception):
     """One fault. `what` happened, `where` (a path, field or id; never evidence), `mend` (what to do)."""
 
@@ -58,8 +72,9 @@ class LeadlineError(Exception):
     permanent = True
 
     def __init__(self, what: str, *, where: str = "", mend: str = "", code: str | None = None) -> None:
-        super().__init__(what)
-        self.what, self.where, self.mend = what, where, mend
+        super().__init__(str(what))
+        self.what, self.where, self.mend = str(what), where, str(mend)  # plain text: encoders take no other kind
+        self.said = what, mend  # as they were said, for pages in other languages
         if code is not None:
             self.code = code
 

@@ -13,7 +13,7 @@ from typing import Any
 from django import template
 from django.utils.translation import gettext, pgettext, pgettext_lazy
 
-from leadline.errors import LeadlineError
+from leadline.errors import LeadlineError, Sentence
 
 register = template.Library()
 
@@ -303,7 +303,16 @@ def choices(kind: str, *codes: object) -> list[tuple[str, Any]]:
     return [(code, pgettext_lazy(kind, words.get(code, code))) for code in map(str, codes or words)]
 
 
+@register.filter
 def told(error: LeadlineError) -> str:
     """An error as a person reads it: what happened, where, how to mend it. Its English sentences are the msgids."""
-    what = gettext(error.what) + (f" ({error.where})" if error.where else "")
-    return _joined(what, gettext(error.mend)) if error.mend else what
+    said, mend = error.said
+    what = _translated(said) + (f" ({error.where})" if error.where else "")
+    return _joined(what, _translated(mend)) if mend else what
+
+
+def _translated(text: object) -> str:
+    """A sentence that knows its values is translated without them; a value may be a sentence itself."""
+    if isinstance(text, Sentence):
+        return gettext(text.template) % {name: _translated(value) for name, value in text.values.items()}
+    return gettext(text) if isinstance(text, str) and text else str(text)
