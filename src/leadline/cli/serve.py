@@ -33,6 +33,10 @@ def serve_command(
         Path | None,
         typer.Option("--banks", metavar="FOLDER", help="Every bank in this folder, also those made later."),
     ] = None,
+    source: Annotated[
+        str,
+        typer.Option("--from", metavar="PLACE", help="s3://BUCKET/PREFIX that banks are pulled from, into --banks."),
+    ] = "",
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8420,
     workers: Annotated[
@@ -93,6 +97,8 @@ def serve_command(
         raise ConfigError("--ray goes with --shard, and with no bank here", mend=mend)
     if not banks and shelf is None and not ray:
         raise ConfigError("no bank to serve", mend="give --bank BANK or --banks FOLDER")
+    if source and shelf is None:
+        raise ConfigError("no place for what is pulled", where="--from", mend="give --banks FOLDER")
     settings = load_settings()
     cores = len(os.sched_getaffinity(0))
     options = Options(
@@ -110,6 +116,7 @@ def serve_command(
         fetch_urls=fetch,
         fetch_private=tuple(fetch_private or ()),
         proxy=proxy,
+        source=source,
         ray=ray,
         shards=tuple(shards or ()),
         limits=settings.limits,

@@ -34,6 +34,7 @@ from leadline.service.problems import Problem, as_message, make_problem, problem
 from leadline.service.tokens import EVERYBODY, Scope
 
 _REFRESH_S = 0.5
+_PULL_S = 1.0
 _PUBLISH_S = 1.0
 _PRUNE_S = 3600.0
 _OPEN = frozenset({"/healthz", "/readyz", "/status", "/status/live", "/v1/openapi.json"})  # without a token
@@ -178,7 +179,7 @@ class Service:
     async def _keep_up(self) -> None:
         """A fault in here is told and does not end it: else lists would grow old, and nobody would look."""
         looks: list[tuple[float, Callable[[], Awaitable[None]]]] = [
-            (0.0, self._look_for_changes), (_PUBLISH_S, self._publish), (_PRUNE_S, self._prune),
+            (_PULL_S, self._pull), (0.0, self._look_for_changes), (_PUBLISH_S, self._publish), (_PRUNE_S, self._prune),
         ]  # fmt: skip
         last_s = [-_PRUNE_S] * len(looks)
         while True:
@@ -192,6 +193,11 @@ class Service:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.desk.woken.wait(), _REFRESH_S)
             self.desk.woken.clear()
+
+    async def _pull(self) -> None:
+        """Bring what was uploaded elsewhere onto the shelf; one worker does, the others pass."""
+        if self._options.source:
+            await asyncio.get_running_loop().run_in_executor(self.desk.clerks, self.desk.pull)
 
     async def _look_for_changes(self) -> None:
         changed = await asyncio.get_running_loop().run_in_executor(self.desk.refresher, self.desk.refresh)

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from leadline.client.packed import Asked
+from leadline.custody.storage import Storage, open_storage
 from leadline.errors import ConfigError, LeadlineError
 from leadline.match.policy import MatchAnswer
 from leadline.service.acts import Acts
@@ -22,6 +23,7 @@ from leadline.service.fetching import Fetcher
 from leadline.service.hashing import Hashers
 from leadline.service.hma_state import HmaState
 from leadline.service.lists import Lists, Opened
+from leadline.service.mirror import pull
 from leadline.service.options import Options
 from leadline.service.part import Told, draw_hidden, leave_out
 from leadline.service.settings import Settings
@@ -49,6 +51,7 @@ class Desk:
         self.acts = Acts(options.state, clock=Clock())
         self.curation = Curation(lists, self.acts, threads=options.threads)
         self.feed, self.woken = Feed(), asyncio.Event()
+        self._storage: Storage | None = None
         self.faults: dict[str, LeadlineError] = {}
         self.warnings: dict[str, str] = {}
         self._versions: tuple[Opened, frozenset[str], bytes] | None = None
@@ -64,6 +67,17 @@ class Desk:
     def take_settings(self) -> None:
         """After settings changed: banks that are off are not searched any more."""
         self.lists.leave_out(self.settings.switched_off)
+
+    def pull(self) -> None:
+        """Banks from `options.source` onto the shelf. What goes wrong is a fault until it goes well again."""
+        try:
+            if self._storage is None:
+                self._storage = open_storage(self.options.source)
+            pull(self._storage, self.lists.shelf)
+        except LeadlineError as error:
+            self.faults["source"] = error
+        else:
+            self.faults.pop("source", None)
 
     def versions(self) -> bytes:
         """Name -> list version of the banks that answers may name, as JSON."""

@@ -26,6 +26,7 @@ class Options:
     log_days     how long the match log is kept
     log_hashes   whole hashes in the match log, instead of their first eight digits
     flood_*      an entry floods that met `least` and the share `share` of the look-ups of the last `window_s`
+    source       s3://BUCKET/PREFIX or a folder that banks are pulled from onto the shelf
     ray          address of a Ray cluster; then `shards` are folders of bank folders, one for each shard
     fetch_urls   whether addresses may be fetched at all; `fetch_private` networks that may be reached all the same
     """
@@ -53,6 +54,7 @@ class Options:
     fetch_urls: bool = False
     fetch_private: tuple[str, ...] = ()
     proxy: str = ""
+    source: str = ""
     ray: str = ""
     shards: tuple[Path, ...] = ()
     limits: Limits = field(default_factory=Limits)

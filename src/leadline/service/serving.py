@@ -15,6 +15,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
+from leadline.custody.storage import open_storage
 from leadline.errors import ConfigError
 from leadline.exchange.pinned import read_networks
 from leadline.media.client import Sandbox
@@ -22,6 +23,7 @@ from leadline.media.lock import hide_from_neighbours
 from leadline.service import cluster, counters, logs
 from leadline.service.app import Service
 from leadline.service.lists import Lists
+from leadline.service.mirror import pull
 from leadline.service.options import Options
 from leadline.service.tokens import Tokens
 
@@ -50,6 +52,8 @@ def serve(
     check_free(host, port)
     Tokens(options.state).all()  # that others can read, or that is damaged, is told before any worker starts
     check_intake(options)
+    if options.source and options.shelf is not None:  # before anybody is answered
+        pull(open_storage(options.source), options.shelf)
     if options.ray:
         cluster.deploy(options)
     else:
