@@ -147,6 +147,13 @@ def test_reasons_do_not_name_a_bank_that_is_out(worker: Worker) -> None:
     assert worker.ask("POST", "/v1/match", json=asked).json()["answers"] == [{"matches": []}]
 
 
+def test_a_bank_that_is_off_is_not_searched(worker: Worker) -> None:
+    put(worker, "known", enabled=False)
+    assert [bank.name for bank in worker.service.desk.lists.matcher().banks] == ["harmless"]
+    put(worker, "known", shadow=True)
+    assert len(worker.service.desk.lists.matcher().banks) == 2
+
+
 def test_another_worker_follows_within_a_second(make_worker: Callable[..., Worker]) -> None:
     one, other = make_worker(), make_worker()
     put(one, "known", enabled=False)
