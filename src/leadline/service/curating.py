@@ -54,9 +54,13 @@ async def list_entries(request: Request) -> Response:
     after = request.query_params.get("after", "0")
     if not re.fullmatch(r"[0-9]{1,16}", after):
         raise RequestRefused("not a place to go on from", where="after", mend="give the `next` of the page before")
-    page = await _in_thread(desk, lambda: bank.entries_after(int(after), limit))
-    more = page[-1].id if len(page) == limit else None
-    return tell_json({"entries": [tell_entry(entry) for entry in page], "next": more})
+
+    def tell() -> Response:
+        page = bank.entries_after(int(after), limit)
+        more = page[-1].id if len(page) == limit else None
+        return tell_json({"entries": [tell_entry(entry) for entry in page], "next": more})
+
+    return await _in_thread(desk, tell)
 
 
 async def get_entry(request: Request) -> Response:
@@ -75,10 +79,14 @@ async def make_bank(request: Request) -> Response:
 
 async def add_entries(request: Request) -> Response:
     call, desk, body = await _asked(request)
-    untrusted = read_as(_additions, body).entries
-    _refuse_number(len(untrusted))
     act = _act(call, "add", request.path_params["name"], body)
-    return await _perform(desk, lambda: desk.curation.add(act, untrusted))
+
+    def add() -> Reply:
+        untrusted = read_as(_additions, body).entries  # megabytes, so not on the loop
+        _refuse_number(len(untrusted))
+        return desk.curation.add(act, untrusted)
+
+    return await _perform(desk, add)
 
 
 async def remove_entries(request: Request) -> Response:
