@@ -111,7 +111,7 @@ class Counters:
         """All workers' metrics in Prometheus' text form."""
         self.publish()
         registry = CollectorRegistry()
-        registry.register(_Collector(self._folder))  # type: ignore[arg-type]
+        registry.register(_Collector(self._folder))
         return generate_latest(registry)
 
     def close(self) -> None:
