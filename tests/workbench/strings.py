@@ -83,6 +83,8 @@ def of_errors(tree: ast.AST) -> Iterator[Text]:
         if isinstance(target, ast.Name)
     }
     for name, call in _calls(tree):
+        if name == "sentence":
+            yield from (Text("", text) for text in _constants(call.args))
         if name in _ERRORS:
             said = [*call.args[:1], *(word.value for word in call.keywords if word.arg == "mend")]
             said = [held.get(one.id, one) if isinstance(one, ast.Name) else one for one in said]

@@ -15,7 +15,7 @@ from tests.journeys.test_pages import VISITED, VISITED_OUTSIDE
 from tests.workbench.pages import Read
 from tests.workbench.strings import collect
 
-from leadline.errors import LeadlineError, WrongState
+from leadline.errors import HashRefused, LeadlineError, WrongState, sentence
 from leadline.workbench import matching, sealing
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
@@ -144,6 +144,14 @@ def test_an_error_is_said_in_the_language_of_the_page_with_its_place_and_its_cur
         assert told(error) == "le signalement a avancé (R-1) : regardez-le de nouveau"
         assert told(LeadlineError("made up")) == "made up"
     assert str(error) == "the report has moved on (R-1): look at it again"
+
+
+def test_a_sentence_with_values_is_said_in_french_with_them_also_one_within_another() -> None:
+    inner = sentence("%(count)s characters are no hash", count=7)
+    error = HashRefused(sentence("%(what)s; the rest of its record stays", what=inner), where="line 3")
+    with override("fr"):
+        assert told(error) == "7 caractères ne font pas un haché ; le reste de son enregistrement demeure (line 3)"
+    assert str(error) == "7 characters are no hash; the rest of its record stays (line 3)"
 
 
 def test_a_refusal_reaches_the_person_in_french(

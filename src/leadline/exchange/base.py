@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, BinaryIO, TypeAlias
 
 from leadline.domain import EXACT_ALGORITHMS, MAX_METADATA_BYTES, PDQ_BYTES, Entry, Kind, PdqFamily, Tlp
-from leadline.errors import HashFormatError, HashRefused, ListFormatError
+from leadline.errors import HashFormatError, HashRefused, ListFormatError, sentence
 
 MAX_LINE_BYTES = 1 << 20
 MAX_RECORD_BYTES = 16 << 20
@@ -72,12 +72,13 @@ def parse_hex(algorithm: str, text: str) -> bytes:
     want = 2 * _HASH_BYTES[algorithm]
     if len(text) != want:
         raise HashFormatError(
-            f"{algorithm} has {len(text)} characters", mend=f"give {want} hexadecimal digits"
+            sentence("%(algorithm)s has %(count)s characters", algorithm=algorithm, count=len(text)),
+            mend=sentence("give %(want)s hexadecimal digits", want=want),
         )
     if not _HEX.issuperset(text):
         raise HashFormatError(
-            f"{algorithm} holds characters that are no hexadecimal digits",
-            mend=f"give {want} hexadecimal digits",
+            sentence("%(algorithm)s holds characters that are no hexadecimal digits", algorithm=algorithm),
+            mend=sentence("give %(want)s hexadecimal digits", want=want),
         )
     return bytes.fromhex(text)
 
@@ -106,7 +107,7 @@ def parse_hash(untrusted_text: str, hash_type: HashType = HashType.BOTH) -> dict
         return {algorithm: parse_hex(algorithm, digits) for algorithm in names}
     if len(digits) not in _BY_DIGITS:
         raise HashFormatError(
-            f"{len(digits)} characters are no hash",
+            sentence("%(count)s characters are no hash", count=len(digits)),
             mend="give 32 (MD5), 40 (SHA-1) or 64 (SHA-256, PDQ) hexadecimal digits",
         )
     return {_BY_DIGITS[len(digits)]: parse_hex(_BY_DIGITS[len(digits)], digits)}
@@ -134,7 +135,9 @@ def parse_tlp(text: str) -> Tlp:
     try:
         return Tlp("clear" if name == "white" else name)
     except ValueError:
-        raise ListFormatError("unknown TLP label", mend=f"use one of {', '.join(Tlp)}") from None
+        raise ListFormatError(
+            "unknown TLP label", mend=sentence("use one of %(names)s", names=", ".join(Tlp))
+        ) from None
 
 
 _ODATA_TIME = re.compile(r"/Date\((-?\d{1,17})([+-]\d{4})?\)/")
@@ -162,7 +165,8 @@ def parse_whole(name: str, text: str, low: int, high: int) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 17 and low <= int(text) <= high:
         return int(text)
     raise ListFormatError(
-        f"{name} is no whole number in {low}..{high}", mend="correct the field or leave it empty"
+        sentence("%(name)s is no whole number in %(low)s..%(high)s", name=name, low=low, high=high),
+        mend="correct the field or leave it empty",
     )
 
 
@@ -245,7 +249,8 @@ class BoundedRecords:
         self.since_record += len(chunk)
         if self.since_record > MAX_RECORD_BYTES:
             raise ListFormatError(
-                f"a record is larger than {MAX_RECORD_BYTES} bytes", mend="ask the sender for smaller records"
+                sentence("a record is larger than %(most)s bytes", most=MAX_RECORD_BYTES),
+                mend="ask the sender for smaller records",
             )
         return chunk
 
@@ -269,7 +274,9 @@ def numbered_lines(untrusted: BinaryIO) -> Iterator[Line]:
 
 def too_long(where: str) -> ListFormatError:
     return ListFormatError(
-        f"a line is longer than {MAX_LINE_BYTES} bytes", where=where, mend="end each record with a line feed"
+        sentence("a line is longer than %(most)s bytes", most=MAX_LINE_BYTES),
+        where=where,
+        mend="end each record with a line feed",
     )
 
 
@@ -299,7 +306,9 @@ def with_faults(entry: Entry, hashes: RecordHashes, where: str) -> Iterator[Entr
     """What a reader yields for a record: its entry, and after it each hash that was refused out of it."""
     yield entry
     for fault in hashes.faults:
-        yield HashRefused(f"{fault.what}; the rest of its record stays", where=where, mend=fault.mend)
+        yield HashRefused(
+            sentence("%(what)s; the rest of its record stays", what=fault.what), where=where, mend=fault.mend
+        )
 
 
 def located(error: HashFormatError | ListFormatError, where: str) -> ListFormatError:

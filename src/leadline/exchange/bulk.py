@@ -18,7 +18,7 @@ import ijson
 from ijson.common import ObjectBuilder
 
 from leadline.domain import IncomingReport
-from leadline.errors import LeadlineError, ListFormatError, ReportFormatError
+from leadline.errors import LeadlineError, ListFormatError, ReportFormatError, sentence
 from leadline.exchange.base import BoundedRecords, Line, numbered_lines, recode, too_long
 from leadline.exchange.bulk_record import CONTENT, KNOWN, field_name, report_of
 from leadline.exchange.csv_rows import DELIMITERS, plain, read_rows
@@ -111,7 +111,7 @@ def _is_lines(head: str) -> bool:
 
 
 def _header(lines: Iterator[Line], where: str) -> tuple[str, list[str]] | Row:
-    mend = f"name the columns in the first line, at least one of {', '.join(CONTENT)}"
+    mend = sentence("name the columns in the first line, at least one of %(names)s", names=", ".join(CONTENT))
     for number, untrusted_line in lines:
         if untrusted_line is None:
             return Row(number, placed(too_long(""), f"{where}: line {number}"))
@@ -126,8 +126,8 @@ def _header(lines: Iterator[Line], where: str) -> tuple[str, list[str]] | Row:
                                                  where=place, mend=mend))  # fmt: skip
         twice = next((name for name in known if known.count(name) > 1), "")
         if twice:
-            return Row(number, ReportFormatError(f"the header names {twice} twice", where=place, mend="rename one",
-                                                 field=twice))  # fmt: skip
+            what = sentence("the header names %(names)s twice", names=twice)
+            return Row(number, ReportFormatError(what, where=place, mend="rename one", field=twice))
         return delimiter, names
     return Row(1, ReportFormatError("the file is empty", where=where, mend=mend))
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from leadline.domain import Channel, IncomingItem, IncomingReport, ItemKind, Reporter, Urgency
-from leadline.errors import HashFormatError, ReportFormatError
+from leadline.errors import HashFormatError, ReportFormatError, sentence
 from leadline.exchange.base import parse_hash, parse_hex
 from leadline.exchange.incoming import (
     MAX_ITEMS,
@@ -52,9 +52,13 @@ def report_of(untrusted_record: object) -> IncomingReport:
     text = read_text(fields.get("text"), "text", MAX_TEXT_CHARS)
     items = tuple(_items(fields))
     if not items and not text:
-        raise ReportFormatError("the record reports nothing", mend=f"fill one of {', '.join(CONTENT)}")
+        raise ReportFormatError(
+            "the record reports nothing", mend=sentence("fill one of %(names)s", names=", ".join(CONTENT))
+        )
     if len(items) > MAX_ITEMS:
-        raise ReportFormatError(f"more than {MAX_ITEMS} items", mend="split the report", field="items")
+        raise ReportFormatError(
+            sentence("more than %(most)s items", most=MAX_ITEMS), mend="split the report", field="items"
+        )
     return IncomingReport(
         channel=Channel.BULK,
         items=items,
@@ -74,7 +78,9 @@ def _fields(untrusted_record: Mapping[str, object]) -> dict[str, object]:
     for untrusted_name, value in untrusted_record.items():
         name = field_name(str(untrusted_name))
         if name in KNOWN and name in fields:
-            raise ReportFormatError(f"{name} is given twice", mend="name each field once", field=name)
+            raise ReportFormatError(
+                sentence("%(name)s is given twice", name=name), mend="name each field once", field=name
+            )
         fields[name] = value
     return fields
 
@@ -102,17 +108,25 @@ def _items(fields: Mapping[str, object]) -> Iterator[IncomingItem]:
 
 def _item(untrusted_item: object, place: str, note: str, referrer: str) -> IncomingItem:
     if not isinstance(untrusted_item, dict):
-        raise ReportFormatError(f"{place} is no object", mend='write {"kind": "url", "value": "..."}', field=place)
+        raise ReportFormatError(
+            sentence("%(place)s is no object", place=place), mend='write {"kind": "url", "value": "..."}', field=place
+        )
     try:
         kind = ItemKind(str(untrusted_item.get("kind")))
     except ValueError:
         raise ReportFormatError(
-            f"{place} has no kind that we know", mend=f"use one of {', '.join(ItemKind)}", field=f"{place}.kind"
+            sentence("%(place)s has no kind that we know", place=place),
+            mend=sentence("use one of %(names)s", names=", ".join(ItemKind)),
+            field=f"{place}.kind",
         ) from None
     limit = MAX_TEXT_CHARS if kind is ItemKind.TEXT else MAX_VALUE_CHARS
     value = read_text(untrusted_item.get("value"), f"{place}.value", limit)
     if not value:
-        raise ReportFormatError(f"{place} has no value", mend="fill it or leave the item out", field=f"{place}.value")
+        raise ReportFormatError(
+            sentence("%(place)s has no value", place=place),
+            mend="fill it or leave the item out",
+            field=f"{place}.value",
+        )
     facts = {n: clean_value(v) for n, v in untrusted_item.items() if n not in ("kind", "value", "note", "referrer")}
     if kind is ItemKind.HASH:
         facts["algorithms"] = _algorithms("hash", value, f"{place}.value")
@@ -151,7 +165,9 @@ def _ticks(fields: Mapping[str, object]) -> Iterator[Urgency]:
         name = field_name(word)
         if name not in set(Urgency):
             raise ReportFormatError(
-                "urgency holds a word that is no tick", mend=f"use {', '.join(Urgency)}", field="urgency"
+                "urgency holds a word that is no tick",
+                mend=sentence("use %(names)s", names=", ".join(Urgency)),
+                field="urgency",
             )
         yield Urgency(name)
     for tick in Urgency:
@@ -164,5 +180,7 @@ def _is_ticked(untrusted_value: object, name: str) -> bool:
         return untrusted_value
     word = read_text(untrusted_value, name).lower()
     if word not in _YES | _NO:
-        raise ReportFormatError(f"{name} is neither yes nor no", mend="write yes or leave it empty", field=name)
+        raise ReportFormatError(
+            sentence("%(name)s is neither yes nor no", name=name), mend="write yes or leave it empty", field=name
+        )
     return word in _YES

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 from leadline.domain import EXACT_ALGORITHMS, Entry, Kind, PdqFamily
-from leadline.errors import HashFormatError, ListFormatError
+from leadline.errors import HashFormatError, ListFormatError, sentence
 from leadline.exchange.base import (
     ABSENT,
     MAX_ENTRY_ID,
@@ -92,7 +92,9 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
 
 
 def _find_header(lines: Iterator[Line], where: str) -> tuple[str, list[str]] | ListFormatError:
-    mend = f"name the columns in the first line, {', '.join((*EXACT_ALGORITHMS, 'pdq'))} among them"
+    mend = sentence(
+        "name the columns in the first line, %(names)s among them", names=", ".join((*EXACT_ALGORITHMS, "pdq"))
+    )
     for number, untrusted_line in lines:
         if untrusted_line is None:
             return too_long(f"{where}: line {number}")
@@ -108,7 +110,7 @@ def _find_header(lines: Iterator[Line], where: str) -> tuple[str, list[str]] | L
         twice = sorted({name for name in known if known.count(name) > 1})
         if twice:
             return ListFormatError(
-                f"the header names {', '.join(twice)} twice",
+                sentence("the header names %(names)s twice", names=", ".join(twice)),
                 where=f"{where}: line {number}",
                 mend="rename one",
             )
@@ -173,7 +175,9 @@ def _json_object(name: str, cell: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise ListFormatError(f"{name} is no JSON object", mend="correct the field or leave it empty")
+        raise ListFormatError(
+            sentence("%(name)s is no JSON object", name=name), mend="correct the field or leave it empty"
+        )
     return value
 
 
@@ -190,7 +194,7 @@ def _kind(cell: str) -> dict[str, object]:
     try:
         return {"kind": Kind(cell.lower().replace("_", "-"))}
     except ValueError:
-        raise ListFormatError("unknown kind", mend=f"use one of {', '.join(Kind)}") from None
+        raise ListFormatError("unknown kind", mend=sentence("use one of %(names)s", names=", ".join(Kind))) from None
 
 
 def _family(cell: str) -> dict[str, object]:

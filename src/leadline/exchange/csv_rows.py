@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from leadline.errors import ListFormatError
+from leadline.errors import ListFormatError, sentence
 from leadline.exchange.base import Line, too_long
 
 DELIMITERS = (",", ";", "\t")
@@ -89,7 +89,10 @@ class _Quoted:
             return lenient
         return self._joined(lines, waiting) or ListFormatError(
             "a quotation mark is never closed",
-            mend=f'double the quotation marks inside a field (""); a field has {MAX_JOINED_LINES} lines at most',
+            mend=sentence(
+                'double the quotation marks inside a field (""); a field has %(most)s lines at most',
+                most=MAX_JOINED_LINES,
+            ),
         )
 
     def _joined(self, lines: Iterator[Line], waiting: deque[Line]) -> list[str] | None:
@@ -127,6 +130,7 @@ def _fitted(cells: list[str] | ListFormatError, width: int) -> list[str] | ListF
         return cells
     if any(cell.strip() for cell in cells[width:]):
         return ListFormatError(
-            f"the row has {len(cells)} fields, the header {width}", mend="quote fields that hold the delimiter"
+            sentence("the row has %(count)s fields, the header %(width)s", count=len(cells), width=width),
+            mend="quote fields that hold the delimiter",
         )
     return cells[:width]

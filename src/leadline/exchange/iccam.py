@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import BinaryIO
 
 from leadline.domain import Channel, IncomingItem, IncomingReport, ItemKind, Reporter
-from leadline.errors import LeadlineError, ReportFormatError
+from leadline.errors import LeadlineError, ReportFormatError, sentence
 from leadline.exchange.incoming import (
     MAX_ITEMS,
     MAX_TEXT_CHARS,
@@ -79,7 +79,9 @@ def read(untrusted: BinaryIO, *, where: str) -> Iterator[IncomingReport | Report
     """Reports of a JSON file: one body, a list of them, or {"reports": [...]}. A bad one is an error in its place."""
     data = untrusted.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
-        yield ReportFormatError(f"the file is larger than {MAX_FILE_BYTES} bytes", where=where, mend="split it")
+        yield ReportFormatError(
+            sentence("the file is larger than %(most)s bytes", most=MAX_FILE_BYTES), where=where, mend="split it"
+        )
         return
     try:
         bodies = _bodies(load_json(data))
@@ -148,7 +150,9 @@ def _urls(body: _Body) -> list[object]:
     if not isinstance(urls, list):
         raise ReportFormatError("urls is no list", mend='write [{"urlString": "..."}]', field="urls")
     if len(urls) > MAX_ITEMS:
-        raise ReportFormatError(f"more than {MAX_ITEMS} urls", mend="split the report", field="urls")
+        raise ReportFormatError(
+            sentence("more than %(most)s urls", most=MAX_ITEMS), mend="split the report", field="urls"
+        )
     return urls
 
 

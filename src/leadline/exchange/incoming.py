@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from leadline.errors import LeadlineError, ReportFormatError
+from leadline.errors import LeadlineError, ReportFormatError, sentence
 from leadline.exchange.base import parse_time
 
 MAX_VALUE_CHARS = 16_384  # of a URL, an account, a reference
@@ -41,10 +41,12 @@ def read_text(untrusted_value: object, name: str, limit: int = MAX_VALUE_CHARS) 
     if isinstance(untrusted_value, int) and not isinstance(untrusted_value, bool):
         untrusted_value = str(untrusted_value)
     if not isinstance(untrusted_value, str):
-        raise ReportFormatError(f"{name} is no text", mend="write it as a text", field=name)
+        raise ReportFormatError(sentence("%(name)s is no text", name=name), mend="write it as a text", field=name)
     if len(untrusted_value) > limit:
         raise ReportFormatError(
-            f"{name} is longer than {limit} characters", mend="hand it over as an attachment", field=name
+            sentence("%(name)s is longer than %(limit)s characters", name=name, limit=limit),
+            mend="hand it over as an attachment",
+            field=name,
         )
     return clean_text(untrusted_value).strip()
 

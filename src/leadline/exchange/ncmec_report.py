@@ -14,7 +14,7 @@ from typing import BinaryIO
 from lxml import etree
 
 from leadline.domain import Channel, IncomingItem, IncomingReport, ItemKind, Reporter, Urgency
-from leadline.errors import LeadlineError, ReportFormatError
+from leadline.errors import LeadlineError, ReportFormatError, sentence
 from leadline.exchange.incoming import MAX_ITEMS, MAX_VALUE_CHARS, clean_text, placed, read_time
 
 MAX_FILE_BYTES = 16 << 20
@@ -75,7 +75,12 @@ class _Target:
         too_long = any(len(name) > MAX_NAME_CHARS for name in (element.name, *named))
         if self._count > MAX_ELEMENTS or len(self._open) > MAX_DEPTH or too_long:
             raise ReportFormatError(
-                f"more than {MAX_ELEMENTS} elements, {MAX_DEPTH} levels or {MAX_NAME_CHARS} characters in a name",
+                sentence(
+                    "more than %(most)s elements, %(depth)s levels or %(chars)s characters in a name",
+                    most=MAX_ELEMENTS,
+                    depth=MAX_DEPTH,
+                    chars=MAX_NAME_CHARS,
+                ),
                 mend="ask the sender for smaller reports",
             )
         self._open[-1].children.append(element)
@@ -105,7 +110,9 @@ def read(untrusted: BinaryIO, *, where: str) -> Iterator[IncomingReport | Report
 def from_xml(untrusted_xml: bytes) -> IncomingReport:
     """One `<report>` -> report. Raises ReportFormatError with a line number, never with a word of the content."""
     if len(untrusted_xml) > MAX_FILE_BYTES:
-        raise ReportFormatError(f"the file is larger than {MAX_FILE_BYTES} bytes", mend="ask for it without media")
+        raise ReportFormatError(
+            sentence("the file is larger than %(most)s bytes", most=MAX_FILE_BYTES), mend="ask for it without media"
+        )
     root = _parse(untrusted_xml)
     if root.name != "report":
         raise ReportFormatError(
@@ -125,7 +132,8 @@ def _parse(untrusted_xml: bytes) -> _Element:
         root = parser.close()
     except etree.XMLSyntaxError as error:
         raise ReportFormatError(
-            f"this is no well-formed XML from line {error.lineno or 1} on", mend="ask the sender for a whole file"
+            sentence("this is no well-formed XML from line %(line)s on", line=error.lineno or 1),
+            mend="ask the sender for a whole file",
         ) from None
     assert isinstance(root, _Element)
     return root
@@ -152,7 +160,9 @@ def _report(root: _Element) -> IncomingReport:
     for path, shown, element in _walk(root, "", ""):
         _take(found, path, shown, element)
     if len(found.items) > MAX_ITEMS:
-        raise ReportFormatError(f"more than {MAX_ITEMS} items", mend="ask the sender for smaller reports")
+        raise ReportFormatError(
+            sentence("more than %(most)s items", most=MAX_ITEMS), mend="ask the sender for smaller reports"
+        )
     name = " ".join(found.contact[part] for part in ("firstName", "lastName") if part in found.contact)
     reporter = Reporter(name, email=found.contact.get("email", ""), phone=found.contact.get("phone", ""))
     return IncomingReport(

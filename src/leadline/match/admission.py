@@ -24,7 +24,7 @@ from leadline.domain import (
     Entry,
     Kind,
 )
-from leadline.errors import HashFormatError, HashRefused, InputError, LeadlineError
+from leadline.errors import HashFormatError, HashRefused, InputError, LeadlineError, sentence
 from leadline.match.fingerprints import FingerprintKind
 from leadline.match.records import COLUMNS, FAMILY_CODES, KIND_CODES, NO_FAMILY, NO_QUALITY, Detail, Records
 from leadline.match.table import Array, Sections
@@ -146,7 +146,11 @@ class Admission:
         else:
             wanted = self._kinds[name].length_bytes if name in self._kinds else len(digest)
         if len(digest) != wanted or not 0 < wanted <= _MAX_PRINT_BYTES:
-            raise HashFormatError(f"a hash of {len(digest)} bytes", where=name, mend=f"{name} has {wanted} bytes")
+            raise HashFormatError(
+                sentence("a hash of %(count)s bytes", count=len(digest)),
+                where=name,
+                mend=sentence("%(name)s has %(wanted)s bytes", name=name, wanted=wanted),
+            )
         if name in EXACT_ALGORITHMS and digest in EMPTY_FILE_DIGESTS:
             raise HashFormatError("the hash of the empty file", where=name, mend="remove it from the list")
 
@@ -155,9 +159,12 @@ class Admission:
         if entry.kind not in KIND_CODES or entry.pdq_family not in FAMILY_CODES:
             raise InputError("no such kind or PDQ family", where=str(entry.kind)[:40])
         if entry.quality is not None and not (isinstance(quality, int) and 0 <= quality <= 100):
-            raise InputError(f"quality {quality}", mend="quality is 0..100")
+            raise InputError(sentence("quality %(quality)s", quality=quality), mend="quality is 0..100")
         if not 0 <= entry.radius_bits <= MAX_FALSE_POSITIVE_RADIUS_BITS:
-            raise InputError(f"radius {entry.radius_bits}", mend=f"it is 0..{MAX_FALSE_POSITIVE_RADIUS_BITS} bits")
+            raise InputError(
+                sentence("radius %(radius_bits)s", radius_bits=entry.radius_bits),
+                mend=sentence("it is 0..%(most)s bits", most=MAX_FALSE_POSITIVE_RADIUS_BITS),
+            )
         times = (entry.disabled_until, entry.added, entry.first_seen, entry.last_seen)
         if not all(isinstance(t, int) and 0 <= t < _MAX_TIME for t in times):
             raise InputError("a time out of range", mend="times are whole seconds since 1970")
@@ -203,9 +210,14 @@ def _admit_texts(entry: Entry) -> bytes:
             return b""
         _decode(blob)  # what is taken must be readable again
     except (UnicodeError, TypeError, OverflowError, msgspec.MsgspecError) as error:
-        raise InputError(f"a text that cannot be stored: {error}", mend="give valid UTF-8") from None
+        raise InputError(
+            sentence("a text that cannot be stored: %(error)s", error=str(error)), mend="give valid UTF-8"
+        ) from None
     if len(blob) > _MAX_TEXT_BYTES:
-        raise InputError(f"texts of {len(blob)} bytes", mend=f"at most {_MAX_TEXT_BYTES} an entry")
+        raise InputError(
+            sentence("texts of %(count)s bytes", count=len(blob)),
+            mend=sentence("at most %(most)s an entry", most=_MAX_TEXT_BYTES),
+        )
     return blob
 
 
@@ -213,7 +225,12 @@ def _check_metadata(text: str) -> None:
     try:
         raw = text.encode()
         if len(raw) > MAX_METADATA_BYTES:
-            raise InputError(f"metadata of {len(raw)} bytes", mend=f"at most {MAX_METADATA_BYTES}")
+            raise InputError(
+                sentence("metadata of %(count)s bytes", count=len(raw)),
+                mend=sentence("at most %(most)s", most=MAX_METADATA_BYTES),
+            )
         msgspec.json.decode(raw, type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as error:
-        raise InputError(f"metadata is not a JSON object: {error}", mend="give {} or nothing") from None
+        raise InputError(
+            sentence("metadata is not a JSON object: %(error)s", error=str(error)), mend="give {} or nothing"
+        ) from None

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from leadline.domain import EXACT_ALGORITHMS, ItemKind
-from leadline.errors import InputError, UrlFormatError
+from leadline.errors import InputError, UrlFormatError, sentence
 from leadline.selectors import host
 from leadline.selectors.accounts import profile_of
 from leadline.selectors.defang import drop_invisible, refang, refang_address
@@ -76,14 +76,14 @@ def split_paste(untrusted_text: str) -> list[FoundItem]:
     """
     if len(untrusted_text) > MAX_PASTE_CHARS:
         raise InputError(
-            f"the text is longer than {MAX_PASTE_CHARS} characters",
+            sentence("the text is longer than %(most)s characters", most=MAX_PASTE_CHARS),
             mend="paste it in parts, or upload it as a CSV or JSON file",
             code="paste-too-long",
         )
     found = list(itertools.islice(_with_text(untrusted_text, _found(untrusted_text)), MAX_PASTE_ITEMS + 1))
     if len(found) > MAX_PASTE_ITEMS:
         raise InputError(
-            f"the text holds more than {MAX_PASTE_ITEMS} items",
+            sentence("the text holds more than %(most)s items", most=MAX_PASTE_ITEMS),
             mend="upload it as a CSV or JSON file",
             code="paste-too-many",
         )

@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 
 import ada_url
 
-from leadline.errors import UrlFormatError
+from leadline.errors import UrlFormatError, sentence
 from leadline.selectors import host
 from leadline.selectors.defang import refang
 from leadline.selectors.host import Network
@@ -86,7 +86,9 @@ def canonical_url(untrusted_text: str) -> CanonicalUrl:
     """
     if len(untrusted_text) > MAX_URL_CHARS:
         raise UrlFormatError(
-            f"the URL is longer than {MAX_URL_CHARS} characters", mend="keep it as text", code="url-too-long"
+            sentence("the URL is longer than %(most)s characters", most=MAX_URL_CHARS),
+            mend="keep it as text",
+            code="url-too-long",
         )
     text, assumed = _with_scheme(refang(untrusted_text))
     _refuse_no_place(text)

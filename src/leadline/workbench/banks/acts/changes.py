@@ -17,7 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from leadline.domain import Entry, Tlp
-from leadline.errors import InputError, LeadlineError
+from leadline.errors import InputError, LeadlineError, sentence
 from leadline.match.bank import Bank
 from leadline.workbench.actors import Actor
 from leadline.workbench.banks import access
@@ -100,7 +100,11 @@ def record_of(act: str, actor: str, bank: Bank, reason: str, details: dict[str, 
 
 def check_reason(what: str, reason: str) -> None:
     if reason not in dict(REASONS[what]):
-        raise InputError("not a reason for this", where="reason", mend=f"one of {', '.join(dict(REASONS[what]))}")
+        raise InputError(
+            "not a reason for this",
+            where="reason",
+            mend=sentence("one of %(names)s", names=", ".join(dict(REASONS[what]))),
+        )
 
 
 def ranges_of(ids: Iterable[int]) -> list[tuple[int, int]]:

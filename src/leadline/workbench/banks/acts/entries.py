@@ -13,7 +13,7 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from leadline.domain import DEFAULT_QUALITY_FLOOR, DEFAULT_RADIUS_BITS, Entry, Kind, Tlp
-from leadline.errors import InputError, LeadlineError, NotAllowed, WrongState
+from leadline.errors import InputError, LeadlineError, NotAllowed, WrongState, sentence
 from leadline.match.bank import Bank
 from leadline.workbench.actors import Actor
 from leadline.workbench.banks import access
@@ -118,7 +118,9 @@ def _propose_entries(by: Actor, bank: Bank, entries: Iterable[Read], reason: str
     taken = list(islice(entries, MAX_PROPOSED + 1))
     wrong = [(n, e) for n, e in enumerate(taken) if isinstance(e, LeadlineError) or not access.needs_two(e.kind)]
     if wrong or len(taken) > MAX_PROPOSED:
-        mend = f"false positives and benign entries come alone, all readable, at most {MAX_PROPOSED} at once"
+        mend = sentence(
+            "false positives and benign entries come alone, all readable, at most %(most)s at once", most=MAX_PROPOSED
+        )
         raise InputError("this list cannot be proposed", where=f"entry {wrong[0][0] + 1}" if wrong else "", mend=mend)
     return proposals.propose(by, bank, "add", taken, len(taken), reason)
 

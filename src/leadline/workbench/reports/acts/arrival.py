@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from leadline.domain import Channel, IncomingItem, IncomingReport, ItemKind, Kind, Tlp
-from leadline.errors import InputError, ReportFormatError
+from leadline.errors import InputError, ReportFormatError, sentence
 from leadline.exchange.incoming import clean_text
 from leadline.workbench.accounts.actions import grant_imported
 from leadline.workbench.accounts.models import Person
@@ -151,7 +151,9 @@ def _check(incoming: IncomingReport, channel: Channel, files: Sequence[TakenFile
     if len(incoming.items) + len(files) > MAX_ITEMS:
         raise ReportFormatError("too many items", field="items", mend="send them in several reports")
     if len(incoming.text) > MAX_TEXT_CHARS:
-        raise ReportFormatError("the text is too long", field="text", mend=f"at most {MAX_TEXT_CHARS} characters")
+        raise ReportFormatError(
+            "the text is too long", field="text", mend=sentence("at most %(most)s characters", most=MAX_TEXT_CHARS)
+        )
     if channel is Channel.CHAT and not str(incoming.facts.get(LEGAL_ORDER, "")).strip():
         mend = "name the order under which it was recorded"
         raise ReportFormatError("a conversation needs its legal order", field=LEGAL_ORDER, mend=mend)

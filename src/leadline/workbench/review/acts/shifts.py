@@ -8,7 +8,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from leadline.errors import InputError, WrongState
+from leadline.errors import InputError, WrongState, sentence
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.review.access import is_over, office_floors
 from leadline.workbench.review.acts.reveals import end_all, hash_session
@@ -25,7 +25,11 @@ def begin_shift(person: Person, planned_minutes: int = SHIFT_MINUTES, *, session
     Beginning anew is no break: what the last one still owed of a break, and of its end, goes on.
     """
     if not 15 <= planned_minutes <= _LONGEST_MINUTES:
-        raise InputError("no length of a shift", where="planned_minutes", mend=f"15 to {_LONGEST_MINUTES} minutes")
+        raise InputError(
+            "no length of a shift",
+            where="planned_minutes",
+            mend=sentence("15 to %(most)s minutes", most=_LONGEST_MINUTES),
+        )
     now = timezone.now()
     left = Shift.objects.select_for_update().filter(person=person, ended_at__isnull=True).first()
     if left is not None:
@@ -99,7 +103,7 @@ def set_wish(person: Person, **given: Any) -> Wish:
     own = Floors(**{name: given[name] for name in given if name in Floors.__slots__})
     for name in set(own.__slots__) & set(given):
         if getattr(floor.stricter(own), name) != getattr(own, name):
-            mend = f"{getattr(floor, name)} or stricter"
+            mend = sentence("%(value)s or stricter", value=getattr(floor, name))
             raise InputError("less careful than the office's floor", where=name, mend=mend)
     if wrong := set(given.get("opted_out", ())) - set(CATEGORIES):
         raise InputError("no such category", where="opted_out", mend=", ".join(sorted(wrong)))
