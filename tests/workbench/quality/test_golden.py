@@ -20,7 +20,7 @@ from leadline.workbench.quality import access, actions
 from leadline.workbench.quality.models import GoldenAnswer, GoldenItem, Handout
 from leadline.workbench.review import access as review_access
 from leadline.workbench.review import actions as reviews
-from leadline.workbench.review.models import Assessment, Coverage, Exposure, Level, Review, Shift
+from leadline.workbench.review.models import Assessment, Coverage, Exposure, Level, Purpose, Review, Shift
 
 from .conftest import ANSWERS, OTHER, aged, decide, golden_set, settled, take
 
@@ -349,13 +349,17 @@ def test_for_a_day_it_looks_like_a_decision_to_its_person_and_like_nothing_to_ot
     assert access.golden_results(senior) == []
 
 
-def test_the_chain_of_the_file_says_nothing_of_it(handed: Review, analyst: Person) -> None:
+def test_the_chain_of_the_file_says_nothing_of_it(handed: Review, analyst: Person, senior: Person) -> None:
+    reviews.begin_shift(senior, session="session")
+    looked = reviews.open_apart(Purpose.REFERENCE, handed.subject, reserved_for=senior)  # as while it was agreed on
+    reviews.claim_apart(Actor.of_person(senior), looked.pk)
+    reviews.grant(senior, looked, handed.subject, Level.LENS, "session")
     take(analyst)
     reviews.grant(analyst, handed, handed.subject, Level.LENS, "session")
     reasons = Line.objects.filter(object_id=str(handed.subject_id)).values_list("act", "reason")
-    assert ("asset.revealed", "decision") in reasons
-    assert not [act for act, reason in reasons if "golden" in act or "golden" in reason]
-    assert Exposure.objects.get().purpose == "golden"
+    assert {reason for act, reason in reasons if act == "asset.revealed"} == {"decision"}
+    assert not [act for act, _ in reasons if "golden" in act]
+    assert set(Exposure.objects.values_list("purpose", flat=True)) == {"reference", "golden"}
 
 
 def test_it_can_be_undone_within_ten_seconds_like_any(handed: Review, analyst: Person) -> None:
@@ -381,6 +385,13 @@ def test_what_is_passed_on_ends_there_without_a_word(how: str, handed: Review, a
     handed.refresh_from_db()
     assert handed.state == "set-aside"
     assert not Assessment.objects.filter(review=handed).exists()
+
+
+def test_what_nobody_took_in_a_fortnight_ends(handed: Review, analyst: Person) -> None:
+    assert actions.end_late() == 0
+    Handout.objects.update(at=timezone.now() - timedelta(days=15))
+    assert actions.end_late() == 1
+    assert not review_access.queue(Actor.of_person(analyst)).exists()
 
 
 def test_a_second_opinion_on_it_is_not_refused_and_asks_nobody(handed: Review, analyst: Person) -> None:

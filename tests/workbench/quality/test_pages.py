@@ -256,3 +256,16 @@ def test_a_file_that_somebody_may_not_see_hides_its_item_and_its_pair(
     assert [browser_of(person).get(address).status_code for person, address in addresses] == [404, 404]
     assert str(item.pk) not in browser_of(analyst).get("/quality/me/").content.decode()
     assert str(pair.pk) not in browser_of(third).get("/quality/disagreements/").content.decode()
+
+
+def test_scheme_and_version_of_each_label_stand_on_the_pages_of_assessments(
+    arrive: Callable[..., Asset], analyst: Person, browser_of: Browser
+) -> None:
+    arrive(1)
+    made = decide(analyst)
+    made.labels.create(scheme="sap", version="until-2014-03-31", code="level-1")
+    browser = browser_of(analyst)
+    assert "sap until-2014-03-31: level-1" in browser.get("/review/assessments/").content.decode()
+    page = browser.get(f"/review/assessments/{made.pk}/").content.decode()
+    assert "sap (until-2014-03-31): level-1" in page
+    assert "Answers under leadline-facts 1" in page

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from leadline.errors import NotAllowed, WrongState
 from leadline.workbench.accounts.models import Person
@@ -100,6 +101,15 @@ def test_a_lead_who_reads_the_first_answers_is_not_the_second(first: Assessment,
     reviews.note_read(senior, first)
     assert not review_access.queue(lead).exists()
     assert Skip.objects.get().person == senior
+
+
+def test_second_answers_that_nobody_gives_in_a_fortnight_hide_the_first_no_longer(
+    first: Assessment, other: Person
+) -> None:
+    assert review_access.find_assessment(Actor.of_person(other), first.pk) is None
+    Review.objects.filter(pk=first.review_id).update(decided_at=timezone.now() - timedelta(days=15))
+    assert actions.end_late() == 1
+    assert review_access.find_assessment(Actor.of_person(other), first.pk) == first
 
 
 # --- pairs -----------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leadline.workbench.quality.acts.drawing import draw
+from leadline.workbench.quality.acts.drawing import draw, end_late
 from leadline.workbench.quality.acts.golden import answer, ask, end_set, look, make_set, put_in, withdraw
 from leadline.workbench.quality.acts.pairs import follow, pair_up, settle
 from leadline.workbench.quality.acts.pairs import look as look_at_pair
@@ -11,6 +11,7 @@ __all__ = [
     "answer",
     "ask",
     "draw",
+    "end_late",
     "end_set",
     "follow",
     "look",

@@ -8,4 +8,5 @@ DUTIES = [
     ("quality.draw", 60.0, actions.draw),
     ("quality.pair", 60.0, actions.pair_up),
     ("quality.follow", 60.0, actions.follow),
+    ("quality.late", 3600.0, actions.end_late),
 ]

@@ -439,7 +439,7 @@ def told_of(made: Assessment) -> Told:
         seen_of(assessed[0].asset) if assessed else Seen.NOT,
         list(_history_of(made).select_related("by")[:50]),
         list(made.reached.select_related("proposal", "undone_by")),
-        list(made.cluster.outcomes.all()[:50]),
+        [] if made.standing == Standing.TRIAL else list(made.cluster.outcomes.all()[:50]),
     )
 
 

@@ -144,8 +144,8 @@ class Review(models.Model):
 
     @property
     def told_purpose(self) -> str:
-        """As it stands in the queue, in the chain and on the card."""
-        return Purpose.DECISION.value if self.purpose in UNTOLD else self.purpose
+        """As it stands in the queue and in the chain of the file, which whoever answers a golden item may read."""
+        return Purpose.DECISION.value if self.purpose in (*UNTOLD, Purpose.REFERENCE) else self.purpose
 
 
 class Skip(models.Model):

@@ -26,9 +26,10 @@ from leadline.workbench.quality.models import GoldenAnswer, GoldenItem, Handout
 from leadline.workbench.review import access as review
 from leadline.workbench.review import actions as reviews
 from leadline.workbench.review.acts.each import each
-from leadline.workbench.review.models import Assessment, Exposure, Never, Origin, Purpose, Standing
+from leadline.workbench.review.models import Assessment, Exposure, Never, Origin, Purpose, Review, Standing, State
 
 _LOOKS_BACK = timedelta(days=2)
+_LATE = timedelta(days=14)
 _AT_MOST = 200  # items to choose among
 
 
@@ -77,6 +78,20 @@ def _hand_out(assessment_id: Any) -> int:
         record("golden.handed-out", actor=SYSTEM, object_kind="golden-item", object_id=str(item.pk), details=details)
         return 1
     return 0
+
+
+def end_late() -> int:
+    """What nobody took in a fortnight ends: it must not hide first answers, or take a person's turn, for ever."""
+    then, idle = timezone.now() - _LATE, (State.WAITING.value, State.HELD.value)
+    waiting = Review.objects.filter(state__in=idle)
+    doubles = waiting.filter(purpose=Purpose.DOUBLE.value, of__decided_at__lt=then)
+    golden = waiting.filter(handout__at__lt=then)
+    return each([*doubles, *golden], _end)
+
+
+def _end(late: Review) -> int:
+    reviews.end_apart(late)
+    return 1
 
 
 def items_for(person: Person) -> list[GoldenItem]:
