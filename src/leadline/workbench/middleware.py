@@ -87,7 +87,7 @@ def own_language(handle: Handler) -> Handler:
         own = getattr(request.user, "language", "")
         if own in dict(settings.LANGUAGES):
             translation.activate(own)
-            request.LANGUAGE_CODE = own  # type: ignore[attr-defined]
+            request.LANGUAGE_CODE = own
         return handle(request)
 
     return in_own_language

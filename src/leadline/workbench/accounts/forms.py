@@ -95,6 +95,5 @@ class KeyForm(forms.Form):
         held = sorted(roles)
         permissions = sorted(frozenset().union(*(ROLE_PERMISSIONS[Role(role)] for role in held)))
         self.fields["role"].choices = choices("role", *held)  # type: ignore[attr-defined]
-        self.fields["scopes"].choices = [
-            (name, format_html("<code>{}</code>", name)) for name in permissions
-        ]  # type: ignore[attr-defined]
+        scopes = [(name, format_html("<code>{}</code>", name)) for name in permissions]
+        self.fields["scopes"].choices = scopes  # type: ignore[attr-defined]
