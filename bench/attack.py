@@ -17,6 +17,7 @@ PARTS = {
     "bench.attack_scan": ["200"],
     "bench.attack_vault": ["300"],
     "bench.attack_office": ["200"],
+    "bench.attack_service": ["20", "10000000"],
 }
 TARGET = Path(__file__).parent / "ATTACK.md"
 
