@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +195,29 @@ def test_a_file_at_an_address_is_hashed_and_looked_up(
     assert worker.ask("GET", "/h/hash", params=untold).status_code == 400
     assert "pdq" in worker.ask("GET", "/h/hash", params={**untold, "content_type": "photo"}).json()
     assert list(worker.ask("GET", "/h/hash", params={"url": url, "types": "md5"}).json()) == ["md5"]
+
+
+def test_a_file_at_an_address_is_added_with_what_is_said_of_it(
+    make_worker: Callable[..., Worker], shelf: Path, media: str
+) -> None:
+    worker = make_worker(hashers=1, fetch_urls=True, fetch_private=("127.0.0.0/8",))
+    url = {"url": f"{media}/picture"}
+    plain = worker.ask("POST", "/c/bank/known/content", params=url)
+    assert list(plain.json()["signals"]) == ["pdq"]
+    said = {"metadata": {"content_id": "7", "json": {"a": 1}}, "note": "by address"}
+    in_pieces = {"content": _in_pieces(json.dumps(said).encode()), "headers": {"transfer-encoding": "chunked"}}
+    for body in ({"json": said}, in_pieces):
+        added = worker.ask("POST", "/c/bank/known/content", params=url, **body).json()["id"]
+        told = worker.ask("GET", f"/c/bank/known/content/{added}").json()
+        assert (told["note"], told["metadata"]["content_id"], told["metadata"]["json"]) == ("by address", "7", {"a": 1})
+    for wrong in ({"metadata": {"invalid_metadata": 5}}, {"metadata": []}, {"note": 5}):
+        assert worker.ask("POST", "/c/bank/known/content", params=url, json=wrong).status_code == 400
+    assert Bank.open(shelf / "known").count == 2 + 3
+
+
+async def _in_pieces(body: bytes) -> AsyncIterator[bytes]:
+    yield body[:5]
+    yield body[5:]
 
 
 def test_fetching_stays_off_and_away_from_private_networks(

@@ -19,14 +19,18 @@ FAR = "5" * 64
 
 
 class HmaClient:
-    """What a client of HMA knows: an address, and no credential. Every answer is read as HMA's."""
+    """What a client of HMA knows: an address, and no credential beside it."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, token: str) -> None:
+        """A slash ends the address, as in clients that put one more before each path."""
         self._http = httpx.Client(timeout=30)
-        self._address = address
+        self._address, self.token = f"{address}/t/{token}/", token
+
+    def send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        return self._http.request(method, f"{self._address}{path}", **request)
 
     def ask(self, method: str, path: str, **request: Any) -> Any:
-        answer = self._http.request(method, f"{self._address}{path}", **request)
+        answer = self.send(method, path, **request)
         assert answer.status_code < 300, answer.text
         return answer.json()
 
@@ -50,8 +54,8 @@ def service(tmp_path: Path) -> Iterator[Served]:
 
 @pytest.fixture
 def client(service: Served) -> Iterator[HmaClient]:
-    """Its token stands in the address, as for clients that can send no header, behind which they put a slash more."""
-    made = HmaClient(f"http://127.0.0.1:{service.port}/t/{service.token}/")
+    """Its token stands in the address, as for clients that can send no header."""
+    made = HmaClient(f"http://127.0.0.1:{service.port}", service.token)
     yield made
     made.close()
 
@@ -105,6 +109,7 @@ def test_the_story_of_a_bank(service: Served, client: HmaClient, tmp_path: Path)
     until(lambda: client.look_up(FAR), {})
     until(lambda: client.ask("GET", "/c/banks"), [])
 
+    _ask_wrongly(client)
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     for path in written:
         content_bytes = path.read_bytes()
@@ -112,3 +117,23 @@ def test_the_story_of_a_bank(service: Served, client: HmaClient, tmp_path: Path)
         assert picture not in content_bytes
         assert jpeg not in content_bytes
     assert tmp_path / "log" in written
+
+
+def _ask_wrongly(client: HmaClient) -> None:
+    """What goes wrong is said, and the token that stood in the address is not in it."""
+    token = client.token
+    for method, path, request in (
+        ("GET", "/m/absent", {}),
+        ("GET", "/m/lookup?signal=x&signal_type=pdq", {}),
+        ("GET", f"/m/lookup?signal={token}&signal_type=pdq", {}),
+        ("GET", "/h/hash?url=http://127.0.0.1/", {}),
+        ("GET", f"/c/bank/{token}", {}),
+        ("POST", "/c/banks", {"content": b"{" * 1000}),
+        ("POST", "/m/lookup", {"files": {"photo": ("a", b"\xff\xd8\xff\xe0" + bytes(500))}}),
+        ("POST", "/m/lookup", {"content": b"--b", "headers": {"content-type": "multipart/form-data; boundary=b"}}),
+        ("POST", "/m/lookup", {"content": b"x", "headers": {"content-encoding": "gzip"}}),
+    ):
+        answer = client.send(method, path, **request)
+        assert 400 <= answer.status_code < 500, (path, answer.text)
+        assert list(answer.json()) == ["message"]
+        assert token not in answer.text

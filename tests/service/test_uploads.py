@@ -17,9 +17,11 @@ from tests.service.conftest import Worker
 from tests.service.pictures import encoded, form, scene
 
 from leadline.domain import Entry, Kind
-from leadline.errors import SandboxUnavailable
+from leadline.errors import ConfigError, SandboxUnavailable
 from leadline.match.bank import Bank
 from leadline.media.client import Sandbox
+from leadline.service.options import Options
+from leadline.service.serving import check_intake
 from leadline.service.tokens import Scope
 
 PICTURE = encoded(scene())
@@ -209,6 +211,7 @@ def test_more_than_a_worker_can_hold_is_told_to_come_again_and_fits_later(hashin
     refused = worker.ask("POST", "/v1/hash", content=b"x" * 11_000)
     assert (refused.status_code, refused.json()["code"]) == (429, "busy")
     assert int(refused.headers["retry-after"]) >= 1
+    assert 'leadline_refused_total{code="busy"} 1.0' in worker.ask("GET", "/metrics").text
 
     async def unsaid() -> AsyncIterator[bytes]:
         yield b"x"
@@ -252,12 +255,23 @@ def _children() -> set[int]:
 def test_a_machine_that_cannot_isolate_starts_no_worker(
     hashing: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(self: Sandbox) -> None:
-        raise SandboxUnavailable("the sandbox does not hold")
-
-    monkeypatch.setattr(Sandbox, "start", refuse)
+    monkeypatch.setattr(Sandbox, "start", _refuse)
     with pytest.raises(SandboxUnavailable):
         hashing(hashers=2)
+
+
+def test_what_uploads_need_is_looked_for_before_any_worker_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="not a network"):
+        check_intake(Options(fetch_private=("10.0.0.1/8",)))
+    check_intake(Options(hashers=1, fetch_private=("10.0.0.0/8",)))
+    monkeypatch.setattr(Sandbox, "start", _refuse)
+    with pytest.raises(SandboxUnavailable):
+        check_intake(Options(hashers=1))
+    check_intake(Options(hashers=0))
+
+
+def _refuse(self: Sandbox) -> None:
+    raise SandboxUnavailable("the sandbox does not hold")
 
 
 @pytest.mark.parametrize(

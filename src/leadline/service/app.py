@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from leadline.errors import LeadlineError
+from leadline.errors import LeadlineError, TooBusy
 from leadline.service import banks, changes, curating, duty, hma, hma_lookup, matching, uploads
 from leadline.service.calls import Call, Message, Receive, Send, SenderGone, Waits, end_overdue
 from leadline.service.counters import Counters
@@ -275,6 +275,8 @@ def _response(request: Request, problem: Problem, headers: Mapping[str, str] | N
 
 
 async def _tell_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, TooBusy):
+        request.scope[DESK].counters.count("leadline_refused", error.code)
     return _response(request, problem_of(error))
 
 

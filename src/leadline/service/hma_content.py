@@ -214,7 +214,8 @@ def _kept_metadata(text: str) -> Metadata:
 
 async def _read_beside(call: Call) -> dict[str, Any]:
     """The JSON beside `?url=`, which need not be there."""
-    return {} if call.header(b"content-length") in (b"", b"0") else await read_object(call)
+    is_there = call.header(b"content-length") not in (b"", b"0") or call.header(b"transfer-encoding")
+    return await read_object(call) if is_there else {}
 
 
 def _metadata_of_form(fields: Mapping[str, str]) -> str:
