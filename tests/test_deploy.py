@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -115,3 +116,18 @@ def test_the_container_is_asked_whether_it_is_alive_and_starts_a_command_that_th
 def test_the_check_of_the_container_is_a_program_that_can_be_read() -> None:
     (source,) = re.findall(r'"-c", "(.*)"\]', dict(instructions(CONTAINER))["HEALTHCHECK"])
     compile(source, "healthcheck", "exec")
+
+
+def test_uploads_can_be_locked_away_where_no_memory_may_become_code() -> None:
+    """The unit's MemoryDenyWriteExecute and NoNewPrivileges, as the kernel itself has them (Linux 6.3)."""
+    source = (
+        "import ctypes, os, sys\n"
+        "libc = ctypes.CDLL(None)\n"
+        "if libc.prctl(65, 1, 0, 0, 0) or libc.prctl(38, 1, 0, 0, 0): sys.exit(77)\n"
+        "os.execv(sys.executable, [sys.executable, '-m', 'leadline', 'doctor'])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    ended = subprocess.run([sys.executable, "-c", source], env=environment, capture_output=True, text=True, timeout=60)
+    if ended.returncode == 77:
+        pytest.skip("this kernel cannot deny executable memory to a process")
+    assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -35,7 +35,7 @@ Matches = Annotated[
 ]  # fmt: skip
 
 
-class LookUps(matching.Asked):
+class LookUps(matching.Asked, frozen=True):
     """hashes: 1 to 10,000. banks: names; left out: all. radius: 0..64 bits; left out: each bank's own.
     seed: makes the roll-out ratio of banks decide in the same way each time."""
 
@@ -142,7 +142,7 @@ class Refusal(msgspec.Struct):
     reason: str
 
 
-class NewEntry(entries.NewEntry, kw_only=True):
+class NewEntry(entries.NewEntry, frozen=True, kw_only=True):
     """kind, tlp: left out, the bank's. source: left out, the id of the token. radius: of a false-positive entry, how
     many bits around it it acts."""
 
