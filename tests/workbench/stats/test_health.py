@@ -22,6 +22,7 @@ from leadline.workbench.journal.actions import beat, claim_duty, end_duty
 from leadline.workbench.journal.models import Anchor, Clock, Duty, Line
 from leadline.workbench.permissions import Role
 from leadline.workbench.stats import access
+from leadline.workbench.words import WORDS
 
 
 @pytest.fixture
@@ -140,7 +141,7 @@ def test_the_page_shows_every_check_and_duty(
     claim_duty("reports.mail", 60)
     page = client_of(make_person("auditor", Role.AUDITOR)).get("/health/").content.decode()
     for check in access.health():
-        assert f'<th scope="row">{check.name}</th>' in page
+        assert f'<th scope="row">{WORDS["health-check"][check.name]}</th>' in page
     assert "reports.mail" in page
 
 
