@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,25 @@ def test_a_bank_with_a_new_name_keeps_its_contents_and_their_numbers(worker: Wor
     assert status(worker, "PUT", "/c/bank/MADE", json={"name": "RENAMED"}) == 403
     assert status(worker, "PUT", "/c/bank/MADE", json={"name": "1"}) == 400
     assert status(worker, "PUT", "/c/bank/ABSENT", json={"name": "X"}) == 404
+
+
+def test_of_two_that_want_one_name_one_gets_it(make_worker: Callable[..., Worker]) -> None:
+    one, other = make_worker(), make_worker()
+    made(one, "FIRST")
+    assert one.ask("PUT", "/c/bank/FIRST", json={"name": "WANTED"}).status_code == 200
+    assert status(other, "POST", "/c/banks", json={"name": "WANTED"}) == 403  # which it had not yet looked for
+    made(other, "SECOND")
+    assert status(one, "PUT", "/c/bank/SECOND", json={"name": "WANTED"}) == 403
+
+
+def test_who_may_only_match_hears_of_no_bank_in_silence(make_worker: Callable[..., Worker], tmp_path: Path) -> None:
+    worker, plain = make_worker(), make_worker(Scope.MATCH)
+    made(worker)
+    worker.ask("PUT", "/c/bank/MADE", json={"enabled_ratio": 0})
+    plain.service.desk.refresh()
+    assert "MADE" not in plain.ask("GET", "/c/banks").text
+    assert status(plain, "GET", "/c/bank/MADE") == 404
+    assert "MADE" in worker.ask("GET", "/c/banks").text
 
 
 def test_a_bank_is_removed_as_a_whole_and_removing_none_is_done_too(worker: Worker, shelf: Path) -> None:
@@ -267,6 +287,20 @@ def test_a_change_that_is_none_is_refused(worker: Worker, asked: Any) -> None:
     path = f"/c/bank/MADE/content/{added(worker)}"
     assert status(worker, "PUT", path, json=asked) == 400
     assert worker.ask("GET", path).json()["disable_until_ts"] == 1
+
+
+def test_changes_at_once_undo_none_of_each_other(make_worker: Callable[..., Worker]) -> None:
+    one, other = make_worker(), make_worker()
+    made(one)
+    path = f"/c/bank/MADE/content/{added(one)}"
+    with ThreadPoolExecutor(2) as threads:
+        for number in range(10):
+            soon = int(time.time()) + 1000 + number
+            asks = [(one, {"disable_until_ts": soon}), (other, {"note": f"note {number}"})]
+            for answer in threads.map(lambda asked: asked[0].ask("PUT", path, json=asked[1]), asks):
+                assert answer.status_code == 200
+            told = one.ask("GET", path).json()
+            assert (told["disable_until_ts"], told["note"]) == (soon, f"note {number}")
 
 
 def test_a_content_is_removed_and_then_there_is_none(worker: Worker) -> None:

@@ -153,6 +153,7 @@ class Curation:
         return self._finish(bank, self._acts.perform(act, work))
 
     def _refuse_taken(self, name: str, path: Path) -> None:
+        self._lists.refresh()  # another worker may have made it, or given a bank that name
         if name in self._lists.opened.versions or (path / FILE_NAME).exists():
             raise RequestRefused("a bank of that name is there", status=409, code="exists", mend="use another name")
 

@@ -21,9 +21,10 @@ from leadline.service.acts import Act
 from leadline.service.calls import Call
 from leadline.service.curation import NewBank
 from leadline.service.desk import Desk
-from leadline.service.endpoints import demand, desk_of, tell_json
+from leadline.service.endpoints import demand, desk_of, may_know_all, tell_json
 from leadline.service.hma_lookup import count_signals
 from leadline.service.hma_types import PHOTO, SIGNALS, VIDEO, algorithm_of, refuse
+from leadline.service.repeats import Turn
 from leadline.service.settings import BankSettings
 from leadline.service.tokens import Scope
 
@@ -34,17 +35,17 @@ T = TypeVar("T")
 
 
 async def list_banks(request: Request) -> Response:
-    demand(request, Scope.MATCH)
-    desk = desk_of(request)
-    return tell_json([_config(desk, name) for name in desk.lists.opened.versions])
+    call, desk = demand(request, Scope.MATCH), desk_of(request)
+    return tell_json([_config(desk, name) for name in desk.lists.opened.versions if _may_know(call, desk, name)])
 
 
 async def show_bank(request: Request) -> Response:
-    demand(request, Scope.MATCH)
-    desk = desk_of(request)
+    call, desk = demand(request, Scope.MATCH), desk_of(request)
     name = request.path_params["bank"]
     if name not in desk.lists.opened.versions:
         name = (await find_bank(desk, name)).name
+    if not _may_know(call, desk, name):
+        raise _absent()
     return tell_json(_config(desk, name))
 
 
@@ -93,15 +94,22 @@ async def change_bank(request: Request) -> Response:
 
 
 def _rename(desk: Desk, call: Call, bank: Bank, name: str) -> None:
-    if name in desk.lists.opened.versions:
-        raise refuse("Bank name already exists", 403)
-    old = bank.name
-    act = act_of(call, "hma-rename-bank", old)
-    with desk.acts.noted(act, {"renamed": name}) as done:
-        bank.set_settings(name=name)
-        done(bank.list_version, ())
-    desk.settings.forget(old)
-    desk.refresh()
+    """In the turn of whoever makes a bank of that name."""
+
+    def work(turn: Turn) -> tuple[int, dict[str, Any]]:
+        turn.begin({})
+        desk.refresh()
+        if name in desk.lists.opened.versions:
+            raise refuse("Bank name already exists", 403)
+        old = bank.name
+        with desk.acts.noted(act_of(call, "hma-rename-bank", old), {"renamed": name}) as done:
+            bank.set_settings(name=name)
+            done(bank.list_version, ())
+        desk.settings.forget(old)
+        desk.refresh()
+        return 200, {}
+
+    desk.acts.perform(act_of(call, "hma-rename-bank", name), work)
 
 
 async def remove(request: Request) -> Response:
@@ -184,7 +192,7 @@ async def find_bank(desk: Desk, name: str) -> Bank:
     if name not in desk.lists.opened.versions:
         await asyncio.get_running_loop().run_in_executor(desk.refresher, desk.refresh)
     if name not in desk.lists.opened.versions:
-        raise refuse("bank not found", 404)
+        raise _absent()
     if desk.lists.is_remote:
         raise refuse("banks on shards are not kept through the service", 501)
     return desk.lists.bank(name)
@@ -196,6 +204,15 @@ async def read_object(call: Call) -> dict[str, Any]:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise refuse("send a JSON object") from None
     return told
+
+
+def _absent() -> RequestRefused:
+    return refuse("bank not found", 404)
+
+
+def _may_know(call: Call, desk: Desk, name: str) -> bool:
+    """Whoever may only match hears of the banks that an answer can name."""
+    return may_know_all(call.token) or name not in desk.settings.silent
 
 
 def _shelf(desk: Desk) -> Path | None:

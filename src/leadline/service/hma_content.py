@@ -31,6 +31,7 @@ from leadline.service.hma_types import (
     split_number,
     ts_of,
 )
+from leadline.service.repeats import Turn
 from leadline.service.tokens import Scope
 
 _MAX_NOTE_CHARS = 255
@@ -86,7 +87,9 @@ async def add_signals(request: Request) -> Response:
 
 async def show(request: Request) -> Response:
     call, desk = demand(request, Scope.CURATE), desk_of(request)
-    bank, entry = await _find(desk, request)
+    bank = await find_bank(desk, request.path_params["bank"])
+    entry_id = await _entry_id(desk, bank, request.path_params["content"])
+    entry = await in_thread(desk, lambda: _read(bank, entry_id))
     asked = read_query(call.scope["query_string"])
     told = await _config(desk, bank, entry)
     if asked.get("include_metadata", "true").lower() == "false":
@@ -98,25 +101,36 @@ async def show(request: Request) -> Response:
 
 async def change(request: Request) -> Response:
     call, desk = demand(request, Scope.CURATE), desk_of(request)
-    bank, entry = await _find(desk, request)
-    asked = await read_object(call)
-    after = entry
+    bank = await find_bank(desk, request.path_params["bank"])
+    entry_id = await _entry_id(desk, bank, request.path_params["content"])
+    asked, changes = await read_object(call), dict[str, Any]()
     if "disable_until_ts" in asked:
-        after = dataclasses.replace(after, disabled_until=disabled_until_of(_ts(asked["disable_until_ts"])))
+        changes["disabled_until"] = disabled_until_of(_ts(asked["disable_until_ts"]))
     if "note" in asked:
-        after = dataclasses.replace(after, note=_note(asked["note"]))
-
-    def work() -> None:
-        with desk.acts.noted(act_of(call, "hma-change-content", bank.name), {"entries": 1}) as done:
-            result = bank.update([after])
-            if result.refused:
-                raise result.refused[0].error
-            done(bank.list_version, [after.id or 0])
-
-    if after != entry:
-        await in_thread(desk, work)
-        desk.woken.set()
+        changes["note"] = _note(asked["note"])
+    after = await in_thread(desk, lambda: _change(desk, call, bank, entry_id, changes))
+    desk.woken.set()
     return tell_json(await _config(desk, bank, after))
+
+
+def _change(desk: Desk, call: Call, bank: Bank, entry_id: int, changes: Mapping[str, Any]) -> Entry:
+    """The entry as it then is. One change of a bank at a time, so that none undoes another."""
+    act, changed = act_of(call, "hma-change-content", bank.name), list[Entry]()
+
+    def work(turn: Turn) -> tuple[int, dict[str, Any]]:
+        turn.begin({})
+        before = _read(bank, entry_id)
+        changed.append(dataclasses.replace(before, **changes))
+        if changed[0] != before:
+            with desk.acts.noted(act, {"entries": 1}) as done:
+                result = bank.update(changed)
+                if result.refused:
+                    raise result.refused[0].error
+                done(bank.list_version, [entry_id])
+        return 200, {}
+
+    desk.acts.perform(act, work)
+    return changed[0]
 
 
 async def remove(request: Request) -> Response:
@@ -157,18 +171,13 @@ def _prints(hashed: Hashed) -> dict[str, bytes]:
     return prints
 
 
-async def _find(desk: Desk, request: Request) -> tuple[Bank, Entry]:
-    bank = await find_bank(desk, request.path_params["bank"])
-    entry_id = await _entry_id(desk, bank, request.path_params["content"])
-
-    def read() -> Entry:
-        bank.refresh()  # another worker may have added it this moment
-        try:
-            return bank.get(entry_id)
-        except BankError as error:
-            raise (_absent() if error.code == BankError.code else error) from None
-
-    return bank, await in_thread(desk, read)
+def _read(bank: Bank, entry_id: int) -> Entry:
+    """RequestRefused with 404. Another worker may have added it this moment."""
+    bank.refresh()
+    try:
+        return bank.get(entry_id)
+    except BankError as error:
+        raise (_absent() if error.code == BankError.code else error) from None
 
 
 async def _entry_id(desk: Desk, bank: Bank, content: int) -> int:
