@@ -1,8 +1,8 @@
 """The match service over loopback, asked by a second process on the same cores. Prints Markdown tables.
 
 `python -m bench.service [COUNT]`; 10 million entries unless named. Single look-ups are asked by wrk (Debian's package)
-over 32 connections. The peer is python-threatexchange's PDQ index behind the same server (granian, Starlette): a
-stand-in for HMA, which asks the same index from Flask.
+over 32 connections. The peer is HMA itself where somebody has it at hand (bench/hma.py says how), and in any case a
+stand-in for it, named so: python-threatexchange's PDQ index, which HMA asks, behind the same server as ours.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from bench import hma
 from bench.pictures import make_jpegs
 from bench.search import U8, make_hashes, make_queries
 from leadline.client import packed
@@ -42,6 +43,10 @@ function request()
   return wrk.format("POST", "PATH", {["Content-Type"] = "application/json"}, 'BEFORE' .. asked[at] .. 'AFTER')
 end
 """
+_WRK_GET = _WRK.partition("  return")[0] + """  return wrk.format("GET", "PATH" .. asked[at])
+end
+"""
+_HMA_PATH = "/m/lookup?signal_type=pdq&signal="
 
 
 # --- who serves ------------------------------------------------------------------------------------------------------
@@ -118,10 +123,13 @@ def _peer_app(hashes: Path) -> Any:
 # --- who asks --------------------------------------------------------------------------------------------------------
 
 
-def ask_singly(folder: Path, path: str, before: str, after: str, seconds: int = SECONDS) -> tuple[float, str, str, int]:
-    """Requests a second, p50, p99 in wrk's words, and answers that were no 2xx or never came."""
+def ask_singly(
+    folder: Path, path: str, before: str = "", after: str = "", seconds: int = SECONDS
+) -> tuple[float, str, str, int]:
+    """Requests a second, p50, p99 in wrk's words, and answers that were no 2xx or never came. No `before`: by GET."""
     script = folder / "wrk.lua"
-    script.write_text(_WRK.replace("PATH", path).replace("BEFORE", before).replace("AFTER", after))
+    text = _WRK if before else _WRK_GET
+    script.write_text(text.replace("PATH", path).replace("BEFORE", before).replace("AFTER", after))
     command = ["wrk", "-t1", "-c32", f"-d{seconds}s", "--latency", "-s", str(script), f"http://127.0.0.1:{PORT}"]
     environment = {**os.environ, "HASHES": str(folder / "hashes.txt")}
     said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
@@ -234,13 +242,23 @@ def singles(folder: Path, hashes: U8) -> None:
     for workers in (1, 2):
         with serving(folder, workers):
             ours_singly(folder, 3)
-            rate, p50, p99, wrong = ours_singly(folder)
-            print(f"| leadline serve, {workers} workers | {len(hashes):,} | {rate:,.0f} | {p50} | {p99} | {wrong} |")
-    np.save(folder / "peer.npy", hashes[:PEER_COUNT])
+            tell(f"leadline serve, {workers} workers", len(hashes), ours_singly(folder))
+            if workers == 2:
+                ask_singly(folder, _HMA_PATH, seconds=3)
+                tell("leadline serve, 2 workers, at HMA's address", len(hashes), ask_singly(folder, _HMA_PATH))
+    held = hashes[:PEER_COUNT]
+    if hma.is_there():
+        with hma.hma_serving(held, PORT, 2):
+            tell("HMA, gunicorn with 2 workers", len(held), ask_singly(folder, _HMA_PATH))
+    np.save(folder / "peer.npy", held)
     with peer_serving(folder / "peer.npy", 2):
-        rate, p50, p99, wrong = ask_singly(folder, "/lookup", '{"hash":"', '"}')
-        shown = min(PEER_COUNT, len(hashes))
-        print(f"| threatexchange PDQIndex behind granian, 2 workers | {shown:,} | {rate:,.0f} | {p50} | {p99} | {wrong} |")
+        told = ask_singly(folder, "/lookup", '{"hash":"', '"}')
+        tell("stand-in for HMA: threatexchange PDQIndex behind granian, 2 workers", len(held), told)
+
+
+def tell(server: str, held: int, told: tuple[float, str, str, int]) -> None:
+    rate, p50, p99, wrong = told
+    print(f"| {server} | {held:,} | {rate:,.0f} | {p50} | {p99} | {wrong} |", flush=True)
 
 
 def batches(folder: Path, hashes: U8) -> None:
