@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from leadline.domain import Kind
-from leadline.errors import InputError, NotAllowed, WrongState
+from leadline.errors import InputError, NotAllowed, WrongState, sentence
 from leadline.law.assessments import Given
 from leadline.workbench.accounts.access import are_two, is_one_person_office
 from leadline.workbench.accounts.models import Person
@@ -29,7 +29,7 @@ _GRAVE = frozenset({Kind.ILLEGAL.value, Kind.EXPLOITATIVE.value})
 def make_set(by: Person, name: str) -> GoldenSet:
     name = " ".join(name.split())
     if not 0 < len(name) <= NAME_CHARS:
-        raise InputError("give it a name", where="name", mend=f"at most {NAME_CHARS} characters")
+        raise InputError("give it a name", where="name", mend=sentence("at most %(most)s characters", most=NAME_CHARS))
     if GoldenSet.objects.filter(name=name).exists():
         raise InputError("a set has this name", where="name")
     made = GoldenSet.objects.create(name=name, made_by=by)
