@@ -281,6 +281,17 @@ def test_settings_of_another_process_hold_here_too(make_worker: Callable[..., Wo
     assert listed == {"known": 0.0, "harmless": 1.0}
 
 
+def test_more_than_a_hundred_contents_are_told_to_be_more(make_worker: Callable[..., Worker], shelf: Path) -> None:
+    bank = Bank.create(shelf / "many", name="MANY", kind=Kind.OTHER)
+    bank.add([Entry(Kind.OTHER, {"pdq": bytes.fromhex(FAR)})] * 101)
+    worker, asked = make_worker(), {"signal": FAR, "signal_type": "pdq"}
+    for path in ("/m/lookup", "/m/raw_lookup"):
+        answer = worker.ask("GET", path, params=asked)
+        assert answer.headers["leadline-truncated"] == "1"
+    assert len(answer.json()["matches"]) == 100
+    assert "leadline-truncated" not in worker.ask("GET", "/m/lookup", params={**asked, "signal": PDQ}).headers
+
+
 def test_a_flooding_entry_is_marked(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = type(worker.service.desk)
     monkeypatch.setattr(desk, "flooding", property(lambda _: frozenset({("known", 7)})))

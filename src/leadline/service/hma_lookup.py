@@ -36,6 +36,7 @@ LookUp = dict[str, list[dict[str, Any]]]  # bank -> its contents that were met
 _TRUE = frozenset({"true", "1", "yes", "on", "t", "y"})  # what HMA's own reading of a bool takes
 _COMPARE_BYTES = 65_536
 _NOTHING = b"{}"
+TRUNCATED_HEADER = "leadline-truncated"  # more contents were met than are told
 _encode = msgspec.json.Encoder().encode
 _comparisons = msgspec.json.Decoder(dict[str, list[str]])
 
@@ -45,9 +46,11 @@ async def look_up(call: Call, desk: Desk) -> None:
     call.token.demand(Scope.MATCH)
     asked = read_query(call.scope["query_string"])
     if "url" in asked:
-        told = await _look_up_address(call, desk, asked)
+        hashed, found, is_cut = await _look_up_address(call, desk, asked)
         chosen = asked.get("signal_type")
-        await call.reply(_encode(told if chosen is None else told.get(chosen, {})))
+        body = _encode(found if chosen is None else found.get(chosen, {}))
+        headers = _headers(hashed, is_cut)
+        await call.reply(body, headers=tuple((name.encode(), value.encode()) for name, value in headers.items()))
         return
     signal_type, signal = asked.get("signal_type", ""), asked.get("signal")
     if signal is None or not signal_type:
@@ -64,7 +67,8 @@ async def look_up(call: Call, desk: Desk) -> None:
     if not answer.matches:
         await call.reply(_NOTHING)
         return
-    await call.reply(_encode(_by_bank(call, desk, await desk.hma.numbers(desk), answer.matches)))
+    body = _encode(_by_bank(call, desk, await desk.hma.numbers(desk), answer.matches))
+    await call.reply(body, headers=((TRUNCATED_HEADER.encode(), b"1"),) if answer.truncated else ())
 
 
 async def look_up_file(request: Request) -> Response:
@@ -72,25 +76,32 @@ async def look_up_file(request: Request) -> Response:
     call, desk = demand(request, Scope.MATCH, Scope.HASH), desk_of(request)
     asked = read_query(call.scope["query_string"])
     hashed, _ = await hma_hash.take_file(call, desk, asked.get("types"), is_turned=True)
-    told = await _look_up_hashed(call, desk, asked, hashed)
-    return tell_json(told, headers=hashed.headers)
+    found, is_cut = await _look_up_hashed(call, desk, asked, hashed)
+    return tell_json(found, headers=_headers(hashed, is_cut))
 
 
-async def _look_up_address(call: Call, desk: Desk, asked: Mapping[str, str]) -> dict[str, LookUp]:
+def _headers(hashed: hma_hash.Hashed, is_cut: bool) -> dict[str, str]:
+    return {**hashed.headers, **({TRUNCATED_HEADER: "1"} if is_cut else {})}
+
+
+async def _look_up_address(
+    call: Call, desk: Desk, asked: Mapping[str, str]
+) -> tuple[hma_hash.Hashed, dict[str, LookUp], bool]:
     call.token.demand(Scope.HASH)
     hashed = await hma_hash.fetch_file(call, desk, asked, is_turned=True)
-    return await _look_up_hashed(call, desk, asked, hashed)
+    return hashed, *await _look_up_hashed(call, desk, asked, hashed)
 
 
 async def _look_up_hashed(
     call: Call, desk: Desk, asked: Mapping[str, str], hashed: hma_hash.Hashed
-) -> dict[str, LookUp]:
-    """One file against the banks, and what it met by type of signal; a type that is switched off is left out."""
+) -> tuple[dict[str, LookUp], bool]:
+    """One file against the banks: what it met by type of signal, and whether that is cut short. A type that is
+    switched off is left out."""
     wanted = {name: SIGNALS[name] for name in hashed.types if desk.hma.ratio(name) > 0}
     banks, told = _banks(desk, asked), {name: LookUp() for name in wanted}
     taking_part = {name: algorithm for name, algorithm in wanted.items() if desk.hma.takes_part(name, _seed(asked))}
     if banks == () or not taking_part:
-        return dict(told)
+        return dict(told), False
     prints = hashed.prints(frozenset(taking_part.values()))
     matcher = desk.lists.matcher(banks)
     (answer,) = await asyncio.get_running_loop().run_in_executor(desk.searchers, matcher.match, [prints])
@@ -101,7 +112,7 @@ async def _look_up_hashed(
     for name, algorithm in taking_part.items():
         found = [match for match in answer.matches if match.algorithm == algorithm]
         told[name] = _by_bank(call, desk, numbers, found)
-    return dict(told)
+    return dict(told), answer.truncated
 
 
 async def raw_look_up(request: Request) -> Response:
@@ -118,7 +129,8 @@ async def raw_look_up(request: Request) -> Response:
     found = _by_bank(call, desk, await desk.hma.numbers(desk), answer.matches).values()
     contents = [content for bank in found for content in bank]
     is_far = asked.get("include_distance", "").lower() in _TRUE
-    return tell_json({"matches": contents if is_far else [content["bank_content_id"] for content in contents]})
+    told = contents if is_far else [content["bank_content_id"] for content in contents]
+    return tell_json({"matches": told}, headers={TRUNCATED_HEADER: "1"} if answer.truncated else {})
 
 
 async def compare_signals(request: Request) -> Response:
