@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from leadline.domain import Tlp
 from leadline.workbench.actors import Actor
@@ -79,8 +79,7 @@ def overlaps(case: Case) -> dict[Any, set[str]]:
 def _found(case: Case) -> Iterator[tuple[str, Iterable[Any]]]:
     things = access.live_things(case)
     others = Thing.objects.filter(removed_at__isnull=True).exclude(case=case)
-    for assets in _assets(things):
-        yield from (("asset", cases) for cases in _holding(others, assets))
+    yield from (("asset", _cases(rows)) for rows in _same_files(things, others))
     reports = things.filter(report__isnull=False).values("report")
     yield "report", _cases(others.filter(report__in=reports))
     for items in (Item.objects.filter(report__in=reports), _items(things)):
@@ -98,23 +97,32 @@ def _items(things: QuerySet[Thing]) -> QuerySet[Item]:
     return Item.objects.filter(pk__in=things.filter(item__isnull=False).values("item"))
 
 
-def _assets(things: QuerySet[Thing]) -> Iterator[QuerySet[Any, Any]]:
-    """Files of a case, by each way that one can be in it: a query for each, for no planner takes four ways at once."""
-    yield things.filter(asset__isnull=False).values("asset")
+def _same_files(things: QuerySet[Thing], others: QuerySet[Thing]) -> Iterator[QuerySet[Thing]]:
+    """Each way that a file can be in one case with each in another: a query each, for no planner takes all at once.
+
+    Files that lie in a case by themselves can be a hundred thousand. What holds files is few: there it begins.
+    """
+    yield others.filter(asset__in=things.filter(asset__isnull=False).values("asset"))
+    of_item = Exists(things.filter(asset=OuterRef("asset")))
+    yield others.filter(Exists(things.filter(asset__membership__cluster=OuterRef("cluster"))), cluster__isnull=False)
+    yield others.filter(Exists(things.filter(asset=OuterRef("item__asset"))), item__isnull=False)
+    yield others.filter(
+        Exists(Item.objects.filter(of_item, report=OuterRef("report"), asset__isnull=False)), report__isnull=False
+    )
+    for assets in _held(things):
+        yield others.filter(asset__in=assets)
+        yield others.filter(cluster__in=ClusterMember.objects.filter(asset__in=assets).values("cluster"))
+        yield others.filter(item__asset__in=assets)
+        yield others.filter(report__items__asset__in=assets)
+
+
+def _held(things: QuerySet[Thing]) -> Iterator[QuerySet[Any, Any]]:
+    """Files that a case holds through something else."""
     clusters = things.filter(cluster__isnull=False).values("cluster")
     yield ClusterMember.objects.filter(cluster__in=clusters).values("asset")
     yield _items(things).filter(asset__isnull=False).values("asset")
     reports = things.filter(report__isnull=False).values("report")
     yield Item.objects.filter(report__in=reports, asset__isnull=False).values("asset")
-
-
-def _holding(others: QuerySet[Thing], assets: QuerySet[Any, Any]) -> Iterator[Iterable[Any]]:
-    """Cases that hold one of these files, by the same ways; and one of their clusters."""
-    clusters = ClusterMember.objects.filter(asset__in=assets).values("cluster")
-    yield _cases(others.filter(asset__in=assets))
-    yield _cases(others.filter(cluster__in=clusters))
-    yield _cases(others.filter(item__asset__in=assets))
-    yield _cases(others.filter(report__items__asset__in=assets))
 
 
 def _cases(things: QuerySet[Thing]) -> Iterable[Any]:
