@@ -91,7 +91,7 @@ def walk(shelf: Path, tmp_path: Path) -> Iterator[Walk]:
     state, port = tmp_path / "state", free_port()
     _, token = Tokens(state).add("test", frozenset(Scope))
     with served(command(shelf, state, port, "--workers", "1"), port, tmp_path / "log", token) as service:
-        yield Walk(service, {"name": "known", "id": 7})
+        yield Walk(service, {"name": "known", "id": 7}, frozenset({"POST /v1/banks/{name}/entries"}))
 
 
 GOOD: dict[str, dict[str, Any]] = {
