@@ -44,6 +44,15 @@ def test_every_route_is_in_the_document_and_nothing_else(worker: Worker, documen
     assert len(own) >= 15
 
 
+def test_another_method_is_told_which_there_are(worker: Worker, document: dict[str, Any]) -> None:
+    for path in document["paths"]:
+        there = {method for method, known in described(document) if known == path}
+        address = path.replace("{name}", "known").replace("{id}", "7")
+        answer = worker.ask("TRACE", address)
+        assert (answer.status_code, answer.json()["code"]) == (405, "method"), path
+        assert answer.headers["allow"].replace(" ", "").split(",")[0] in {*there, "HEAD"}, path
+
+
 def test_every_operation_says_its_scopes_and_problems_and_shows_an_example(document: dict[str, Any]) -> None:
     assert document["openapi"] == "3.1.0"
     names = [operation["operationId"] for operation in described(document).values()]

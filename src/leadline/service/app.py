@@ -39,6 +39,7 @@ _PUBLISH_S = 1.0
 _PRUNE_S = 3600.0
 _OPEN = frozenset({"/healthz", "/readyz", "/status", "/status/live", "/v1/openapi.json"})  # without a token
 _IN_PATH = "/t/"
+_ONE_METHOD = {"/v1/match": b"POST", changes.PATH: b"GET"}  # addresses of ours that the router does not know
 log = logging.getLogger("leadline.service")
 Endpoint = Callable[[Call, Desk], Awaitable[None]]
 
@@ -113,6 +114,9 @@ class Service:
             if hot is not None:
                 call.route = hot[0]
                 await hot[1](call, self.desk)
+            elif path in _ONE_METHOD:
+                problem = make_problem(405, "method")
+                await call.refuse(msgspec.structs.replace(problem, headers=((b"allow", _ONE_METHOD[path]),)))
             else:
                 await self._others_answer(call)
         finally:
