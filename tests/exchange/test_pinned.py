@@ -5,9 +5,12 @@ from __future__ import annotations
 import http.server
 import ipaddress
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +18,7 @@ import pytest
 from leadline.errors import AddressRefused, ConfigError, FetchFailed, UrlFormatError
 from leadline.exchange.pinned import fetching, pin, read_networks, read_target
 
-LOOPBACK = read_networks(["127.0.0.0/8"])
+LOOPBACK = read_networks(["127.0.0.0/8", "::1/128"])
 
 
 class Sender(http.server.BaseHTTPRequestHandler):
@@ -126,6 +129,26 @@ class _NoTls:
         clear = _Clear(sock.family, sock.type, sock.proto, fileno=sock.detach())
         clear.settimeout(timeout_s)
         return clear
+
+
+def test_a_sender_that_cannot_prove_its_name_is_refused(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    made = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-out", certificate, "-keyout", key],
+        capture_output=True,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    server: Any = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Sender)
+    server.asked, server.handle_error = [], lambda *_: None
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    assert refused(f"https://localhost:{server.server_port}/file") == "certificate"
+    assert server.asked == []
+    server.shutdown()
+    server.server_close()
 
 
 def test_the_name_is_resolved_once_and_never_again(sender: Any, monkeypatch: pytest.MonkeyPatch) -> None:

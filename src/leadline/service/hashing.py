@@ -41,24 +41,26 @@ def wish_of(matcher: Matcher) -> Wish:
 
 
 class Arrival:
-    """One file on its way in. What has come waits in `pieces` until another thread digests it."""
+    """One file on its way in. What has come waits until another thread digests it; in one piece, since a sender of
+    single bytes would otherwise cost forty for each."""
 
     def __init__(self, name: str, limits: Limits) -> None:
-        self.name = name
-        self.size_bytes = self.waiting_bytes = 0
-        self._pieces: list[bytes] = []
+        self.name, self.size_bytes = name, 0
+        self._waiting = bytearray()
         self._reading = Reading(limits)
 
+    @property
+    def waiting_bytes(self) -> int:
+        return len(self._waiting)
+
     def take(self, piece: bytes) -> None:
-        self._pieces.append(piece)
+        self._waiting += piece
         self.size_bytes += len(piece)
-        self.waiting_bytes += len(piece)
 
     def digest(self) -> None:
         """Takes milliseconds a MiB: not for the loop."""
-        pieces, self._pieces, self.waiting_bytes = self._pieces, [], 0
-        for piece in pieces:
-            self._reading.feed(piece)
+        waiting, self._waiting = bytes(self._waiting), bytearray()
+        self._reading.feed(waiting)
 
     def facts(self, hasher: FileHasher) -> FileFacts:
         self.digest()
