@@ -332,6 +332,16 @@ def test_closing_sends_what_still_waits() -> None:
     assert asyncio.run(scenario())[0].matches[0].bank == MD5
 
 
+def test_a_file_that_changes_while_it_is_sent_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "growing"
+    path.write_bytes(b"x")
+    stage = Stage(httpx.LocalProtocolError("Too much data for declared Content-Length"))
+    with pytest.raises(RequestRefused):
+        stage.client().hash(path)
+    assert stage.requests[0].headers["content-length"] == "1"
+    assert len(stage.requests) == 1
+
+
 def test_a_file_that_cannot_be_read_again_is_not_sent_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("leadline.client.sync.time.sleep", lambda _: None)
 
@@ -420,6 +430,16 @@ def test_an_addition_that_is_sent_again_bears_the_same_key() -> None:
     again = Stage(httpx.Response(200, json=told))
     again.client().add_entries("known", [NewEntry(hashes={"md5": MD5})])
     assert again.requests[0].headers["idempotency-key"] != first
+
+
+def test_what_would_break_a_header_is_refused() -> None:
+    stage = Stage(httpx.Response(200, json={}))
+    for key in ("", "two words", "line\nbreak", "ä", "x" * 201):
+        with pytest.raises(RequestRefused):
+            stage.client().add_entries("known", [NewEntry(hashes={"md5": MD5})], key=key)
+    with pytest.raises(RequestRefused):
+        next(stage.client().changes("line\nbreak"))
+    assert stage.requests == []
 
 
 def test_an_addition_that_answers_for_fewer_is_an_error() -> None:

@@ -16,6 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from tests.service.conftest import MD5
 from tests.service.served import IMPATIENT, Served, command, free_port, served
 
 from leadline.client import Client
+from leadline.domain import Entry, Kind
+from leadline.match.bank import Bank
 from leadline.service.tokens import Scope, Tokens
 
 KNOWN = [{"bank": "known", "kind": "illegal"}]
@@ -32,24 +35,36 @@ HANGS_S = 20.0
 SECRET = re.compile(rb"llt_[a-z0-9]{8}_[\w-]{43}")
 
 
+def begin(shelf: Path, folder: Path, *more: str, context: Any = None) -> Any:
+    """The service over a shelf, its state and log in the folder; used with `with`, and in the end its log is read."""
+    _, token = Tokens(folder / "state").add("test", frozenset({Scope.MATCH}))
+    port = free_port()
+    line = command(shelf, folder / "state", port, "--workers", "2", *more)
+    return served(line, port, folder / "log", token, context)
+
+
+def written_tokens(folder: Path) -> list[Path]:
+    kept = [folder / "log", *(folder / "state").rglob("*")]
+    return [path for path in kept if path.is_file() and SECRET.search(path.read_bytes())]
+
+
 @pytest.fixture
 def start(shelf: Path, tmp_path: Path) -> Iterator[Callable[..., Served]]:
     """Start the service with more arguments; ended when the test ends, and its log then holds no token."""
-    running: list[Any] = []
-    state, log = tmp_path / "state", tmp_path / "log"
-    _, token = Tokens(state).add("test", frozenset({Scope.MATCH}))
+    with ExitStack() as running:
+        yield lambda *more, **options: running.enter_context(begin(shelf, tmp_path, *more, **options))
+    assert written_tokens(tmp_path) == []
 
-    def begin(*more: str, context: Any = None) -> Served:
-        port = free_port()
-        service = served(command(shelf, state, port, "--workers", "2", *more), port, log, token, context)
-        running.append(service)
-        return service.__enter__()  # type: ignore[no-any-return]
 
-    yield begin
-    for service in running:
-        service.__exit__(None, None, None)
-    written = [path for path in [log, *state.rglob("*")] if path.is_file() and SECRET.search(path.read_bytes())]
-    assert written == []
+@pytest.fixture(scope="module")
+def steady(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One service for tests that do not end it."""
+    folder = tmp_path_factory.mktemp("steady")
+    known = Bank.create(folder / "banks" / "known", name="known", kind=Kind.ILLEGAL)
+    known.add([Entry(Kind.ILLEGAL, {"md5": bytes.fromhex(MD5)})])
+    with begin(folder / "banks", folder) as service:
+        yield service
+    assert written_tokens(folder) == []
 
 
 def until(is_so: Callable[[], bool], timeout_s: float = 30.0) -> None:
@@ -161,8 +176,8 @@ def _dribble(connection: socket.socket) -> None:
         pass
 
 
-def test_who_lies_about_a_length_harms_nobody(start: Callable[..., Served]) -> None:
-    service = start()
+def test_who_lies_about_a_length_harms_nobody(steady: Served) -> None:
+    service = steady
     body = json.dumps({"hashes": [MD5]}).encode()
     with service.raw() as less:  # says more than it sends, and goes
         less.sendall(service.head(len(body) + 1000) + body)
@@ -181,12 +196,12 @@ def test_who_lies_about_a_length_harms_nobody(start: Callable[..., Served]) -> N
     assert service.match(MD5)[0]["matches"] == KNOWN
 
 
-def test_two_thousand_idle_connections_are_in_nobodys_way(start: Callable[..., Served]) -> None:
+def test_two_thousand_idle_connections_are_in_nobodys_way(steady: Served) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 4096:
         pytest.skip(f"this machine allows {hard} open files")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
-    service = start()
+    service = steady
     idle = []
     try:
         for _ in range(2000):
@@ -208,9 +223,9 @@ def open_at(port: int) -> int:
     return sum(row[1].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
 
 
-def test_no_token_is_written_anywhere_whatever_is_sent(start: Callable[..., Served]) -> None:
-    """That it is not is asked when the fixture ends."""
-    service = start()
+def test_no_token_is_written_anywhere_whatever_is_sent(steady: Served) -> None:
+    """What is written is read when the service has ended."""
+    service = steady
     wrong = "llt_abcdefgh_" + "x" * 43
     for token in (service.token, wrong):
         for path in (
@@ -228,15 +243,11 @@ def test_no_token_is_written_anywhere_whatever_is_sent(start: Callable[..., Serv
         with service.raw() as garbage:
             garbage.sendall(f"{token}\r\n\r\n".encode() * 10)
             garbage.recv(65536)
-    service.process.send_signal(signal.SIGTERM)
-    service.process.wait(20)
+    assert written_tokens(service.log.parent) == []
 
 
-def test_a_second_service_does_not_join_the_first_at_its_address(
-    start: Callable[..., Served], shelf: Path, tmp_path: Path
-) -> None:
-    service = start()
-    line = command(shelf, tmp_path / "other", service.port, "--workers", "1")
+def test_a_second_service_does_not_join_the_first_at_its_address(steady: Served, shelf: Path, tmp_path: Path) -> None:
+    line = command(shelf, tmp_path / "other", steady.port, "--workers", "1")
     second = subprocess.run([sys.executable, *line], capture_output=True, text=True, timeout=60)
     assert (second.returncode, second.stdout) == (2, "")
     assert "cannot listen there" in second.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
@@ -13,6 +14,8 @@ from leadline.client.plans import JSON, Plan, Reply, checked, new_key
 from leadline.client.problems import decode
 from leadline.client.records import Added, BankFacts, NewEntry, Removed
 from leadline.errors import AnswerBroken, HashFormatError, RequestRefused
+
+_KEY = re.compile(r"[!-~]{1,200}")
 
 
 class _Additions(msgspec.Struct):
@@ -82,6 +85,8 @@ def _digits(item: HashLike) -> str:
 
 
 def _headers(key: str | None) -> dict[str, str]:
+    if key is not None and not _KEY.fullmatch(key):
+        raise RequestRefused("not an idempotency key", where="key", mend="1 to 200 printable characters, no blanks")
     return {"content-type": JSON, "idempotency-key": new_key() if key is None else key}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -9,12 +10,13 @@ import msgspec
 from leadline.client.plans import Plan
 from leadline.client.problems import decode
 from leadline.client.records import Change
-from leadline.errors import AnswerBroken
+from leadline.errors import AnswerBroken, RequestRefused
 
 PATH = "/v1/changes"
 WHERE = f"GET {PATH}"
 SILENCE_S = 45.0  # the service says every 15 seconds that it is still there
 PLAN: Plan[None] = Plan("GET", PATH, lambda plan, reply: None)  # for the rules of repeating
+_ID = re.compile(r"[A-Za-z0-9_=-]*")
 _KINDS = ("change", "gone")
 
 
@@ -48,6 +50,8 @@ class Reader:
 
 
 def headers_after(last: str) -> dict[str, str]:
+    if not _ID.fullmatch(last):
+        raise RequestRefused("not the id of a change", where="after", mend="give `id` of one that was heard")
     return {"accept": "text/event-stream"} | ({"last-event-id": last} if last else {})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import ssl
 from collections.abc import Callable
@@ -82,12 +83,21 @@ def serve(
         respawn_interval=_RESPAWN_S,
         workers_kill_timeout=_DRAIN_S,
     )
+    _allow_connections()
     starting()
     try:
         server.serve(target_loader=partial(load, options), wrap_loader=False)
     finally:
         if options.ray:
             cluster.undeploy(options)
+
+
+def _allow_connections() -> None:
+    """As many open files as this user may have, up to what the connections of a worker take."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4 * _CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, 4 * _CONNECTIONS)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def load(options: Options) -> Callable[..., Any]:
