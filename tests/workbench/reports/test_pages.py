@@ -259,7 +259,7 @@ def test_a_report_is_moved_and_the_page_tells_every_step(browser: Client) -> Non
     browser.post(f"/reports/{report.pk}/state/", {**wrong, "seen": "triage"})
     page = text_of(browser.get(f"/reports/{report.pk}/"))
     assert "closed: removed" in page
-    assert page.count("report.state") == 2
+    assert page.count("state changed") == 2
 
 
 def test_an_urgent_report_is_acknowledged_by_a_button(browser: Client, analyst: Person) -> None:
