@@ -141,6 +141,37 @@ def test_no_list_search_or_alert_of_reports_holds_an_appeal(made: Assessment, se
     assert not Item.objects.filter(report=appeal.report).exclude(key="").exists()
 
 
+def test_no_program_outside_is_told_of_an_appeal(made: Assessment, senior: Person) -> None:
+    """Webhooks follow what is done to reports: an appeal has acts of its own."""
+    appeal = appeal_of(hash_of(made.cluster.centre))
+    states = reports_states()
+    reports.change_state(
+        senior, appeal.report_id, states.State.TRIAGE, states.Reason.TAKEN, seen=states.State.NEW
+    )
+    reports.post_message(appeal.report, text="which one?", actor=str(senior.pk), from_reporter=False)
+    reports.post_message(appeal.report, text="that one", actor="public-form", from_reporter=True)
+    acts = set(Line.objects.filter(object_id=str(appeal.report_id)).values_list("act", flat=True))
+    assert acts == {"appeal.received", "appeal.state", "appeal.asked", "appeal.message"}
+
+
+def test_the_index_of_searches_holds_nothing_of_an_appeal(
+    made: Assessment, senior: Person, settings: Any
+) -> None:
+    from leadline.workbench.search import actions as search
+    from leadline.workbench.search.models import Document
+
+    settings.LEADLINE_SEARCH_FIELDS = ["text", "reference", "host"]
+    appeal = appeal_of(hash_of(made.cluster.centre), text="unheard words")
+    plain = reports.receive(
+        IncomingReport(Channel.API, text="heard words"), channel=Channel.API, actor="test"
+    ).report
+    for _ in range(4):
+        search.follow()
+    assert Document.objects.filter(object_id=plain.pk).exists()
+    held = [appeal.report_id, *appeal.report.items.values_list("pk", flat=True)]
+    assert not Document.objects.filter(object_id__in=held).exists()
+
+
 def test_what_was_upheld_once_is_opened_again_by_a_person_only(
     made: Assessment, senior: Person, other: Person
 ) -> None:

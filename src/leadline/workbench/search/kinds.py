@@ -114,7 +114,8 @@ class Reports(Table):
         return _by_id(text) | found_exactly(text)
 
     def words(self, ids: Sequence[UUID], fields: Collection[str]) -> dict[UUID, Words]:
-        return {row.pk: Words(row.received_at, self._texts(row, fields)) for row in Report.objects.filter(pk__in=ids)}
+        rows = Report.objects.filter(pk__in=ids, is_appeal=False)
+        return {row.pk: Words(row.received_at, self._texts(row, fields)) for row in rows}
 
     def _texts(self, row: Report, fields: Collection[str]) -> tuple[str, ...]:
         said = {
@@ -155,7 +156,7 @@ class Items(Table):
         return of_these.values_list("pk", flat=True)
 
     def words(self, ids: Sequence[UUID], fields: Collection[str]) -> dict[UUID, Words]:
-        rows = Item.objects.filter(pk__in=ids, value_sealed__isnull=False)
+        rows = Item.objects.filter(pk__in=ids, value_sealed__isnull=False, report__is_appeal=False)
         return {row.pk: self._words(row, fields) for row in rows}
 
     def _words(self, row: Item, fields: Collection[str]) -> Words:

@@ -60,7 +60,7 @@ def move(report: Report, to: State, reason: Reason, actor: str, outcome: Outcome
     if not report._state.adding:
         report.save()
     event = record(
-        "report.state",
+        "appeal.state" if report.is_appeal else "report.state",  # of appeals no program outside is told
         actor=actor,
         object_kind="report",
         object_id=str(report.id),

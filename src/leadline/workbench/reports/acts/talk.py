@@ -66,7 +66,8 @@ def post_message(report: Report, *, text: str, actor: str, from_reporter: bool) 
     message = Message(id=uuid.uuid4(), report=locked, at=timezone.now(), from_reporter=from_reporter, actor=actor)
     message.text_sealed = seal_private(text, key, message_context(message.id))
     message.save(force_insert=True)
-    act = "report.answered" if from_reporter else "report.asked"
+    acts = ("appeal.asked", "appeal.message") if locked.is_appeal else ("report.asked", "report.answered")
+    act = acts[from_reporter]
     record(act, actor=actor, object_kind="report", object_id=str(locked.id), details={"message": str(message.id)})
     if from_reporter and locked.state == State.WAITING:
         move(locked, State.TRIAGE, Reason.ANSWERED, SYSTEM)
