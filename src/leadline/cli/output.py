@@ -14,7 +14,7 @@ import msgspec
 from leadline.errors import BankError, ConfigError, InputError, LeadlineError, UntrustedMediaError
 from leadline.scan.names import show_name
 from leadline.scan.record import fault_record as fault_record
-from leadline.scan.record import one_line
+from leadline.scan.record import one_line as one_line
 
 EXIT_DONE, EXIT_NOTHING, EXIT_USAGE, EXIT_PARTLY, EXIT_WRONG, EXIT_STOPPED = 0, 1, 2, 3, 4, 130
 MAX_TOLD_FAULTS = 50  # of one input; a list of a million bad lines must not fill a terminal
