@@ -34,6 +34,9 @@ from leadline.workbench.accounts.actions import (
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
 from leadline.workbench.banks import actions as banks
+from leadline.workbench.cases import actions as cases
+from leadline.workbench.cases.outlines import outlines
+from leadline.workbench.cases.states import MemberRole, PartyRole, SelectorKind
 from leadline.workbench.evidence import actions as evidence
 from leadline.workbench.evidence import tasks as evidence_tasks
 from leadline.workbench.evidence.models import Asset, MediaMode
@@ -78,6 +81,7 @@ def _fill(say: Callable[..., None]) -> None:
     except SandboxUnavailable:
         say("files are left out, for this machine cannot isolate decoders (leadline doctor)")
     _fill_office_pages(people)
+    _open_case(people)
 
 
 def _tell_links(say: Callable[..., None]) -> None:
@@ -344,6 +348,19 @@ def _work_on_some(analyst: Person) -> None:
 
 def _move(by: Person, report: Report, to: State, reason: Reason, outcome: Outcome | None = None) -> None:
     actions.change_state(by, report.pk, to, reason, seen=State.TRIAGE, outcome=outcome)
+
+
+def _open_case(people: dict[Role, Person]) -> None:
+    """One that an investigator leads and an analyst works on, with something in each part of it."""
+    lead, analyst = people[Role.INVESTIGATOR], people[Role.ANALYST]
+    report = Report.objects.filter(channel=Channel.BULK).order_by("number").first()
+    case = cases.open_case(lead, "A made-up site", things=[report], outline=outlines().newest("reported-site"))
+    cases.add_member(lead, case.pk, analyst, MemberRole.WORKER, timedelta(days=30))
+    party = cases.add_party(lead, case.pk, "person 1", PartyRole.WITNESS)
+    cases.add_selector(lead, case.pk, SelectorKind.HANDLE, "made_up", PartyRole.WITNESS, party_id=party.pk)
+    cases.add_task(lead, case.pk, "Ask the made-up host", assignee=analyst)
+    note = cases.add_note(lead, case.pk, "The made-up host answers by mail.")
+    cases.add_note(analyst, case.pk, "It answers by letter.", corrects=note.pk)
 
 
 def _fill_office_pages(people: dict[Role, Person]) -> None:
