@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.workbench.public.pages import (
 
 from leadline.domain import Channel, IncomingItem, IncomingReport, ItemKind
 from leadline.workbench.accounts.models import Person
+from leadline.workbench.evidence.models import Asset
 from leadline.workbench.journal.models import Line
 from leadline.workbench.public import intake, limits, views
 from leadline.workbench.reports import actions, contents
@@ -102,6 +104,15 @@ def test_what_is_known_learns_nothing_of_it(visitor: Client) -> None:
     assert not Line.objects.filter(act="item.attached").exists()
     assert not Alert.objects.exists()
     assert Report.objects.get(is_appeal=True).urgency == 0
+
+
+def test_a_file_inside_its_words_is_left_out_and_taken_in_by_nobody(office: Any) -> None:
+    """Also of a program, in an office that hashes what reports bring: an appeal brings nothing in."""
+    picture = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(3000)).decode()
+    incoming = IncomingReport(Channel.API, text=f"see data:image/png;base64,{picture} here")
+    report = actions.receive(incoming, channel=Channel.API, actor="test", is_appeal=True).report
+    assert picture[:40] not in contents.open_text(report.text_sealed, contents.text_context(report.id))
+    assert (Asset.objects.count(), report.items.count()) == (0, 0)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
