@@ -281,6 +281,13 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "refused": "the other side refused it",
         "certificate": "its certificate is not good", "timeout": "no answer in time", "no-answer": "no answer",
     },
+    "alert-fault": {
+        "nobody-on-call": "nobody is on call", "mail": "no mail was sent", "webhook-refused": "the webhook refused it",
+        "webhook-url": "the webhook has no address", "webhook-unresolved": "the webhook's name leads nowhere",
+        "webhook-private-address": "the webhook's address is private", "webhook-no-tls": "the webhook has no TLS",
+        "webhook-certificate": "the webhook's certificate is not good", "webhook-timeout": "the webhook was too slow",
+        "webhook-no-answer": "the webhook did not answer",
+    },
     "health-check": {
         "database": "Database", "worker": "Worker", "key": "Key", "disk": "Disk", "clock": "Clock", "queue": "Queue",
         "duties": "Duties", "mail": "Mailbox", "backup": "Backup", "anchor": "Anchor", "timestamps": "Timestamps",
@@ -299,6 +306,12 @@ def word(code: object, kind: str) -> str:
     """In the language of the page; the code itself where it has no word."""
     english = WORDS[kind].get(str(code))
     return str(code) if english is None else pgettext(kind, english)
+
+
+@register.filter
+def words(codes: str, kind: str) -> str:
+    """Several codes with commas between."""
+    return ", ".join(word(code, kind) for code in codes.split(",") if code)
 
 
 @register.filter
@@ -329,8 +342,8 @@ def part(view: str) -> str:
 
 def choices(kind: str, *codes: object) -> list[tuple[str, Any]]:
     """For a form: these codes of a kind, or all, each with its word."""
-    words = WORDS[kind]
-    return [(code, pgettext_lazy(kind, words.get(code, code))) for code in map(str, codes or words)]
+    table = WORDS[kind]
+    return [(code, pgettext_lazy(kind, table.get(code, code))) for code in map(str, codes or table)]
 
 
 @register.filter

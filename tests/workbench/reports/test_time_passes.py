@@ -92,6 +92,14 @@ def test_an_alert_tells_number_and_nothing_else_and_comes_again_after_15_minutes
     assert len(mail.outbox) == 2
 
 
+def test_an_alert_is_in_the_language_of_who_is_on_call(clock: Any, on_call: Person) -> None:
+    on_call.language = "fr"
+    on_call.save()
+    report = make_report(urgency=URGENT)
+    tasks.send_alerts()
+    assert mail.outbox[0].subject == f"Le signalement urgent {report.number} attend"
+
+
 def test_nobody_is_alerted_once_it_is_acknowledged(clock: Any, on_call: Person) -> None:
     report = make_report(urgency=URGENT)
     tasks.send_alerts()

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import override
 from django_tasks import task
 
 from leadline.domain import Channel
@@ -96,8 +97,9 @@ def _mail(alert: Alert) -> str:
     on_call = access.on_call()
     if on_call is None:
         return "" if settings.LEADLINE_ALERT_WEBHOOK else "nobody-on-call"
-    subject = _("Urgent report %(number)s waits") % {"number": alert.report.number}
-    body = _("Sign in to Leadline and acknowledge it. This mail holds nothing of the report.")
+    with override(on_call.person.language or settings.LANGUAGE_CODE):
+        subject = _("Urgent report %(number)s waits") % {"number": alert.report.number}
+        body = _("Sign in to Leadline and acknowledge it. This mail holds nothing of the report.")
     try:
         EmailMessage(subject, body, to=[on_call.person.email]).send()
     except OSError as error:
