@@ -259,7 +259,9 @@ def killed(place: Place, seed: int) -> Iterator[tuple[str, str]]:
 
 def test_a_kill_at_any_moment_loses_nothing_acknowledged_and_brings_nothing_back(place: Place) -> None:
     put_, erased = set(), set()
-    for seed in range(8):
+    for seed in range(100):  # a slow machine gets fewer done before each kill, and more kills
+        if seed >= 8 and len(put_) > 8:
+            break
         for act, sha256 in killed(place, seed):
             (put_ if act == "put" else erased).add(sha256)
     vault = place.open()
