@@ -112,6 +112,7 @@ GOOD: dict[str, dict[str, Any]] = {
         "body": {"about": [{"kind": "hash", "value": "ab" * 32}], "text": "made up"},
         "media_type": "application/json",
     },
+    "POST /api/v1/search": {"body": {"query": "made up"}, "media_type": "application/json"},
     "POST /api/v1/webhooks": {
         "body": {"url": "https://hook.example.net/other", "events": ["bank.*"]},
         "media_type": "application/json",
