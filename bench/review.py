@@ -106,7 +106,7 @@ def fill_clusters(assets: list[uuid.UUID], now: datetime) -> None:
             yield {
                 "id": pk, "cluster": pk, "state": "waiting" if is_waiting else "decided", "urgency": number % 4,
                 "rank": 3 - number % 4, "category": "unknown", "received_at": now - timedelta(seconds=number), "held_for": "",
-                "decided_at": None if is_waiting else now - timedelta(seconds=number),
+                "decided_at": None if is_waiting else now - timedelta(minutes=number),
             }  # fmt: skip
 
     insert(Cluster, clusters())
@@ -115,7 +115,7 @@ def fill_clusters(assets: list[uuid.UUID], now: datetime) -> None:
 
 
 def fill_looks(assets: list[uuid.UUID], person: Any, now: datetime) -> None:
-    """All of one person, five a minute: years of them."""
+    """All of one person, one in five minutes: years of them."""
     from leadline.workbench.review.models import Exposure, Shift
 
     before = Shift.objects.create(
@@ -124,7 +124,7 @@ def fill_looks(assets: list[uuid.UUID], person: Any, now: datetime) -> None:
 
     def rows() -> Iterator[dict[str, Any]]:
         for number in range(EXPOSURES):
-            at = now - timedelta(days=2, seconds=12 * number)
+            at = now - timedelta(days=2, minutes=5 * number)
             yield {
                 "id": uuid.uuid4(), "person": person.pk, "asset": assets[number], "review": assets[number], "shift": before.pk,
                 "level": "lens", "purpose": "decision", "severity": 1, "issued_at": at, "until": at + timedelta(seconds=8),

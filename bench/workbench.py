@@ -325,10 +325,10 @@ def fill_reports(now: datetime, assets: Sequence[uuid.UUID] = ()) -> None:
             for position in range(items_a_report):
                 place = number * items_a_report + position
                 key, own = hashlib.sha256(f"{number} {position}".encode()).hexdigest(), uuid.uuid4()
+                link = f'[{{"value": "https://example.org/{number}/{position}"}}]'
                 yield {
-                    "id": own, "report": pk, "position": position, "kind": "url", "key": key, "first_seen_at": now,
-                    "value_sealed": seal_value(f'[{{"value": "https://example.org/{number}/{position}"}}]', item_context(own)),
-                    "last_seen_at": now, "asset": assets[place] if place < len(assets) else None,
+                    "id": own, "report": pk, "position": position, "kind": "file" if assets else "url", "key": key,
+                    "value_sealed": None if assets else seal_value(link, item_context(own)), "first_seen_at": now, "last_seen_at": now, "asset": assets[place] if place < len(assets) else None,
                 }  # fmt: skip
 
     def changes() -> Iterator[dict[str, Any]]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
+from django.utils import timezone
 
 from leadline.domain import Kind
 from leadline.workbench.accounts.models import Person
@@ -231,3 +233,27 @@ def test_a_red_bank_does_not_show_in_a_category(arrive: Arrive, keeping: Any) ->
     )  # fmt: skip
     assert sorting.kinds_of(asset) == {"illegal"}
     assert sorting.kinds_of(asset, also_red=False) == set()
+
+
+def test_an_old_file_without_a_cluster_is_found_within_the_hour(
+    arrive: Arrive, keeping: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every five seconds only what came lately is asked for."""
+    arrive(1)
+    last = Asset.objects.get()
+    old = Asset.objects.create(
+        sha256="0" * 64, sha1="0" * 40, md5="0" * 32, size_bytes=1, mime="image/png", state="kept", source="test",
+        received_at=last.received_at - timedelta(days=2),
+    )  # fmt: skip
+    assert actions.sort_assets() == 0
+    later = timezone.now() + timedelta(minutes=61)
+    monkeypatch.setattr(timezone, "now", lambda: later)
+    assert actions.sort_assets() == 1
+    assert Member.objects.filter(asset=old).exists()
+
+
+def test_a_review_is_open_until_it_is_decided_or_set_aside(arrive: Arrive) -> None:
+    arrive(1)
+    for state, is_open in (("held", True), ("escalated", True), ("decided", False), ("set-aside", False)):
+        Review.objects.update(state=state)
+        assert Review.objects.get().is_open is is_open

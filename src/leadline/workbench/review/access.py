@@ -190,18 +190,19 @@ def spent_today(person: Person, now: datetime) -> float:
 def visible_reviews(actor: Actor) -> QuerySet[Review]:
     """Only where every file of the cluster may be seen: by its own sensitivity and TLP, or by a grant on it."""
     hidden = Member.objects.filter(~visible_through(actor, "asset"), cluster=OuterRef("cluster"))
-    theirs = Q(reserved_for__isnull=True) | Q(reserved_for=actor.person)
-    found = Review.objects.filter(theirs, ~Exists(hidden))
+    others = Q(reserved_for__isnull=False) & ~Q(reserved_for=actor.person)
+    found = Review.objects.filter(~others, ~Exists(hidden))
     return found.select_related("cluster__centre", "subject", "claimed_by", "assigned_to")
 
 
 def queue(actor: Actor) -> QuerySet[Review]:
     """What may be claimed by this person, most urgent first; their own claim among it."""
     now, person = timezone.now(), actor.person
-    free = Q(state=State.WAITING.value) | Q(state=State.CLAIMED.value, lease_until__lte=now)
-    free |= Q(state=State.HELD.value, held_until__lte=now)
-    if actor.may(Permission.REVIEW_LEAD):
-        free |= Q(state=State.ESCALATED.value)
+    # By what is not wished for: a planner that is told which states are read would sort all of them, and not read the
+    # index of what is open in its order.
+    taken = Q(state=State.CLAIMED.value, lease_until__gt=now) | Q(state=State.HELD.value, held_until__gt=now)
+    if not actor.may(Permission.REVIEW_LEAD):
+        taken |= Q(state=State.ESCALATED.value)
     mine = Q(assigned_to__isnull=True) | Q(assigned_to=person) | Q(assigned_to__is_active=False)
     if actor.may(Permission.REVIEW_LEAD):
         mine |= Q(assigned_to__isnull=False)  # what lies with somebody who does not come is not lost
@@ -210,7 +211,7 @@ def queue(actor: Actor) -> QuerySet[Review]:
     if not wish.is_volunteer:
         skipped |= Q(purpose=Purpose.SAMPLE.value)
     seen = Member.objects.filter(cluster=OuterRef("cluster"), asset__in=_never(person))
-    found = visible_reviews(actor).filter(free, mine).exclude(skipped).filter(~Exists(seen))
+    found = visible_reviews(actor).filter(~taken, mine, is_open=True).exclude(skipped).filter(~Exists(seen))
     found = found.exclude(purpose__in=[purpose.value for purpose in APART])
     # A second opinion is somebody else's, whichever of the two is decided first.
     found = found.exclude(purpose__in=SECOND, of__assessments__by=person)

@@ -137,8 +137,9 @@ def sealed_fields() -> tuple[str, ...]:
 
 
 def made_for() -> str:
+    """Names what the rows are made of; other kinds or fields, and all of it is made anew."""
     keyed = "+hosts" if "item" in search_fields() else ""
-    return f"{FORM}:{','.join(fields())}{keyed}"
+    return f"{FORM}:{','.join(TABLES)}:{','.join(fields())}{keyed}"
 
 
 def is_ready() -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -58,6 +58,8 @@ class _Known:
 
 _known: dict[tuple[str, int], _Known] = {}  # one office in life; tests have many
 _failed: dict[str, set[Any]] = {}
+_looked: dict[str, datetime] = {}  # when all files were looked through last, and none was left
+_LOOKS_THROUGH, _ARRIVES_WITHIN = timedelta(hours=1), timedelta(hours=1)
 _COUNTS = (Standing.PENDING.value, Standing.IN_FORCE.value)
 
 
@@ -65,13 +67,18 @@ def forget() -> None:
     """As after a new start: centres are read from their table again."""
     _known.clear()
     _failed.clear()
+    _looked.clear()
 
 
 def sort_assets(limit: int = AT_ONCE) -> int:
     """Every file without a cluster that is not erased gets one; how many were sorted in. A worker's duty."""
-    known = _catch_up()
+    known, home, now = _catch_up(), str(settings.LEADLINE_HOME), timezone.now()
     waiting = Asset.objects.filter(membership__isnull=True).exclude(state=AssetState.ERASED.value)
-    failed = _failed.setdefault(str(settings.LEADLINE_HOME), set())
+    # Asked every five seconds: all of a million sorted ones only once an hour.
+    is_quick = home in _looked and timedelta(0) <= now - _looked[home] < _LOOKS_THROUGH
+    if is_quick:
+        waiting = waiting.filter(received_at__gt=_looked[home] - _ARRIVES_WITHIN)
+    failed = _failed.setdefault(home, set())
 
     def sort(asset: Asset) -> int:
         failed.add(asset.pk)  # until it is through: one that fails is tried again after the next start
@@ -79,7 +86,10 @@ def sort_assets(limit: int = AT_ONCE) -> int:
         failed.discard(asset.pk)
         return 1
 
-    return each(waiting.exclude(pk__in=list(failed)).order_by("received_at", "id")[:limit], sort)
+    found = list(waiting.exclude(pk__in=list(failed)).order_by("received_at", "id")[:limit])
+    if not is_quick and len(found) < limit:
+        _looked[home] = now
+    return each(found, sort)
 
 
 @transaction.atomic
