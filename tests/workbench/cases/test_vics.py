@@ -289,6 +289,15 @@ def test_a_file_that_says_it_is_under_tlp_red_is_so_here_whatever_was_asked(
     assert (case.tlp, case.pap) == ("red", "amber")  # a looser word changes nothing
 
 
+def test_a_case_that_says_very_much_of_itself_comes_in(make_file: Any, lead: Person) -> None:
+    said = [{"CaseID": "x", "PropertyName": f"p{n}", "PropertyValue": "made up " * 2000} for n in range(100)]
+    case = Case.objects.get(pk=read_in(make_file([record(1, png(1))], CaseMetadata=said), None, lead).case_id)
+    properties = json.loads(written(case))["value"][0]["CaseMetadata"]
+    names = [one["PropertyName"] for one in properties if one["PropertyName"].startswith("p")]
+    assert names == [f"p{n}" for n in range(len(names))]
+    assert 0 < len(names) < 100
+
+
 def test_what_the_machine_does_is_nobodys_act(make_file: Any, folder: Path, senior: Person) -> None:
     read_in(make_file([record(1, png(1))]), folder, senior, tlp=Tlp.RED)
     lines = Line.objects.filter(object_kind__in=("case", "asset"))

@@ -46,7 +46,7 @@ from leadline.workbench.permissions import Sensitivity
 
 SOURCE = "vics-import"
 _AT_ONCE = 50
-_PROPERTIES_KEPT = 1000
+_PROPERTIES_CHARS = 100_000
 _CHUNK_BYTES = 1 << 20
 
 
@@ -272,8 +272,16 @@ def _is_same(held: dict[str, str], given: dict[str, str]) -> bool:
 
 
 def _source(head: CaseHead) -> str:
-    properties = [pair for pair in head.properties if pair[0] != SELECTOR][:_PROPERTIES_KEPT]
-    return json.dumps({"fields": dict(head.fields), "properties": properties})
+    """What goes out again with the case: of a file that says very much only its beginning."""
+    kept: list[tuple[str, str]] = []
+    room = _PROPERTIES_CHARS
+    for name, value in head.properties:
+        room -= len(name) + len(value)
+        if room < 0:
+            break
+        if name != SELECTOR:
+            kept.append((name, value))
+    return json.dumps({"fields": dict(head.fields), "properties": kept})
 
 
 def _take_selectors(case: Case, head: CaseHead) -> None:
