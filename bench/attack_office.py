@@ -375,7 +375,10 @@ def renew_proofs() -> None:
 
 
 def settle() -> None:
-    """Let the worker do all that is due: queued tasks, duties, exhibits under way. RuntimeError where it never ends."""
+    """Let the worker do all that is due: queued tasks, duties, exhibits under way.
+
+    RuntimeError where nothing of it moves any more: a slow machine takes its time, a stuck task never ends.
+    """
     from django.db import connection
     from django.utils import timezone
     from django_tasks import TaskResultStatus
@@ -385,7 +388,7 @@ def settle() -> None:
     from leadline.workbench.journal.models import Duty
 
     Duty.objects.exclude(name__startswith="worker:").update(due_at=timezone.now())
-    end = time.monotonic() + SETTLE_TIMEOUT_S
+    end, left = time.monotonic() + SETTLE_TIMEOUT_S, (-1, -1, -1)
     while time.monotonic() < end:
         time.sleep(1)
         open_tasks = DBTaskResult.objects.filter(status__in=[TaskResultStatus.READY, TaskResultStatus.RUNNING]).count()
@@ -399,6 +402,8 @@ def settle() -> None:
         connection.close()
         if not open_tasks and not building and not late:
             return
+        if (open_tasks, building, late) != left:
+            end, left = time.monotonic() + SETTLE_TIMEOUT_S, (open_tasks, building, late)
     raise RuntimeError(f"it did not settle: {open_tasks} tasks, {building} exhibits, {late} files")
 
 
