@@ -7,10 +7,13 @@ import os
 import shutil
 from pathlib import Path
 
+import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 from tests.service.conftest import MD5
 
-from leadline.custody.storage import FolderStorage, Storage
+from leadline.cli import main
+from leadline.custody.storage import FolderStorage, Storage, open_storage
 from leadline.domain import Entry, Kind
 from leadline.errors import BankCorrupt, VaultUnavailable
 from leadline.match.bank import Bank
@@ -33,6 +36,31 @@ def bank(tmp_path: Path) -> Bank:
 @pytest.fixture
 def storage(tmp_path: Path) -> FolderStorage:
     return FolderStorage(tmp_path / "prefix")
+
+
+def test_a_bucket_does_as_well_as_a_folder(bank: Bank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        keys = {"aws_access_key_id": "made-up", "aws_secret_access_key": "made-up"}
+        for name, value in keys.items():
+            monkeypatch.setenv(name.upper(), value)
+        client = boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1", **keys)
+        client.create_bucket(Bucket="lists")
+        client.close()
+        place = f"s3://lists/leadline?endpoint=http://{host}:{port}"
+        assert main(["bank", "upload", str(bank.path), "--to", place, "--json"]) == 0
+        storage = open_storage(place)
+        assert pull(storage, tmp_path / "replica") == {"KNOWN": bank.list_version}
+        assert ids(tmp_path / "replica", bank) == [1, 2]
+        bank.add([entry(3)])
+        bank.merge()
+        assert upload(bank, storage)
+        pull(storage, tmp_path / "replica")
+        assert ids(tmp_path / "replica", bank) == [1, 2, 3]
+    finally:
+        server.stop()
 
 
 def ids(shelf: Path, bank: Bank) -> list[int]:
