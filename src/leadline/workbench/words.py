@@ -160,7 +160,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     },
     "reached": {
         "exhibit": "exhibit", "forwarded": "report passed on", "answered": "reporter answered", "webhook": "webhook",
-        "reader": "program that may read the bank",
+        "reader": "program that may read the bank", "list-source": "list with a false entry",
     },
     "how-told": _spelled("letter", "mail", "telephone", "portal", "not-needed"),
     # --- quality -----------------------------------------------------------------------------------------------------

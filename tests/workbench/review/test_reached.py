@@ -10,13 +10,14 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from leadline.domain import Channel, IncomingReport, Kind, Tlp
+from leadline.domain import Channel, Entry, IncomingReport, Kind, Tlp
 from leadline.errors import BankNotFound, ConfigError, InputError, WrongState
 from leadline.workbench.accounts.actions import make_key
 from leadline.workbench.accounts.models import ApiKey, Person
 from leadline.workbench.actors import Actor
 from leadline.workbench.banks import actions as banks
 from leadline.workbench.evidence import actions as evidence
+from leadline.workbench.evidence.tasks import match_changes
 from leadline.workbench.hooks.models import Delivery, Endpoint
 from leadline.workbench.journal.models import Line
 from leadline.workbench.permissions import Permission, Role
@@ -265,4 +266,39 @@ def test_an_app_above_plugs_in_and_one_name_is_taken_once(
 
 
 def test_a_decision_that_stands_has_nobody_to_be_told(made: Assessment) -> None:
+    assert not ToTell.objects.exists()
+
+
+# --- sources of false entries ----------------------------------------------------------------------------------------
+
+
+def test_the_source_of_an_entry_that_met_a_false_positive_is_to_be_told(
+    made: Assessment, senior: Person, make_bank: Any, client_of: Callable[[Person], Client],
+    make_person: Callable[..., Person],
+) -> None:  # fmt: skip
+    asset = made.coverage.get(origin="assessed").asset
+    partner, hidden = make_bank("partner"), make_bank("hidden")
+    md5 = bytes.fromhex(asset.md5)
+    partner.add([Entry(Kind.ILLEGAL, {"md5": md5}, 5, source="A hotline", source_id="R-77")])
+    hidden.add([Entry(Kind.ILLEGAL, {"md5": md5}, 6, source="Somebody", tlp=Tlp.RED)])
+    make_bank("false")
+    match_changes()
+    actions.propose_entry(Actor.of_person(senior), made.pk, "false", Kind.FALSE_POSITIVE)
+    rows = ToTell.objects.filter(assessment=made, kind="list-source").order_by("object_id")
+    assert [row.object_id for row in rows] == ["hidden:6", "partner:5"]
+    page = client_of(senior).get("/review/to-tell/").content.decode()
+    assert "A hotline R-77" in page
+    plain = client_of(make_person("plain", Role.ANALYST)).get("/review/to-tell/").content.decode()
+    assert "A hotline R-77" in plain
+    assert "Somebody" not in plain  # TLP:RED
+    partner.remove([5])
+    assert "A hotline" not in client_of(senior).get("/review/to-tell/").content.decode()
+
+
+def test_an_entry_of_another_kind_tells_no_source(made: Assessment, senior: Person, make_bank: Any) -> None:
+    asset = made.coverage.get(origin="assessed").asset
+    make_bank("partner").add([Entry(Kind.ILLEGAL, {"md5": bytes.fromhex(asset.md5)}, 5)])
+    make_bank("own")
+    match_changes()
+    actions.propose_entry(Actor.of_person(senior), made.pk, "own", Kind.ILLEGAL)
     assert not ToTell.objects.exists()

@@ -120,7 +120,7 @@ class Review(models.Model):
     held_for = models.CharField(max_length=32, blank=True)
     decided_at = models.DateTimeField(null=True)
     is_open = models.GeneratedField(
-        expression=Q(state__in=("waiting", "claimed", "held", "escalated")),
+        expression=Q(state__in=("waiting", "claimed", "held", "escalated")),  # type: ignore[arg-type]  # its stubs lack it
         output_field=models.BooleanField(),
         db_persist=True,
     )
@@ -454,7 +454,8 @@ class Contest(models.Model):
 
 
 class ToTell(models.Model):
-    """Somebody outside got something that a decision led to, and the decision was revised: a person tells them.
+    """Somebody outside got something that a decision led to, and the decision was revised; or gave us an entry that a
+    decision found to be false. A person tells them.
 
     `kind` and `object_id` are those of a way out in `reached`; who it is, is asked there and shown to who may see it.
     """

@@ -13,7 +13,7 @@ from leadline.custody.chain import format_time
 from leadline.errors import BankError
 from leadline.workbench.accounts.models import ApiKey
 from leadline.workbench.actors import Actor
-from leadline.workbench.banks.access import find_bank
+from leadline.workbench.banks.access import find_bank, find_entry, visible_banks
 from leadline.workbench.evidence.access import find_exhibit
 from leadline.workbench.evidence.models import Exhibit, ExhibitState
 from leadline.workbench.hooks.access import find_endpoint
@@ -152,9 +152,32 @@ class Readers:
         return True
 
 
+class Sources:
+    """Lists that hold an entry whose match a person found to be false: their source is told, that it may mend them.
+
+    Nothing leaves by it, so a revision finds none; `propose_entry` of a false positive lists them.
+    """
+
+    def find(self, made: Assessment) -> Iterable[Left]:
+        return ()
+
+    def show(self, actor: Actor, object_id: str) -> Shown | None:
+        name, _, number = object_id.rpartition(":")
+        for view in visible_banks(actor):
+            if view.bank is not None and view.bank.name == name:
+                try:
+                    entry = find_entry(actor, view.bank, int(number))
+                except BankError:  # withdrawn meanwhile, or not for this actor
+                    return None
+                said = " ".join(filter(None, (entry.source or view.bank.name, entry.source_id)))
+                return Shown(said, reverse("bank_entry", args=[view.id, entry.id]))
+        return None
+
+
 def register_all() -> None:
     reached.register("exhibit", Exhibits())
     reached.register("forwarded", Forwarded())
     reached.register("answered", Answered())
     reached.register("webhook", Webhooks())
     reached.register("reader", Readers())
+    reached.register("list-source", Sources())

@@ -29,6 +29,7 @@ from leadline.workbench.review.models import Assessment, Cluster, Origin, Outcom
 _KINDS = frozenset({Kind.ILLEGAL, Kind.EXPLOITATIVE, Kind.OTHER, Kind.FALSE_POSITIVE})
 OUTCOMES = tuple(word for word, _ in Outcome.WORDS)
 SOURCES = ("police", "host", "partner", "own-check")
+_NAME_MAX = 100  # of a bank; with the number of its entry it has to fit into one field
 HOW_TOLD = ("letter", "mail", "telephone", "portal", "not-needed")
 
 
@@ -53,8 +54,21 @@ def propose_entry(by: Actor, assessment_id: Any, bank_id: str, kind: Kind) -> Re
     outcome = bank_actions.propose(by, banks.find_bank(by, bank_id), "add", [entry], 1, reason)
     proposal = _proposal_of(outcome, by, bank_id)
     reach = Reach.objects.create(assessment=made, proposal=proposal)
+    if kind is Kind.FALSE_POSITIVE:
+        _list_sources(made, covered.asset)
     _tell("assessment.proposed", made, by.id, {"bank": bank_id, "kind": kind.value, "proposal": str(proposal.pk)})
     return reach
+
+
+def _list_sources(made: Assessment, asset: Asset) -> None:
+    """Whoever gave us an entry that this file met, and should not have met, is to be told by a person."""
+    met = asset.matches.filter(withdrawn_at__isnull=True).exclude(kind__in=[Kind.FALSE_POSITIVE, Kind.BENIGN])
+    rows = [
+        ToTell(assessment=made, kind="list-source", object_id=f"{match.bank}:{match.entry}", reached_at=match.found_at)
+        for match in met
+        if len(match.bank) <= _NAME_MAX
+    ]
+    ToTell.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def _proposal_of(outcome: bank_actions.Outcome, by: Actor, bank_id: str) -> Proposal:
