@@ -90,6 +90,9 @@ class Asset(models.Model):
             models.Index(fields=("state", "-received_at", "-id")),
             models.Index(fields=("verdict", "-received_at", "-id")),
             models.Index(fields=("inferred_kind", "-received_at", "-id")),
+            # Lists of reviews ask for the files that somebody may not see: few, among all.
+            models.Index(fields=("sensitivity",), name="assets_by_sensitivity"),
+            models.Index(fields=("tlp",), name="assets_by_tlp"),
             models.Index(
                 fields=("retain_until",), condition=Q(state="kept", on_hold=False), name="assets_that_expire"
             ),
