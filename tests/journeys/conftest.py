@@ -215,6 +215,55 @@ def faults_of(page: Any) -> list[Any]:
     return [(fault["id"], [node["target"] for node in fault["nodes"]]) for fault in worst]
 
 
+# Every control that takes the focus, in the order of the page; a group of radio buttons is one. Then what a screen
+# reader is given as the name of whatever has the focus, and its place in that order (-1: the page itself).
+_CONTROLS = """() => {
+  const shown = e => e.getClientRects().length > 0 && e.checkVisibility({visibilityProperty: true});
+  const all = [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]")]
+    .filter(e => shown(e) && !e.disabled && e.type !== "hidden" && e.tabIndex >= 0 && !e.closest("[inert]"));
+  const groups = new Set();
+  window.walked = all.filter(e => {
+    if (e.type !== "radio") return true;
+    const group = (e.form ? [...document.forms].indexOf(e.form) : "") + e.name;
+    return !groups.has(group) && groups.add(group);
+  });
+  document.body.tabIndex = -1;  // from the top: a blur alone leaves the walk where the focus was
+  document.body.focus();
+  document.body.removeAttribute("tabindex");
+  return window.walked.length;
+}"""
+_FOCUSED = """() => {
+  const e = document.activeElement;
+  if (!e || e === document.body) return [-1, "", ""];
+  const text = ids => ids.split(" ").map(id => document.getElementById(id)?.textContent ?? "").join(" ");
+  const labels = [...(e.labels ?? [])].map(l => l.textContent).join(" ");
+  const own = ["A", "BUTTON", "SUMMARY"].includes(e.tagName) ? e.textContent : e.type === "submit" ? e.value : "";
+  const said = e.getAttribute("aria-label") || text(e.getAttribute("aria-labelledby") ?? "");
+  const name = said || labels || own || e.title;
+  const same = w => w === e || (e.type === "radio" && w.type === "radio" && w.name === e.name && w.form === e.form);
+  return [window.walked.findIndex(same), name.trim(), e.outerHTML.slice(0, 120)];
+}"""
+
+
+def faults_of_tabs(page: Any) -> list[str]:
+    """Walk the page with the Tab key: controls that are passed over, are out of order, hold the focus, lack a name."""
+    count, faults, came = page.evaluate(_CONTROLS), list[str](), list[int]()
+    for _ in range(count + 1):
+        page.keyboard.press("Tab")
+        at, name, shown = page.evaluate(_FOCUSED)
+        if at < 0 and shown:
+            faults.append(f"takes the focus, and is no control: {shown}")
+        elif at < 0 or at in came:  # round once
+            break
+        else:
+            faults += [] if name else [f"no name: {shown}"]
+            faults += [f"out of order: {shown}"] if came and at < came[-1] else []
+            came.append(at)
+    show = "at => window.walked[at].outerHTML.slice(0, 120)"
+    missed = [page.evaluate(show, at) for at in range(count) if at not in came]
+    return faults + [f"not reached: {shown}" for shown in missed]
+
+
 MakeVisitor = Callable[..., Visitor]
 
 

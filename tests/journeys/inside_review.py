@@ -67,6 +67,27 @@ def decisions() -> list[dict[str, Any]]:
     return told
 
 
+def bank_entry(assessment: str, proposer: str, confirmer: str) -> int:
+    """What was assessed becomes an entry of the office's own bank, by two people; how many entries it has then."""
+    from leadline.domain import Kind
+    from leadline.workbench.accounts.models import Person
+    from leadline.workbench.actors import Actor
+    from leadline.workbench.banks import actions as banks
+    from leadline.workbench.review import actions
+
+    one, two = (Actor.of_person(Person.objects.get(pk=pk)) for pk in (proposer, confirmer))
+    bank = banks.create_bank(one, "own", kind=Kind.ILLEGAL, reason="own-list")
+    banks.confirm(two, actions.propose_entry(one, assessment, "own", Kind.ILLEGAL).proposal)
+    bank.refresh()
+    return bank.count
+
+
+def entries() -> int:
+    from leadline.workbench.banks.access import all_banks
+
+    return sum(bank.count for bank in all_banks())
+
+
 def main(function: str, arguments: str) -> Any:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadline.workbench.settings")
     import django

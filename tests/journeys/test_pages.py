@@ -10,7 +10,7 @@ import django
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils.translation import override
-from tests.journeys.conftest import code_for, faults_of
+from tests.journeys.conftest import code_for, faults_of, faults_of_tabs
 from tests.journeys.inside import PASSPHRASE, PASSWORD
 
 STAFF, PUBLIC = "leadline.workbench.urls", "leadline.workbench.public_urls"
@@ -39,6 +39,11 @@ VISITED: dict[str, dict[str, str]] = {
     "quality_disagreement": {"pair_id": "pair"}, "quality_office": {},
     "review_assessments": {}, "review_office": {}, "law": {}, "correct_law": {}, "law_office": {},
 }  # fmt: skip
+# Of these, those that are walked through with the Tab key: one of each make.
+WALKED = (
+    "home", "new_report", "report", "bank", "asset", "exhibit", "webhook", "review_queue", "review_me", "quality_item",
+    "case", "search",
+)
 # Opened by somebody who has not signed in.
 VISITED_OUTSIDE = (
     "account_login", "account_inactive", "account_reset_password", "account_reset_password_done",
@@ -159,6 +164,11 @@ def test_no_page_of_the_workbench_has_a_serious_fault(staffed_office: Any, visit
         given = {key: office.filled[thing] for key, thing in asked.items()}
         addresses[name] = office.address + reverse(name, kwargs=given or None)
     look_at_all(visitor, addresses)
+    faults = {}
+    for name in WALKED:
+        visitor.page.goto(addresses[name])
+        faults |= {name: found} if (found := faults_of_tabs(visitor.page)) else {}
+    assert faults == {}
 
 
 def test_no_page_before_the_sign_in_has_a_serious_fault(staffed_office: Any, visitor: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
-from tests.journeys.conftest import ROOT, RunningOffice, serve_office
+from tests.journeys.conftest import ROOT, RunningOffice, faults_of_tabs, serve_office
 from tests.journeys.inside_review import picture
 
 SINGLES, COPIES = 29, 12
@@ -29,7 +30,7 @@ def ask(office: RunningOffice, function: str, **arguments: Any) -> Any:
 def reviewing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningOffice]:
     """An office with pictures in its queue: 29 different ones, and one of which there are twelve."""
     with serve_office(tmp_path_factory.mktemp("review") / "home") as running:
-        roles = {"ana": ["analyst"], "ben": ["analyst"], "sue": ["senior"], "out": []}
+        roles = {"ana": ["analyst"], "ben": ["analyst"], "sue": ["senior"], "kim": ["senior"], "out": []}
         running.people = running.ask("make_people", roles=roles)
         sue = running.people["sue"]["id"]
         running.filled["reviews"] = ask(running, "arrive", person=sue, singles=SINGLES, copies=COPIES)
@@ -69,6 +70,7 @@ def wait_for_name(page: Any, name: str, timeout_ms: float = 60_000) -> None:
 def test_the_browser_gets_no_more_than_was_asked_for(reviewing: RunningOffice, make_visitor: Any) -> None:
     """The withholding test: every picture that came is decoded and compared."""
     page = start_shift(visitor := make_visitor("ben"), reviewing, "ben")
+    reviewing.filled["ben's session"] = page.context.storage_state()
     got: list[tuple[str, bytes, str]] = []
 
     def keep(route: Any) -> None:
@@ -167,8 +169,7 @@ def test_an_answer_a_lost_focus_and_the_clock_hide_the_picture(reviewing: Runnin
 
 
 def test_single_letters_and_digits_can_be_switched_off(reviewing: RunningOffice, make_visitor: Any) -> None:
-    page = (visitor := make_visitor("ben")).page
-    visitor.sign_in(reviewing, "ben")
+    page = make_visitor("ben", storage_state=reviewing.filled["ben's session"]).page  # a code is good once
     page.goto(f"{reviewing.address}/review/me/")
     page.get_by_label("Single letters and digits are keys").uncheck()
     page.get_by_role("button", name="Save").click()
@@ -195,6 +196,12 @@ def test_an_analyst_clears_the_queue_from_the_keyboard(reviewing: RunningOffice,
     for number in range(waiting):
         page.wait_for_url("**/review/*-*/")
         if number == 0:
+            assert faults_of_tabs(page) == []
+            page.set_viewport_size({"width": 390, "height": 844})
+            visitor.look("card-on-a-small-screen")
+            assert page.evaluate("document.scrollingElement.scrollWidth - window.innerWidth") <= 0
+            page.set_viewport_size({"width": 1280, "height": 720})
+            page.locator("#picture").focus()
             page.keyboard.press("?")
             visitor.look("keys")
             page.keyboard.press("Escape")
@@ -217,10 +224,13 @@ def test_an_analyst_clears_the_queue_from_the_keyboard(reviewing: RunningOffice,
 
 
 def test_somebody_else_revises_a_wrong_decision(reviewing: RunningOffice, make_visitor: Any) -> None:
-    visitor = make_visitor("ben")
+    """The entry that it had led to is asked to be withdrawn, and is gone when a second person says yes."""
+    visitor = make_visitor("kim")
     page = visitor.page
-    visitor.sign_in(reviewing, "ben")
+    visitor.sign_in(reviewing, "kim")
     first = next(row for row in ask(reviewing, "decisions") if row["by"] == "ana" and row["standing"] != "undone")
+    proposer, confirmer = (reviewing.people[name]["id"] for name in ("kim", "sue"))
+    assert ask(reviewing, "bank_entry", assessment=first["id"], proposer=proposer, confirmer=confirmer) == 1
     page.goto(f"{reviewing.address}/review/assessments/{first['id']}/")
     page.get_by_role("group", name="Real, drawn or generated").get_by_label("Generated").check()
     page.get_by_label("Reason").select_option("mistake")
@@ -229,6 +239,18 @@ def test_somebody_else_revises_a_wrong_decision(reviewing: RunningOffice, make_v
     page.get_by_text("revises this one").wait_for()
     visitor.look("revised")
     assert ask(reviewing, "decisions")[-1]["answers"]["depiction"] == ["generated"]
+    for _ in range(120):  # ten seconds are for the undo: before they are over nothing outside changes
+        page.goto(f"{reviewing.address}/review/assessments/{first['id']}/")
+        if page.get_by_text("withdrawal").count():
+            break
+        time.sleep(0.5)
+    visitor.look("withdrawal-proposed")
+    senior = make_visitor("sue")
+    senior.sign_in(reviewing, "sue")
+    senior.page.goto(f"{reviewing.address}/banks/")
+    senior.page.get_by_role("button", name="Confirm").first.click()
+    senior.look("withdrawn")
+    assert ask(reviewing, "entries") == 0
 
 
 def test_an_outsider_finds_nothing_there(reviewing: RunningOffice, make_visitor: Any) -> None:
