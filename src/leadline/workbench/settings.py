@@ -267,7 +267,7 @@ TEMPLATES = [
         "DIRS": [_HERE / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
-            "builtins": ["leadline.workbench.words"],
+            "builtins": ["leadline.workbench.words", "leadline.workbench.controls"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
