@@ -76,6 +76,46 @@ def _running(command: list[str]) -> Iterator[None]:
         process.wait()
 
 
+def serve_otherwise(how: str, bank: Path) -> None:
+    """The same service without its short way, or on another server: what the choices in docs/decisions.md rest on."""
+    from starlette.routing import Route
+
+    from leadline.service.app import Service
+    from leadline.service.endpoints import CALL
+    from leadline.service.options import Options
+
+    def load(*_: Any) -> Any:
+        made = Service(Options((bank,), state=bank.parent / "state", no_token=True, per_minute=10**9))
+        if how != "uvicorn":
+            routed = {key: made._hot.pop(key) for key in [("POST", "/v1/match")]}
+            ((name, endpoint),) = routed.values()
+
+            async def answer(request: Any) -> Any:
+                await endpoint(request.scope[CALL], made.desk)
+                return _Answered()
+
+            made._others.router.routes.insert(0, Route("/v1/match", answer, methods=["POST"], name=name))
+        return made
+
+    if how == "uvicorn":
+        import uvicorn
+
+        uvicorn.run(load(), port=PORT, log_level="critical", loop="uvloop", http="httptools")
+        return
+    from granian.constants import Interfaces
+    from granian.server import Server
+
+    server = Server("other", port=PORT, interface=Interfaces.ASGI, workers=1, log_enabled=False, websockets=False)
+    server.serve(target_loader=load, wrap_loader=False)
+
+
+class _Answered:
+    """The endpoint has answered by itself."""
+
+    async def __call__(self, *_: Any) -> None:
+        return
+
+
 def _wait() -> None:
     for _ in range(1200):
         try:
@@ -312,9 +352,29 @@ def change(bank: Path, stop: Any, told: Any) -> None:
     told.put(done)
 
 
+def choices(folder: Path, held: int) -> None:
+    print("\n## The same look-ups on other servers, 1 worker (why it is as it is)\n")
+    print("| server | hashes | requests/s | p50 | p99 | failed |\n|---|---|---|---|---|---|")
+    with serving(folder, 1):
+        ours_singly(folder, 3)
+        tell("granian, answered before the router (what `leadline serve` does)", held, ours_singly(folder))
+    for what, how in (("granian, through Starlette's router", "starlette"), ("uvicorn, answered before the router", "uvicorn")):
+        with _other(how, folder / "bank"):
+            ours_singly(folder, 3)
+            tell(what, held, ours_singly(folder))
+
+
+@contextmanager
+def _other(how: str, bank: Path) -> Iterator[None]:
+    yield from _running([sys.executable, "-m", "bench.service", "--otherwise", how, str(bank)])
+
+
 def main() -> None:
     if sys.argv[1:2] == ["--peer"]:
         serve_peer(Path(sys.argv[2]), int(sys.argv[3]))
+        return
+    if sys.argv[1:2] == ["--otherwise"]:
+        serve_otherwise(sys.argv[2], Path(sys.argv[3]))
         return
     if shutil.which("wrk") is None:
         raise SystemExit("bench.service needs wrk: apt install wrk")
@@ -328,6 +388,7 @@ def main() -> None:
         batches(folder, hashes)
         uploads(folder)
         updates(folder)
+        choices(folder, len(hashes))
 
 
 if __name__ == "__main__":

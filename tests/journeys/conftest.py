@@ -43,8 +43,14 @@ STAFF = {
 }
 
 
+_last_window: dict[str, int] = {}  # by secret: a code is good once
+
+
 def code_for(secret: str) -> str:
-    """What an authenticator app shows (RFC 6238, 30 seconds, 6 digits)."""
+    """What an authenticator app shows (RFC 6238, 30 s, 6 digits): one that is good for a while, and not used yet."""
+    while time.time() % 30 > 27 or _last_window.get(secret) == int(time.time()) // 30:
+        time.sleep(0.2)
+    _last_window[secret] = int(time.time()) // 30
     key = base64.b32decode(secret + "=" * (-len(secret) % 8))
     digest = hmac.digest(key, struct.pack(">Q", int(time.time()) // 30), hashlib.sha1)
     (number,) = struct.unpack_from(">I", digest, digest[-1] & 15)

@@ -141,7 +141,7 @@ def test_an_anchor_that_was_only_dropped_beside_the_office_has_not_left_it(
 ) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     auditor = make_person("auditor", Role.AUDITOR)
-    client_of(auditor).get("/journal/custody.jsonl")
+    client_of(auditor).post("/journal/custody.jsonl")
     tasks.sign_head()
     tasks.send_anchor()
     assert Anchor.objects.get().left_by == ["drop"]
