@@ -119,8 +119,10 @@ class Postgresql:
         subprocess.run([*self._control, "-o", self._options, "start"], **self._common)  # type: ignore[call-overload]
 
     def stop(self) -> None:
-        """At once: whoever is connected is cut off in the middle."""
+        """At once: whoever is connected is cut off in the middle. Nothing where it has gone by itself."""
         self._open_the_way()
+        if not (self._data / "postmaster.pid").exists():
+            return
         subprocess.run([*self._control, "-m", "immediate", "stop"], **self._common)  # type: ignore[call-overload]
 
 

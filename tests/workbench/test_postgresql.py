@@ -27,7 +27,7 @@ def test_what_depends_on_the_database_holds_on_postgresql(tmp_path: Path) -> Non
             text=True,
             check=False,
         )
-    assert run.returncode == 0, run.stdout[-4000:]
+        assert run.returncode == 0, f"{run.stdout[-6000:]}\n{(tmp_path / 'data' / 'log').read_text()[-2000:]}"
 
 
 def test_every_app_that_keeps_rows_has_tests_of_its_own_on_both_databases() -> None:
