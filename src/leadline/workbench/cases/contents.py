@@ -15,6 +15,7 @@ from leadline.exchange.incoming import clean_text
 from leadline.selectors.defang import refang, refang_address
 from leadline.workbench import sealing
 from leadline.workbench.cases.states import SelectorKind
+from leadline.workbench.reports.contents import open_text as open_text
 from leadline.workbench.reports.keys import item_key
 
 MAX_TITLE_CHARS, MAX_NOTE_CHARS, MAX_TASK_CHARS, MAX_VALUE_CHARS, MAX_NAME_CHARS = 200, 20_000, 500, 4000, 200
@@ -56,10 +57,6 @@ def seal_text(untrusted: str, context: str, most: int) -> bytes:
     if not text or len(text) > most:
         raise InputError(f"a text of 1 to {most} characters belongs here", where=context.rpartition(":")[2])
     return sealing.seal(text, context)
-
-
-def open_text(sealed: bytes | memoryview | None, context: str) -> str:
-    return "" if sealed is None else sealing.unseal(bytes(sealed), context)
 
 
 def spell(kind: SelectorKind, untrusted: str) -> str:
