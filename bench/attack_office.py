@@ -637,7 +637,7 @@ def main(kills: int = 60, only: str = "") -> int:
     if not postgresql_programs():
         print("PostgreSQL is not installed: not attacked", file=sys.stderr)
         return code
-    with tempfile.TemporaryDirectory() as folder, postgresql(Path(folder)) as url:
+    with postgresql() as url:
         return child(url, kills) or code
 
 

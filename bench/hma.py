@@ -37,7 +37,7 @@ def hma_serving(hashes: U8, port: int, workers: int) -> Iterator[None]:
     """Ready when it matches the first of the hashes."""
     from tests.servers import postgresql
 
-    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory() as data, postgresql(Path(data)) as url:
+    with tempfile.TemporaryDirectory() as name, postgresql() as url:
         _prepare(Path(name), url, hashes)
         environment = _environment(Path(name), url, is_serving=True)
         program = [os.environ["BENCH_HMA_PYTHON"], "-m", "gunicorn", "-w", str(workers), "-b", f"127.0.0.1:{port}"]

@@ -245,7 +245,7 @@ def main() -> None:
     )
     rows = child("")
     if postgresql_programs():
-        with tempfile.TemporaryDirectory() as folder, postgresql(Path(folder), durable=True) as url:
+        with postgresql(durable=True) as url:
             rows += child(url)
     else:
         rows += [["PostgreSQL", "not installed"]]

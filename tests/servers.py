@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,17 +92,22 @@ def _has_user(name: str) -> bool:
 
 
 class Postgresql:
-    """A server of its own in an empty folder: it can be taken away while others work, and brought back."""
+    """A server of its own: it can be taken away while others work, and brought back.
 
-    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+    Its folder is not below pytest's: each run of pytest that begins closes those to every other user, and a server
+    that cannot reach its own folder ends at the next checkpoint.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
         programs = postgresql_programs()
         assert programs is not None
-        data, port, who = folder / "data", free_port(), _as_ordinary_user()
+        self._folder = tempfile.TemporaryDirectory(prefix="leadline-postgresql-")
+        folder, port, who = Path(self._folder.name), free_port(), _as_ordinary_user()
+        data = self._data = folder / "data"
         data.mkdir()
-        self._data, self._is_another = data, bool(who)
         if who:
+            folder.chmod(0o711)
             os.chown(data, int(str(who["user"])), int(str(who["group"])))
-        self._open_the_way()
         self._common = {"cwd": data, "check": True, "stdout": subprocess.DEVNULL, **who}
         make = [programs / "initdb", "-D", data, "-U", "leadline", "--auth=trust", "--no-sync", "--locale=C"]
         subprocess.run([*make, "-E", "UTF8"], **self._common)  # type: ignore[call-overload]
@@ -110,21 +116,11 @@ class Postgresql:
         self._control = [programs / "pg_ctl", "-D", data, "-w", "-l", data / "log"]
         self.url = f"postgresql://leadline@127.0.0.1:{port}/postgres"
 
-    def _open_the_way(self) -> None:
-        """To the folder, for the server's user. Each run of pytest that begins meanwhile closes it again."""
-        for parent in self._data.parents if self._is_another else ():
-            if parent.stat().st_uid == 0 and str(parent).startswith("/tmp/"):
-                parent.chmod(parent.stat().st_mode | 0o011)
-
     def start(self) -> None:
-        self._open_the_way()
         subprocess.run([*self._control, "-o", self._options, "start"], **self._common)  # type: ignore[call-overload]
 
     def stop(self) -> None:
-        """At once: whoever is connected is cut off in the middle.
-
-        By its number, not by pg_ctl: a run of pytest that begins at this moment closes the way for the server's user.
-        """
+        """At once: whoever is connected is cut off in the middle."""
         number = int((self._data / "postmaster.pid").read_text().split()[0])
         os.kill(number, signal.SIGQUIT)
         for _ in range(600):
@@ -133,16 +129,28 @@ class Postgresql:
             time.sleep(0.05)
         raise RuntimeError("PostgreSQL does not end")
 
+    def log(self) -> str:
+        return (self._data / "log").read_text()
+
+    def end(self) -> None:
+        """Stopped and its folder removed; a server that has ended by itself says so in an error."""
+        try:
+            self.stop()
+        except FileNotFoundError as missing:
+            raise RuntimeError(f"PostgreSQL had ended by itself: {self.log()[-2000:]}") from missing
+        finally:
+            self._folder.cleanup()
+
 
 @contextmanager
-def postgresql(folder: Path, *, durable: bool = False) -> Iterator[str]:
-    """A server of its own in an empty folder; yields its DATABASE_URL. `durable`: as slow as the disk makes it."""
-    server = Postgresql(folder, durable=durable)
+def postgresql(*, durable: bool = False) -> Iterator[str]:
+    """A server of its own; yields its DATABASE_URL. `durable`: as slow as the disk makes it."""
+    server = Postgresql(durable=durable)
     server.start()
     try:
         yield server.url
     finally:
-        server.stop()
+        server.end()
 
 
 def fresh_database(url: str, *, like: str = "") -> str:

@@ -95,7 +95,7 @@ def test_an_office_on_postgresql_receives_a_report_and_its_chain_holds(
 ) -> None:
     skip_without("postgresql")
     folder, visitor, stranger = tmp_path_factory.mktemp("postgresql"), make_visitor(), make_visitor("stranger")
-    with postgresql(folder) as url, serve_office(folder / "home", {"DATABASE_URL": url}) as office:
+    with postgresql() as url, serve_office(folder / "home", {"DATABASE_URL": url}) as office:
         set_up(visitor, office, alone=True)
         report_anonymously(stranger.page, office.public_address)
         page = visitor.page

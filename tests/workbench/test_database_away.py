@@ -114,14 +114,14 @@ def away(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Away]:
         yield Away(machine, lambda: _hide(home), lambda: _show(home))
         return
     skip_without("postgresql")
-    server = Postgresql(tmp_path)
+    server = Postgresql()
     server.start()
     machine.environment["DATABASE_URL"] = server.url
     try:
         machine.python(_PREPARE)
         yield Away(machine, server.stop, server.start)
     finally:
-        server.stop()
+        server.end()
 
 
 def _hide(home: Path) -> None:
