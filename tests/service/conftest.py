@@ -32,7 +32,7 @@ async def living(service: Service) -> Any:
     started = await answered.get()
     if started["type"] != "lifespan.startup.complete":
         await life
-    yield
+    yield service
     await told.put({"type": "lifespan.shutdown"})
     await answered.get()
     await life

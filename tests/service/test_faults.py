@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.service.conftest import MD5, SHA1, Worker
+from tests.service.conftest import MD5, SHA1, Worker, living
 from tests.service.test_curating import add, is_met, md5
 from tests.service.test_flood import until
 from tests.service.test_settings import metric
 
 from leadline.match.bank import Bank
+from leadline.service.app import Service
+from leadline.service.options import Options
 
 
 def broken_copy(shelf: Path, tmp_path: Path, cut: str) -> Path:
@@ -100,3 +103,18 @@ def _matches(worker: Worker) -> list[dict[str, object]]:
         "matches"
     ]
     return found
+
+
+def test_a_worker_told_to_end_just_after_a_change_ends(shelf: Path, tmp_path: Path) -> None:
+    async def end(turns: int) -> None:
+        async with living(Service(Options(shelf=shelf, state=tmp_path / "state", hashers=0))) as service:
+            await asyncio.sleep(0.1)  # it has looked, and waits
+            service.desk.woken.set()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+
+    async def end_all() -> None:
+        for turns in range(5):
+            await asyncio.wait_for(end(turns), 20)
+
+    asyncio.run(end_all())

@@ -194,8 +194,9 @@ class Service:
                         await look()
                     except Exception as error:
                         log.error("upkeep: %s", type(error).__name__)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.desk.woken.wait(), _REFRESH_S)
+            with contextlib.suppress(TimeoutError):  # not wait_for: before Python 3.12 it can swallow the cancellation
+                async with asyncio.timeout(_REFRESH_S):
+                    await self.desk.woken.wait()
             self.desk.woken.clear()
 
     async def _pull(self) -> None:
