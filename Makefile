@@ -26,17 +26,17 @@ setup: .venv/.tools ## .venv with Leadline, its compiled kernel and the tools of
 
 .venv/.installed: $(SOURCES) | .venv/bin/python
 	@echo "setting up .venv (compiles the kernel; about a minute)"
-	@$(PIP) --editable '.[workbench,service,agreement]'
+	@$(PIP) --editable '.[workbench,service,exchange,agreement]'
 	@touch $@
 
 .venv/.tools: $(SOURCES) | .venv/bin/python
 	@echo "setting up .venv with the test tools (compiles the kernel; about two minutes)"
-	@$(PIP) --editable '.[workbench,service,s3,agreement,test,oracle,ray]'
+	@$(PIP) --editable '.[workbench,service,exchange,s3,agreement,test,oracle,ray]'
 	@touch .venv/.installed $@
 
 .venv-bench/.ready: $(SOURCES)
 	@$(PYTHON) -m venv .venv-bench
-	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[workbench,service,oracle,bench]'
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[workbench,service,exchange,oracle,bench]'
 	@touch $@
 
 check: .venv/.tools ## types, lint, import rules

@@ -33,6 +33,12 @@ LeadlineError                       what, where, how to mend; `exit_code`, `code
 │   ├── ServiceUnavailable          retry: no answer came, or the service says that it cannot give one now
 │   └── AnswerBroken                call someone: what came is not what was asked for, and nothing of it counts
 ├── FetchFailed                     retry: an address that others named does not answer, or not as it should
+├── ExchangeError                   another organisation's system that lists come from or acts go to
+│   ├── CredentialsRefused          correct the credentials, or ask the source for the right; the environment may be the wrong one
+│   ├── SourceUnavailable           retry: it does not answer, is too busy, or its certificate is not accepted
+│   ├── SourceBroken                what came is not its protocol: nothing of it counts; retry, then tell the source
+│   ├── SourceShrank                a whole list came much smaller than before: look, then pull with --allow-shrink
+│   └── ActNotOffered               this source takes no such act
 ├── BackupFailed                    retry: disk full, a folder or the database away; nothing half-made stays
 ├── MailboxUnavailable              retry: the mail server that reports are taken from does not answer
 ├── CustodyError                    what has to prove something later
@@ -256,6 +262,42 @@ class FetchFailed(LeadlineError):
 
     code = "fetch-failed"
     permanent = False
+
+
+class ExchangeError(LeadlineError):
+    code = "exchange"
+
+
+class CredentialsRefused(ExchangeError):
+    code = "credentials-refused"
+
+
+class SourceUnavailable(ExchangeError):
+    """`code`: no-answer, timeout, certificate, too-busy, remote-status. retry_after_s: what the source asked for, or 0."""
+
+    code = "no-answer"
+    permanent = False
+
+    def __init__(
+        self, what: str, *, where: str = "", mend: str = "", code: str | None = None, retry_after_s: float = 0.0
+    ) -> None:
+        super().__init__(what, where=where, mend=mend, code=code)
+        self.retry_after_s = retry_after_s
+
+
+class SourceBroken(ExchangeError):
+    """`code`: source-broken, cut-short, too-large, redirected, page-expired."""
+
+    code = "source-broken"
+    permanent = False
+
+
+class SourceShrank(ExchangeError):
+    code = "source-shrank"
+
+
+class ActNotOffered(ExchangeError):
+    code = "act-not-offered"
 
 
 class MailboxUnavailable(LeadlineError):

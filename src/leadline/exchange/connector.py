@@ -1,0 +1,179 @@
+"""What every connector is: pages of records in, acts out, a check of address and credentials. Decides nothing.
+
+A source that hands over its list is pulled; one that only answers questions (a look-up service) is asked. Both check.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar, TypeAlias
+
+from pydantic import BaseModel, ConfigDict
+
+from leadline.domain import Entry, Fingerprints
+from leadline.errors import ActNotOffered, LeadlineError
+from leadline.exchange.base import EntryDefaults
+
+MAX_KEY_CHARS = 1000
+Checkpoint: TypeAlias = Mapping[str, Any]  # of JSON values; only the connector that made it reads it
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a source says of one of its entries now.
+
+    key     the source's own name of the entry, the same for ever; at most 1000 characters
+    digest  32 bytes: SHA-256 of the raw record. The same digest means: nothing to do
+    entry   with its source, source_id, classification as given (scheme, label), licence, TLP, first and last seen, and
+            {"record": hex digest, ...} as metadata; without an id. None: the source withdrew it
+    """
+
+    key: str
+    digest: bytes
+    entry: Entry | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A piece of a source's list, applied as a whole.
+
+    records       in the order of the source; of several with one key the last counts
+    faults        bad records (ListFormatError) and single bad hashes (HashRefused) with their place; the rest goes on
+    checkpoint    where to go on once this page is applied
+    unknown       what was kept or passed over since nobody here knows it, with its count: {"fingerprint netclean": 3}
+    begins_whole  from this page on the source tells its whole list anew: what it has not told by the last page is gone
+    is_last       nothing more is to be had for now
+    total         entries of this pull, where the source says so; 0 where not
+    """
+
+    records: Sequence[Record]
+    checkpoint: Checkpoint
+    faults: Sequence[LeadlineError] = ()
+    unknown: Mapping[str, int] = field(default_factory=dict)
+    begins_whole: bool = False
+    is_last: bool = False
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check found. identity: who the source says we are ("42 Example Hotline"), empty where it does not say.
+
+    notes  what a person should know: rights that are missing, a test environment, an unverified part of the protocol
+    """
+
+    identity: str = ""
+    notes: tuple[str, ...] = ()
+
+
+class Act(StrEnum):
+    """What can be sent to a source."""
+
+    SUBMIT = "submit"  # our entry, for its list
+    WITHDRAW = "withdraw"  # our entry, from its list
+    AFFIRM = "affirm"  # we saw it: it is what its entry says
+    DISPUTE = "dispute"  # it is not
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One act. key: the source's name of the entry it is about (empty for a submission). algorithm: of the fingerprint
+    that an opinion is about. reasons: the source's own codes. entry: what is submitted or withdrawn."""
+
+    act: Act
+    key: str = ""
+    algorithm: str = ""
+    reasons: tuple[str, ...] = ()
+    entry: Entry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of one act. remote_id: what the source calls it now. error: why it was not taken, else None."""
+
+    outgoing: Outgoing
+    remote_id: str = ""
+    error: LeadlineError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A look-up service's answer about one question; classification in its own words, empty where it knows nothing."""
+
+    is_known: bool
+    classification: str = ""
+    is_exact: bool = False
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+class Options(BaseModel):
+    """What a person sets for one source, beside address and defaults. Each connector has its own subclass."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Connector(ABC):
+    """One source. Cheap to make: nothing is asked before a method is called. `close` when done.
+
+    secret_names   which credentials it needs, by name
+    act_names      acts that `send` takes
+    unverified     parts that follow second-hand descriptions, told by `check` and `exchange list`
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    secret_names: ClassVar[tuple[str, ...]] = ()
+    act_names: ClassVar[frozenset[Act]] = frozenset()
+    unverified: ClassVar[tuple[str, ...]] = ()
+    options_type: ClassVar[type[Options]] = Options
+
+    def __init__(
+        self,
+        options: Options,
+        secrets: Mapping[str, str],
+        defaults: EntryDefaults,
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+    ) -> None:
+        """clock: seconds since 1970; sleep: between tries, so that tests need not wait."""
+        self.options, self.secrets, self.defaults = options, secrets, defaults
+        self.clock, self.sleep = clock, sleep
+
+    @abstractmethod
+    def check(self) -> Checked:
+        """Ask whether address and credentials are good. CredentialsRefused, SourceUnavailable, SourceBroken."""
+
+    def send(self, outgoing: Sequence[Outgoing]) -> list[Sent]:
+        """Each act's outcome, in order. Raises only where none was tried. Never tries an act twice by itself."""
+        raise ActNotOffered("this source takes nothing", where=self.name)
+
+    def close(self) -> None:  # noqa: B027 # most hold nothing open
+        """Let go of connections."""
+
+
+class ListConnector(Connector):
+    """A source that hands over its list."""
+
+    @abstractmethod
+    def pull(self, checkpoint: Checkpoint | None) -> Iterator[Page]:
+        """Pages from where `checkpoint` says (None: from the beginning), until one is the last.
+
+        A source that was up to date gives one empty last page. Raises ExchangeError where it cannot go on: pages
+        before that stand, and a later pull with the last applied page's checkpoint goes on there.
+        """
+
+    def start_at(self, since_s: int) -> Checkpoint | None:
+        """A checkpoint that leaves out what has not changed since then; None where the protocol has no such thing."""
+        return None
+
+
+class LookUpConnector(Connector):
+    """A source that answers questions. What leaves is fingerprints, unless the operator switched more on."""
+
+    @abstractmethod
+    def look_up(self, asked: Sequence[Fingerprints]) -> list[Found]:
+        """One answer each, in order."""

@@ -1,0 +1,260 @@
+"""Subscriptions of one installation: a folder each, with settings, credentials, status, holdings. Asks no source.
+
+NAME/settings.json    connector, address and options, defaults of entries, bank; nothing secret
+NAME/secrets.json     where each credential comes from: a file, a variable of the environment, or sealed text
+NAME/status.json      what the last pulls did
+NAME/holdings.sqlite  which entry of the bank is which entry of the source
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from leadline.domain import Kind, PdqFamily, Tlp
+from leadline.errors import ConfigError
+from leadline.exchange.base import EntryDefaults
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")
+_MAX_FILE_BYTES = 1 << 20
+_MAX_SECRET_BYTES = 1 << 16
+_RUNS_KEPT = 50
+
+
+class Sealing(Protocol):
+    """The instance key's work. context: what the text belongs to, so that it opens nowhere else."""
+
+    def seal(self, text: str, context: bytes) -> bytes: ...
+
+    def open(self, sealed: bytes, context: bytes) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One source as a person set it up.
+
+    connector    of exchange/connectors.py; options: as its `options_type` says
+    bank         folder of the bank that holds its entries and no others; empty for a look-up service
+    label_kinds  kind of the entries with a label; None: they are left out
+    """
+
+    name: str
+    connector: str
+    options: Mapping[str, Any]
+    bank: str
+    kind: Kind
+    tlp: Tlp = Tlp.AMBER_STRICT
+    licence: str = ""
+    scheme: str = ""
+    pdq_family: PdqFamily = PdqFamily.B
+    label_kinds: Mapping[str, Kind | None] = field(default_factory=dict)
+
+    @property
+    def defaults(self) -> EntryDefaults:
+        return EntryDefaults(self.kind, self.name, self.tlp, self.licence, self.scheme, "", self.pdq_family)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSource:
+    """Where one credential comes from; exactly one of the three is given."""
+
+    file: str = ""
+    variable: str = ""
+    sealed: bytes = b""
+
+
+class Subscriptions:
+    """All of one folder. `environment` is where variables are looked up: the caller reads it, not this room."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], sealing: Callable[[], Sealing]) -> None:
+        """sealing: called only where something is sealed or opened. ConfigError where there is no instance key."""
+        self._folder, self._environment, self._sealing = folder, environment, sealing
+
+    def names(self) -> list[str]:
+        if not self._folder.is_dir():
+            return []
+        return sorted(path.parent.name for path in self._folder.glob("*/settings.json"))
+
+    def path(self, name: str) -> Path:
+        """ConfigError for a name that is no subscription."""
+        if not _NAME.fullmatch(name) or not (self._folder / name / "settings.json").is_file():
+            known = ", ".join(self.names()) or "none yet"
+            raise ConfigError("no such source", where=name[:100], mend=f"add it, or use one of: {known}")
+        return self._folder / name
+
+    def add(self, subscription: Subscription, secrets: Mapping[str, SecretSource | str]) -> None:
+        """A secret given as text is sealed with the instance key. ConfigError where name or bank is taken."""
+        name = subscription.name
+        if not _NAME.fullmatch(name):
+            raise ConfigError("not a name", where=name[:100], mend="use a-z, 0-9, - and _, at most 61")
+        for other in map(self.get, self.names()):
+            if subscription.bank and os.path.realpath(other.bank) == os.path.realpath(subscription.bank):
+                raise ConfigError("this bank holds another source's entries", where=other.name, mend="give it its own")
+        folder = self._folder / name
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if folder.exists():
+            raise ConfigError("there is such a source already", where=name, mend="remove it first, or use another name")
+        sources = {of: self._as_source(name, of, given) for of, given in secrets.items()}
+        building = folder.with_name(f".{name}.adding-{os.getpid()}")
+        building.mkdir(mode=0o700)
+        try:
+            write_json(building / "secrets.json", {of: _secret_text(source) for of, source in sources.items()})
+            write_json(building / "settings.json", _settings_text(subscription))
+            os.rename(building, folder)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+
+    def get(self, name: str) -> Subscription:
+        path = self.path(name) / "settings.json"
+        return _read_settings(name, read_json(path), str(path))
+
+    def remove(self, name: str) -> None:
+        """Forget settings, credentials and holdings; the bank stays as it is."""
+        with self.pulling(name):
+            shutil.rmtree(self.path(name))
+
+    def holdings_path(self, name: str) -> Path:
+        return self.path(name) / "holdings.sqlite"
+
+    @contextmanager
+    def pulling(self, name: str) -> Iterator[None]:
+        """One process at a time works on a source. ConfigError where another does."""
+        with open(self.path(name) / "lock", "wb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise ConfigError("another process works on this source", where=name, mend="wait for it") from None
+            yield
+
+    # --- credentials -------------------------------------------------------------------------------------------------
+
+    def secrets(self, name: str) -> dict[str, str]:
+        """Each credential. ConfigError where a file or variable is missing, SealBroken where a seal is."""
+        stored = read_json(self.path(name) / "secrets.json")
+        return {of: self._reveal(name, of, _read_secret(raw, name)) for of, raw in stored.items()}
+
+    def secret_places(self, name: str) -> dict[str, str]:
+        """Where each comes from, for people: never what it is."""
+        stored = read_json(self.path(name) / "secrets.json")
+        return {of: _place(_read_secret(raw, name)) for of, raw in stored.items()}
+
+    def _as_source(self, name: str, of: str, given: SecretSource | str) -> SecretSource:
+        if isinstance(given, SecretSource):
+            return given
+        return SecretSource(sealed=self._sealing().seal(given, _context(name, of)))
+
+    def _reveal(self, name: str, of: str, source: SecretSource) -> str:
+        if source.sealed:
+            return self._sealing().open(source.sealed, _context(name, of))
+        if source.variable:
+            if source.variable not in self._environment:
+                raise ConfigError(f"{of}: the variable is not set", where=source.variable, mend="set it")
+            return self._environment[source.variable]
+        try:
+            with open(source.file, "rb") as file:
+                text = file.read(_MAX_SECRET_BYTES).decode()
+        except (OSError, UnicodeDecodeError):
+            raise ConfigError(f"{of}: its file cannot be read", where=source.file, mend="check it") from None
+        if not text.strip():
+            raise ConfigError(f"{of}: its file is empty", where=source.file, mend="write the credential in it")
+        return text.strip()
+
+    # --- status ------------------------------------------------------------------------------------------------------
+
+    def status(self, name: str) -> dict[str, Any]:
+        """What the last pulls did: {} before the first. Keys as `note_run` was given them."""
+        path = self.path(name) / "status.json"
+        return read_json(path) if path.exists() else {}
+
+    def note_run(self, name: str, run: Mapping[str, Any]) -> None:
+        """One more run at the end; the last 50 stay. A run without an error is the last success too."""
+        status = self.status(name)
+        status["runs"] = [*status.get("runs", []), dict(run)][-_RUNS_KEPT:]
+        if not run.get("error"):
+            status["last_success"] = dict(run)
+        write_json(self.path(name) / "status.json", status)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """In one step, synced, for its owner alone. ConfigError where the disk takes it not."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            json.dump(value, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise ConfigError(f"not written: {error.strerror}", where=str(path), mend="free disk space, retry") from None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            value = json.loads(file.read(_MAX_FILE_BYTES))
+    except (OSError, ValueError, RecursionError):
+        raise ConfigError("not readable", where=str(path), mend="restore it, or remove the source") from None
+    if not isinstance(value, dict):
+        raise ConfigError("no object", where=str(path), mend="restore it, or remove the source")
+    return value
+
+
+def _context(name: str, of: str) -> bytes:
+    return f"leadline source {name} {of}".encode()
+
+
+def _secret_text(source: SecretSource) -> dict[str, str]:
+    if source.sealed:
+        return {"sealed": base64.b64encode(source.sealed).decode()}
+    return {"variable": source.variable} if source.variable else {"file": source.file}
+
+
+def _read_secret(raw: object, name: str) -> SecretSource:
+    try:
+        if isinstance(raw, dict) and len(raw) == 1:
+            ((how, text),) = raw.items()
+            if how == "sealed":
+                return SecretSource(sealed=base64.b64decode(text, validate=True))
+            if how == "file" and isinstance(text, str):
+                return SecretSource(file=text)
+            if how == "variable" and isinstance(text, str):
+                return SecretSource(variable=text)
+    except (ValueError, TypeError):
+        pass
+    raise ConfigError("its credentials are not readable", where=name, mend="remove the source and add it again")
+
+
+def _place(source: SecretSource) -> str:
+    if source.sealed:
+        return "sealed with the instance key"
+    return f"variable {source.variable}" if source.variable else f"file {source.file}"
+
+
+def _settings_text(subscription: Subscription) -> dict[str, Any]:
+    return {
+        "connector": subscription.connector, "options": dict(subscription.options), "bank": subscription.bank,
+        "kind": subscription.kind, "tlp": subscription.tlp, "licence": subscription.licence,
+        "scheme": subscription.scheme, "pdq_family": subscription.pdq_family,
+        "label_kinds": {label: "skip" if kind is None else kind for label, kind in subscription.label_kinds.items()},
+    }  # fmt: skip
+
+
+def _read_settings(name: str, raw: Mapping[str, Any], where: str) -> Subscription:
+    try:
+        kinds = {label: None if kind == "skip" else Kind(kind) for label, kind in raw["label_kinds"].items()}
+        return Subscription(
+            name, str(raw["connector"]), dict(raw["options"]), str(raw["bank"]), Kind(raw["kind"]), Tlp(raw["tlp"]),
+            str(raw["licence"]), str(raw["scheme"]), PdqFamily(raw["pdq_family"]), kinds,
+        )  # fmt: skip
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise ConfigError("settings are not readable", where=where, mend="remove the source, add it again") from None
