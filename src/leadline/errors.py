@@ -34,7 +34,7 @@ LeadlineError                       what, where, how to mend; `exit_code`, `code
 │   └── AnswerBroken                call someone: what came is not what was asked for, and nothing of it counts
 ├── FetchFailed                     retry: an address that others named does not answer, or not as it should
 ├── ExchangeError                   another organisation's system that lists come from or acts go to
-│   ├── CredentialsRefused          correct the credentials, or ask the source for the right; the environment may be the wrong one
+│   ├── CredentialsRefused          correct the credentials; they may be those of another environment
 │   ├── SourceUnavailable           retry: it does not answer, is too busy, or its certificate is not accepted
 │   ├── SourceBroken                what came is not its protocol: nothing of it counts; retry, then tell the source
 │   ├── SourceShrank                a whole list came much smaller than before: look, then pull with --allow-shrink
@@ -273,7 +273,7 @@ class CredentialsRefused(ExchangeError):
 
 
 class SourceUnavailable(ExchangeError):
-    """`code`: no-answer, timeout, certificate, too-busy, remote-status. retry_after_s: what the source asked for, or 0."""
+    """`code`: no-answer, timeout, certificate, too-busy, remote-status. retry_after_s: what was asked for, or 0."""
 
     code = "no-answer"
     permanent = False
