@@ -80,13 +80,14 @@ def serve_otherwise(how: str, bank: Path) -> None:
     """The same service without its short way, or on another server: what the choices in docs/decisions.md rest on."""
     from starlette.routing import Route
 
-    from leadline.service.app import Service
+    from leadline.service import app
     from leadline.service.endpoints import CALL
     from leadline.service.options import Options
 
     def load(*_: Any) -> Any:
-        made = Service(Options((bank,), state=bank.parent / "state", no_token=True, per_minute=10**9))
-        if how != "uvicorn":
+        made = app.Service(Options((bank,), state=bank.parent / "state", no_token=True, per_minute=10**9))
+        if how == "starlette":
+            app._ONE_METHOD.pop("/v1/match")
             routed = {key: made._hot.pop(key) for key in [("POST", "/v1/match")]}
             ((name, endpoint),) = routed.values()
 
@@ -100,7 +101,7 @@ def serve_otherwise(how: str, bank: Path) -> None:
     if how == "uvicorn":
         import uvicorn
 
-        uvicorn.run(load(), port=PORT, log_level="critical", loop="uvloop", http="httptools")
+        uvicorn.run(load(), port=PORT, log_level="critical", access_log=False, loop="uvloop", http="httptools")
         return
     from granian.constants import Interfaces
     from granian.server import Server
@@ -174,7 +175,7 @@ def ask_singly(
     environment = {**os.environ, "HASHES": str(folder / "hashes.txt")}
     said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     rate = float(re.search(r"Requests/sec:\s+([0-9.]+)", said)[1])  # type: ignore[index]
-    p50, p99 = (re.search(rf"{share}%\s+(\S+)", said)[1] for share in (50, 99))  # type: ignore[index]
+    p50, p99 = (re.search(rf"^ +{share}% +(\S+)$", said, re.MULTILINE)[1] for share in (50, 99))  # type: ignore[index]
     wrong = sum(map(int, re.findall(r"(?:connect|read|write|timeout|responses:) (\d+)", said)))
     return rate, p50, p99, wrong
 
@@ -357,8 +358,12 @@ def choices(folder: Path, held: int) -> None:
     print("| server | hashes | requests/s | p50 | p99 | failed |\n|---|---|---|---|---|---|")
     with serving(folder, 1):
         ours_singly(folder, 3)
-        tell("granian, answered before the router (what `leadline serve` does)", held, ours_singly(folder))
-    for what, how in (("granian, through Starlette's router", "starlette"), ("uvicorn, answered before the router", "uvicorn")):
+        tell("granian by RSGI, answered before the router (what `leadline serve` does)", held, ours_singly(folder))
+    for what, how in (
+        ("granian by ASGI, answered before the router", "asgi"),
+        ("granian by ASGI, through Starlette's router", "starlette"),
+        ("uvicorn, answered before the router", "uvicorn"),
+    ):
         with _other(how, folder / "bank"):
             ours_singly(folder, 3)
             tell(what, held, ours_singly(folder))

@@ -71,7 +71,7 @@ class Service:
             exception_handlers={
                 LeadlineError: _tell_error, HTTPException: _tell_http, SenderGone: _tell_nobody, Exception: _tell_error,
             },
-            lifespan=self._lifespan,
+            lifespan=self.living,
         )
 
     @property
@@ -160,7 +160,8 @@ class Service:
     # --- the worker's life -----------------------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
-    async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+    async def living(self, app: Starlette | None = None) -> AsyncIterator[None]:
+        """From before the first request until after the last. SandboxUnavailable, BankError: it does not start."""
         options = self._options
         lists = await asyncio.get_running_loop().run_in_executor(None, open_lists, options)
         self._desk = Desk(options, lists, Counters(options.state / "run"))

@@ -9,7 +9,6 @@ import ssl
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
@@ -23,6 +22,7 @@ from leadline.media.client import Sandbox
 from leadline.media.lock import hide_from_neighbours
 from leadline.service import cluster, counters, logs
 from leadline.service.app import Service
+from leadline.service.face import Face
 from leadline.service.lists import Lists
 from leadline.service.mirror import pull
 from leadline.service.options import Options
@@ -65,7 +65,7 @@ def serve(
         "leadline",
         address=host,
         port=port,
-        interface=Interfaces.ASGI,
+        interface=Interfaces.RSGI,
         workers=options.workers,
         loop=Loops.uvloop,
         http=HTTPModes.http1,
@@ -100,10 +100,10 @@ def _allow_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def load(options: Options) -> Callable[..., Any]:
+def load(options: Options) -> Face:
     """In each worker: its application."""
     hide_from_neighbours()  # again, since where workers are not forked they do not have it of the first process
-    return Service(options)
+    return Face(Service(options))
 
 
 def check_intake(options: Options) -> None:
