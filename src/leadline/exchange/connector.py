@@ -9,9 +9,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from leadline.domain import Entry, Fingerprints
 from leadline.errors import ActNotOffered, LeadlineError
@@ -113,6 +114,13 @@ class Options(BaseModel):
     """What a person sets for one source, beside address and defaults. Each connector has its own subclass."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class WebOptions(Options):
+    """Of a source that is asked over HTTP. ca_file: certificates (PEM) that are trusted instead of the system's."""
+
+    timeout_s: float = Field(60.0, gt=0, le=3600)
+    ca_file: Path | None = None
 
 
 class Connector(ABC):

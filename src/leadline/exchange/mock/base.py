@@ -13,7 +13,7 @@ import random
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -70,13 +70,14 @@ class Reply:
 
 
 class Mock(ABC):
-    """One protocol. `answer` runs under a lock: one request at a time."""
+    """One protocol. `answer` runs under a lock: one request at a time. clock: now, in seconds since 1970."""
 
     name: ClassVar[str]
     paged_faults: ClassVar[frozenset[FaultKind]] = frozenset({FaultKind.OUT_OF_ORDER, FaultKind.EXPIRED})
 
     def __init__(self, entries: int = 100, seed: int = 1) -> None:
         self.entries, self.random = entries, random.Random(seed)  # noqa: S311 # made-up hashes
+        self.clock: Callable[[], float] = time.time
         self.faults: list[Fault] = []
         self.asked: list[Asked] = []
         self.lock = threading.Lock()
