@@ -381,6 +381,31 @@ def test_an_assessment_in_force_is_the_category_and_an_inference_never_is(
     assert said[1] == [["propagated", "vics:US", "current", "0"], ["imported", "vics:US", "", "2"]]
 
 
+def test_a_first_answer_is_on_no_case_while_a_second_is_still_to_be_given_unseen(
+    make_person: Callable[..., Person], senior: Person
+) -> None:
+    lead = make_person("first", Role.INVESTIGATOR)
+    asset, near = arrive(1), arrive(2)
+    first = assess(asset, near, lead)
+    case = actions.open_case(lead, "made up", things=[asset, near])
+    actions.add_member(lead, case.pk, senior, MemberRole.WORKER, timedelta(days=9))
+
+    def told(person: Person) -> list[int]:
+        actor = Actor.of_person(person)
+        out = b"".join(actions.export_case(person, case.pk).pieces)
+        return [len(thing.labels) for thing in access.things_page(actor, case, "").rows] + [out.count(b"vics:US")]
+
+    before = told(senior)
+    assert before[:2] == [1, 1]
+    second = Review.objects.create(
+        cluster=first.cluster, category="unknown", received_at=timezone.now(), purpose="second-opinion", of=first.review
+    )
+    assert told(senior) == [0, 0, 0]
+    assert told(lead) == before  # who gave it knows it
+    Review.objects.filter(pk=second.pk).update(state="decided")
+    assert told(senior) == before
+
+
 def test_a_code_of_another_scheme_is_never_written_as_a_bare_number(lead: Person) -> None:
     asset, near = arrive(1), arrive(2)
     assess(asset, near, lead)

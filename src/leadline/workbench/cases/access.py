@@ -33,7 +33,8 @@ from leadline.workbench.cursors import Slice
 from leadline.workbench.evidence.access import page_of, visible_assets, visible_through
 from leadline.workbench.permissions import EVIDENCE_ROLES, Role
 from leadline.workbench.reports.access import show_item, show_value, visible_items, visible_reports
-from leadline.workbench.review.models import Cluster, Coverage, Origin, Standing
+from leadline.workbench.review.access import untold_to
+from leadline.workbench.review.models import Assessment, Cluster, Coverage, Origin, Standing
 from leadline.workbench.review.models import Member as ClusterMember
 
 RED_HINTS = "case-red-hints"
@@ -208,7 +209,7 @@ def show_things(actor: Actor, case: Case, things: Sequence[Thing]) -> list[Thing
     for kind in Thing.KINDS:
         ids = [getattr(thing, f"{kind}_id") for thing in things if thing.kind == kind]
         seen |= {(kind, one.pk): one for one in visible_objects(actor, kind).filter(pk__in=ids)} if ids else {}
-    labels = labels_of(case, [one.pk for (kind, _), one in seen.items() if kind == "asset"])
+    labels = labels_of(actor, case, [one.pk for (kind, _), one in seen.items() if kind == "asset"])
     names = names_of(thing.added_by for thing in things)
     return [_show(thing, seen, labels, names) for thing in things]
 
@@ -229,10 +230,15 @@ def _shown(kind: str, target: Any) -> str:
     return str((target.centre if kind == "cluster" else target).sha256)
 
 
-def labels_of(case: Case, assets: Sequence[Any]) -> dict[Any, list[LabelView]]:
-    """Of each file: labels of assessments in force, and those that came in with it, each marked as what it is."""
+def labels_of(actor: Actor | None, case: Case, assets: Sequence[Any]) -> dict[Any, list[LabelView]]:
+    """Of each file: labels of assessments in force, and those that came in with it, each marked as what it is.
+
+    Without those that the reader is not told yet, since a second answer is still to be given unseen. None: the machine.
+    """
     found: dict[Any, list[LabelView]] = {}
     covered = Coverage.objects.filter(asset__in=assets, assessment__standing=Standing.IN_FORCE.value)
+    if actor is not None:
+        covered = covered.exclude(assessment__in=Assessment.objects.filter(untold_to(actor.person)))
     for one in covered.select_related("assessment").prefetch_related("assessment__labels"):
         origin = "assessed" if one.origin == Origin.ASSESSED else "propagated"
         for label in one.assessment.labels.all():

@@ -396,8 +396,7 @@ def assessments(actor: Actor) -> QuerySet[Assessment]:
     visible, now = visible_reviews(actor).values("cluster"), timezone.now()
     untold = Q(by=actor.person, standing=Standing.TRIAL.value, effective_at__lte=now, made_at__gt=now - TOLD_AFTER)
     found = Assessment.objects.filter(Q(standing=Standing.IN_FORCE.value, cluster__in=visible) | untold)
-    found = found.exclude(~Q(by=actor.person), cluster__in=_asked_again())
-    found = found.exclude(cluster__in=_decides_anew(actor.person).values("cluster"))
+    found = found.exclude(untold_to(actor.person))
     return found.select_related("by", "cluster__centre").prefetch_related("labels").order_by("-made_at", "-id")
 
 
@@ -469,6 +468,12 @@ def find_colleague(person_id: str) -> Person | None:
     if found is None:
         raise InputError("no such colleague", where="person")
     return found
+
+
+def untold_to(person: Person) -> Q:
+    """Filter for the assessments that this person is not told yet, on no page: they, or others, still decide unseen."""
+    others = ~Q(by=person) & Q(cluster__in=_asked_again())
+    return others | Q(cluster__in=_decides_anew(person).values("cluster"))
 
 
 def _asked_again(*, also_double: bool = True) -> QuerySet[Review, Any]:

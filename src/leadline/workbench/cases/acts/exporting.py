@@ -76,7 +76,7 @@ def _make(actor: Actor | None, case: Case, category_set: str, *, with_selectors:
     records = rows.count() + others.count()
     pieces = encode_case(
         _head(case, written),
-        _records(case, rows, others, f"vics:{own_set}"),
+        _records(actor, case, rows, others, f"vics:{own_set}"),
         category_set=own_set,
         total=records,
         application=("Leadline", __version__),
@@ -119,18 +119,18 @@ def _selectors(actor: Actor | None, case: Case) -> tuple[list[str], int]:
 # --- records ---------------------------------------------------------------------------------------------------------
 
 
-def _records(case: Case, rows: Any, others: Any, own_scheme: str) -> Iterator[VicsMedia]:
+def _records(actor: Actor | None, case: Case, rows: Any, others: Any, own_scheme: str) -> Iterator[VicsMedia]:
     given = {int(record[3:]) for record in rows.values_list("record", flat=True) if _is_whole(record)}
     fresh = (number for number in range(1, 1 << 62) if number not in given)
     for some in _by(rows.select_related("asset").order_by("id").iterator(_AT_ONCE)):
-        labels = access.labels_of(case, [row.asset_id for row in some if row.asset_id])
+        labels = access.labels_of(actor, case, [row.asset_id for row in some if row.asset_id])
         for row in some:
             own = access.imported_labels(row)
             known = [one for one in labels.get(row.asset_id, ()) if one.origin != "imported"]
             number = int(row.record[3:]) if _is_whole(row.record) else next(fresh)
             yield _of_row(case, row, number, [*known, *own], own_scheme)
     for some in _by(others.order_by("received_at", "id").iterator(_AT_ONCE)):
-        labels = access.labels_of(case, [asset.pk for asset in some])
+        labels = access.labels_of(actor, case, [asset.pk for asset in some])
         for asset in some:
             yield _of_asset(asset, next(fresh), labels.get(asset.pk, []), own_scheme)
 
