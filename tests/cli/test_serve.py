@@ -105,7 +105,7 @@ def test_tokens_are_told_to_programs(run: Any, tmp_path: Path) -> None:
     assert TOKEN.fullmatch(made.pop("token"))
     assert run("token", "list", "--state", tmp_path, "--json").objects == [made]
     assert made | {"id": ""} == {
-        "id": "", "name": "shop", "scopes": ["match"], "until": "", "is_expired": False, "per_minute": 0,
+        "id": "", "name": "shop", "scopes": ["match"], "until": "", "is_expired": False, "per_minute": 0, "lists": [],
     }  # fmt: skip
 
 

@@ -73,6 +73,15 @@ def serve_command(
         list[str] | None,
         typer.Option("--fetch-private", metavar="NETWORK", help="A private network that may be fetched from."),
     ] = None,
+    publish: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--publish",
+            metavar="BANK[=TLP]",
+            help="A bank, by its name, that tokens with the scope subscribe may read; entries up to TLP:GREEN, or to "
+            "the label given. TLP:RED never leaves.",
+        ),
+    ] = None,
 ) -> int:
     """Serve banks over HTTP until you stop it: look-ups, hashing of uploads, changes, HMA's addresses.
 
@@ -83,13 +92,14 @@ def serve_command(
       leadline serve --bank banks/known --no-token
       leadline token add shop --scope match && leadline serve --banks banks --workers 4
       leadline serve --banks banks --host 0.0.0.0 --certificate chain.pem --key key.pem
+      leadline serve --banks banks --publish known=amber
       leadline serve --ray 10.0.0.1:6379 --shard /srv/shards/0 --shard /srv/shards/1
 
     Exit codes: 0 ended by you, 1 a bank cannot be read, 2 something would be unsafe or is missing.
     """
     if importlib.util.find_spec("granian") is None:
         raise ConfigError("the match service is not installed", mend="pip install 'leadline[service]'")
-    from leadline.service.options import Options
+    from leadline.service.options import Options, read_publication
     from leadline.service.serving import serve
 
     if bool(ray) != bool(shards) or (ray and (banks or shelf)):
@@ -99,6 +109,8 @@ def serve_command(
         raise ConfigError("no bank to serve", mend="give --bank BANK or --banks FOLDER")
     if source and shelf is None:
         raise ConfigError("no place for what is pulled", where="--from", mend="give --banks FOLDER")
+    if publish and ray:
+        raise ConfigError("banks on shards cannot be published", where="--publish", mend="serve the bank without --ray")
     settings = load_settings()
     cores = len(os.sched_getaffinity(0))
     options = Options(
@@ -119,6 +131,7 @@ def serve_command(
         source=source,
         ray=ray,
         shards=tuple(shards or ()),
+        publish=tuple(map(read_publication, publish or ())),
         limits=settings.limits,
     )
     place = f"{'https' if certificate else 'http'}://{host}:{port}"

@@ -23,32 +23,44 @@ def add_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who or what will use it.")],
     scopes: Annotated[
         list[str],
-        typer.Option("--scope", help="match, details, hash, curate or admin; give it again for more."),
+        typer.Option("--scope", help="match, details, hash, curate, admin or subscribe; give it again for more."),
     ],
     lasts: Annotated[str, typer.Option("--lasts", metavar="TIME", help="12h, 90d, 52w; never.")] = "52w",
     per_minute: Annotated[
         int, typer.Option("--per-minute", min=0, help="Requests a minute; 0: the service's own limit.")
     ] = 0,
+    lists: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--list", metavar="BANK", help="With subscribe: a published bank that it may read; again for more."
+        ),
+    ] = None,
     state: State = None,
     json: Json = False,
 ) -> int:
     """Make a token. It is shown once and stored as a hash; a running service takes it within a second.
 
     \b
-    match    look hashes up: which banks they meet
-    details  also distances, entries and labels (they would help to evade a match)
-    hash     hash uploads
-    curate   change banks
-    admin    metrics, alarms, settings of banks
+    match      look hashes up: which banks they meet
+    details    also distances, entries and labels (they would help to evade a match)
+    hash       hash uploads
+    curate     change banks
+    admin      metrics, alarms, settings of banks
+    subscribe  read the published banks named with --list
 
     \b
     Examples:
       leadline token add upload-filter --scope match --scope hash
       leadline token add trust-team --scope match --scope details --scope curate --lasts 90d
+      leadline token add hotline-b --scope subscribe --list known
 
     Exit codes: 0 made, 1 not made, 2 wrong use.
     """
-    made, text = _tokens(state).add(name, _scopes(scopes), lasts_s=_seconds(lasts), per_minute=per_minute)
+    asked = _scopes(scopes)
+    if ("subscribe" in asked) != bool(lists):
+        raise typer.BadParameter("--scope subscribe and --list BANK go together", param_hint="--list")
+    more = {"lasts_s": _seconds(lasts), "per_minute": per_minute, "lists": tuple(lists or ())}
+    made, text = _tokens(state).add(name, asked, **more)
     if json:
         emit({**_record(made), "token": text})
     else:
@@ -133,4 +145,5 @@ def _record(token: Any) -> dict[str, Any]:
         "until": until,
         "is_expired": bool(token.expires) and token.expires <= time.time(),
         "per_minute": token.per_minute,
+        "lists": list(token.lists),
     }

@@ -5,7 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from leadline.domain import Tlp
+from leadline.errors import ConfigError
 from leadline.media.limits import Limits
+
+_WIDTH = {Tlp.CLEAR: 0, Tlp.GREEN: 1, Tlp.AMBER: 2, Tlp.AMBER_STRICT: 3}  # RED is not there: it never leaves
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A bank that subscribers may read. tlp: the strictest label that the agreement with them lets out."""
+
+    bank: str
+    tlp: Tlp = Tlp.GREEN
+
+    def admits(self, tlp: Tlp) -> bool:
+        """Whether an entry of this label may leave. One of RED never may."""
+        return tlp in _WIDTH and _WIDTH[tlp] <= _WIDTH[self.tlp]
+
+
+def read_publication(text: str) -> Publication:
+    """`BANK` or `BANK=TLP`, as `--publish` takes it. ConfigError."""
+    bank, _, label = text.rpartition("=")
+    if not bank:
+        return Publication(text)
+    if label.lower() not in _WIDTH:
+        mend = f"give {bank}=LABEL, one of {', '.join(_WIDTH)}"
+        raise ConfigError("no label that a published bank can have", where=text[:100], mend=mend)
+    return Publication(bank, Tlp(label.lower()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +55,7 @@ class Options:
     flood_*      an entry floods that met `least` and the share `share` of the look-ups of the last `window_s`
     source       s3://BUCKET/PREFIX or a folder that banks are pulled from onto the shelf
     ray          address of a Ray cluster; then `shards` are folders of bank folders, one for each shard
+    publish      banks that subscribers may read (`/ncmec/`, `/feed/`), each with how much of it may leave
     fetch_urls   whether addresses may be fetched at all; `fetch_private` networks that may be reached all the same
     """
 
@@ -57,4 +85,5 @@ class Options:
     source: str = ""
     ray: str = ""
     shards: tuple[Path, ...] = ()
+    publish: tuple[Publication, ...] = ()
     limits: Limits = field(default_factory=Limits)

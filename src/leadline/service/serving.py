@@ -58,7 +58,8 @@ def serve(
     if options.ray:
         cluster.deploy(options)
     else:
-        Lists(options.banks, shelf=options.shelf)  # a bank that cannot be opened is told before any worker starts
+        # A bank that cannot be opened, or published, is told before any worker starts.
+        check_published(options, Lists(options.banks, shelf=options.shelf))
     options.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     counters.start_anew(options.state / "run")
     server = Server(
@@ -112,6 +113,15 @@ def check_intake(options: Options) -> None:
     if options.hashers:
         with Sandbox(options.limits):
             return
+
+
+def check_published(options: Options, lists: Lists) -> None:
+    """Each bank once, and there. ConfigError, BankNotFound."""
+    names = [publication.bank for publication in options.publish]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigError("a bank that is published twice", where=twice[:100], mend="give --publish once for each bank")
+    for name in names:
+        lists.bank(name)
 
 
 def check_address(options: Options, host: str, certificate: Path | None, key: Path | None) -> None:

@@ -36,10 +36,12 @@ class Scope(StrEnum):
     HASH = "hash"
     CURATE = "curate"
     ADMIN = "admin"  # metrics, alarms, the settings of banks
+    SUBSCRIBE = "subscribe"  # read the published banks that the token names
 
 
 class Token(msgspec.Struct, frozen=True):
-    """expires: seconds since 1970, 0 for never. per_minute: requests, 0 for the service's own limit."""
+    """expires: seconds since 1970, 0 for never. per_minute: requests, 0 for the service's own limit.
+    lists: names of the published banks that `subscribe` lets it read; no other."""
 
     id: str
     name: str
@@ -48,6 +50,7 @@ class Token(msgspec.Struct, frozen=True):
     created: int
     expires: int = 0
     per_minute: int = 0
+    lists: tuple[str, ...] = ()
 
     def demand(self, *scopes: Scope) -> None:
         """ScopeMissing where one is missing."""
@@ -83,7 +86,15 @@ class Tokens:
         self._look_again(at_once=True)
         return list(self._by_id.values())
 
-    def add(self, name: str, scopes: frozenset[Scope], *, lasts_s: int = 0, per_minute: int = 0) -> tuple[Token, str]:
+    def add(
+        self,
+        name: str,
+        scopes: frozenset[Scope],
+        *,
+        lasts_s: int = 0,
+        per_minute: int = 0,
+        lists: tuple[str, ...] = (),
+    ) -> tuple[Token, str]:
         """A new token, and its text: the only time that it is there to be read."""
         if not _NAME.fullmatch(name):
             raise InputError("not a name for a token", where=name[:60], mend="letters, digits, blanks, . _ -")
@@ -92,7 +103,7 @@ class Tokens:
         now, token_id = int(time.time()), base64.b32encode(secrets.token_bytes(5)).decode().lower()
         text = f"llt_{token_id}_{secrets.token_urlsafe(32)}"
         digest = hashlib.sha256(text.encode()).hexdigest()
-        made = Token(token_id, name, scopes, digest, now, now + lasts_s if lasts_s else 0, per_minute)
+        made = Token(token_id, name, scopes, digest, now, now + lasts_s if lasts_s else 0, per_minute, lists)
         with self._writing() as tokens:
             tokens.append(made)
         return made, text
