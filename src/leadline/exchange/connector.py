@@ -126,7 +126,7 @@ class WebOptions(Options):
 class Connector(ABC):
     """One source. Cheap to make: nothing is asked before a method is called. `close` when done.
 
-    secret_names   which credentials it needs, by name
+    secret_names   which credentials it needs, by name; optional_secret_names: more, which only some acts need
     act_names      acts that `send` takes
     unverified     parts that follow second-hand descriptions, told by `check` and `exchange list`
     """
@@ -134,6 +134,7 @@ class Connector(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     secret_names: ClassVar[tuple[str, ...]] = ()
+    optional_secret_names: ClassVar[tuple[str, ...]] = ()
     act_names: ClassVar[frozenset[Act]] = frozenset()
     unverified: ClassVar[tuple[str, ...]] = ()
     options_type: ClassVar[type[Options]] = Options

@@ -7,6 +7,8 @@ since those come from outside. Plain HTTP is for loopback alone. No environment 
 from __future__ import annotations
 
 import ipaddress
+import json
+import logging
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,13 +19,15 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from leadline.errors import ConfigError, CredentialsRefused, SourceBroken, SourceUnavailable, sentence
+from leadline.errors import ConfigError, CredentialsRefused, ExchangeError, SourceBroken, SourceUnavailable, sentence
 
+logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs whole addresses, and some sources want a token in theirs
 MAX_ANSWER_BYTES = 256 << 20
 _MAX_REDIRECTS = 3
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 _FIRST_PAUSE_S, _MAX_PAUSE_S = 0.5, 120.0
 _EXPIRED = frozenset({404, 410})
+_MAX_FAULT_BYTES = 1 << 16
 
 
 class Answer:
@@ -64,6 +68,7 @@ class Web:
     auth        user and password of HTTP Basic
     headers     secret ones too: none of them is ever told
     retries     further tries of a GET after 429, 500, 502, 503, 504 or no answer
+    explain     (status, body of a refusal) -> the error it means, for sources that say it in the body; None: by status
     """
 
     def __init__(
@@ -77,8 +82,9 @@ class Web:
         timeout_s: float = 60.0,
         retries: int = 4,
         ca_file: Path | None = None,
+        explain: Callable[[int, bytes], ExchangeError | None] = lambda status, body: None,
     ) -> None:
-        self._source, self.address = source, check_address(address, source)
+        self._source, self.address, self._explain = source, check_address(address, source), explain
         self._origin, self._sleep, self._retries = _origin(self.address), sleep, retries
         try:
             context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
@@ -109,7 +115,8 @@ class Web:
         self, path: str, params: Mapping[str, Any] | None = None, *, most_bytes: int = MAX_ANSWER_BYTES
     ) -> Iterator[Answer]:
         """The body of a GET as a stream. A later fault of the stream is not retried: what was read is the caller's."""
-        response = self._get(self._full(path), params)
+        url = self._full(path)
+        response = self._retry(lambda: self._client.build_request("GET", url, params=params))
         try:
             yield Answer(response, most_bytes, self._source)
         finally:
@@ -135,14 +142,23 @@ class Web:
         finally:
             response.close()
 
+    def ask(self, path: str, *, content: bytes, content_type: str, most_bytes: int = 1 << 20) -> bytes:
+        """A POST that only asks and changes nothing there: tried again as a GET is. Its redirects are not followed."""
+        url, told = self._full(path), {"content-type": content_type}
+        response = self._retry(lambda: self._client.build_request("POST", url, content=content, headers=told))
+        try:
+            return Answer(response, most_bytes, self._source).read()
+        finally:
+            response.close()
+
     def _full(self, path: str) -> str:
         return self._stay(path) if path.startswith(("http:", "https:")) else self.address + path
 
-    def _get(self, url: str, params: Mapping[str, Any] | None) -> httpx.Response:
+    def _retry(self, build: Callable[[], httpx.Request]) -> httpx.Response:
         pause_s = _FIRST_PAUSE_S
         for tries_left in range(self._retries, -1, -1):
             try:
-                response = self._follow(self._client.build_request("GET", url, params=params))
+                response = self._follow(build())
                 try:
                     self._require(response)
                 except BaseException:
@@ -162,6 +178,8 @@ class Web:
             if not response.has_redirect_location:
                 return response
             response.close()
+            if request.method != "GET":
+                raise SourceBroken("it redirects what is not followed", where=self._source, code="redirected")
             url = self._stay(urljoin(str(request.url), response.headers["location"]))
             request = self._client.build_request("GET", url)
         raise SourceBroken("it redirects for ever", where=self._source, code="redirected")
@@ -185,6 +203,8 @@ class Web:
         status = response.status_code
         if status < 300:
             return
+        if error := self._explain(status, self._read_fault(response)):
+            raise error
         what = sentence("it answers %(status)s", status=status)
         if status in (401, 403):
             mend = "check user and password, that they belong to this environment, and what they may do"
@@ -196,11 +216,29 @@ class Web:
         code = "page-expired" if status in _EXPIRED else "remote-status"
         raise SourceBroken(what, where=self._source, mend="check the address and the list's name", code=code)
 
+    def _read_fault(self, response: httpx.Response) -> bytes:
+        try:
+            return Answer(response, _MAX_FAULT_BYTES, self._source).read()
+        except ExchangeError:
+            return b""
+
     def _stay(self, url: str) -> str:
         if _origin(url) != self._origin:
             what = "it points to another address, which is not followed"
             raise SourceBroken(what, where=self._source, code="redirected")
         return url
+
+
+def read_json(untrusted_body: bytes, source: str) -> dict[str, Any]:
+    """The body as a JSON object. SourceBroken where it is none."""
+    try:
+        value = json.loads(untrusted_body)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        mend = "retry; where it stays so, tell the source"
+        raise SourceBroken("its answer is no JSON object", where=source, mend=mend)
+    return value
 
 
 def check_address(address: str, source: str = "") -> str:
