@@ -143,6 +143,10 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: who runs it asks /-/asked."""
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Of the Date header: the stand-in's own time."""
+        return super().date_time_string(self.server.mock.clock() if timestamp is None else timestamp)
+
     def _serve(self) -> None:
         asked = self._read()
         if asked is None:
