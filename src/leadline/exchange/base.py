@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import codecs
+import hashlib
 import io
 import json
 import re
@@ -178,6 +179,18 @@ def metadata_text(values: Mapping[str, object]) -> str:
     if len(text.encode("utf-8", "surrogatepass")) <= MAX_METADATA_BYTES:
         return text.encode("utf-8", "replace").decode("utf-8")
     return json.dumps({"left_out": len(values)})
+
+
+def record_digest(untrusted_record: object) -> bytes:
+    """SHA-256 of a record of JSON, however its fields were ordered and spaced."""
+    text = json.dumps(untrusted_record, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def record_metadata(digest: bytes, values: Mapping[str, object]) -> str:
+    """Metadata that always says which raw record an entry was made of; the rest while it is small."""
+    text = metadata_text({"record": digest.hex(), **values})
+    return text if '"record"' in text else metadata_text({"record": digest.hex(), "left_out": len(values)})
 
 
 class _Recoded(io.RawIOBase):
