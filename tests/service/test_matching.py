@@ -1,4 +1,4 @@
-"""`POST /v1/match`: every way of asking gives the engine's answer, and what is not asked well says why."""
+"""`/v1/match`: every way of asking gives the engine's answer, and what is not asked well says why."""
 
 from __future__ import annotations
 
@@ -181,3 +181,33 @@ def test_a_change_by_another_writer_is_picked_up(worker: Worker, shelf: Any) -> 
     bank.remove([77])
     worker.refresh()
     assert ask(worker, hashes=[fresh])["answers"] == [{"matches": []}]
+
+
+@pytest.mark.parametrize("hash", [MD5, f"pdq:{NEAR}", SHA256, NOTHING])
+@pytest.mark.parametrize("more", [{}, {"radius": "2"}, {"banks": "known"}, {"banks": "harmless,known", "seed": "x y"}])
+def test_one_hash_in_the_address_is_answered_as_a_list_of_one(worker: Worker, hash: str, more: dict[str, str]) -> None:
+    body: dict[str, Any] = {**more, "hashes": [hash]}
+    if "radius" in more:
+        body["radius"] = int(more["radius"])
+    if "banks" in more:
+        body["banks"] = more["banks"].split(",")
+    answer = worker.ask("GET", "/v1/match", params={"hash": hash, **more})
+    assert (answer.status_code, answer.json()) == (200, ask(worker, **body))
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ("", 422, "body"),
+        ("hash=", 422, "body"),
+        ("hash=xyz", 422, "hash-format"),
+        (f"hash={MD5}&radius=65", 422, "body"),
+        (f"hash={MD5}&radius=-1", 422, "body"),
+        (f"hash={MD5}&banks=absent", 404, "bank-not-found"),
+        ("hash=%C3%28&x=\xff", 422, "hash-format"),
+    ],
+)
+def test_what_is_no_question_in_the_address_is_told(worker: Worker, query: str, status: int, code: str) -> None:
+    answer = worker.ask("GET", f"/v1/match?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert "xyz" not in answer.text

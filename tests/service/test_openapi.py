@@ -104,6 +104,7 @@ def walk(shelf: Path, tmp_path: Path) -> Iterator[Walk]:
 
 
 GOOD: dict[str, dict[str, Any]] = {
+    "GET /v1/match": {"query": {"hash": MD5}},
     "POST /v1/match": {"body": {"hashes": [MD5]}, "media_type": "application/json"},
     "POST /v1/hash": {"body": PICTURE, "media_type": "application/octet-stream"},
     "POST /v1/scan": {"body": PICTURE, "media_type": "application/octet-stream"},

@@ -39,7 +39,7 @@ _PUBLISH_S = 1.0
 _PRUNE_S = 3600.0
 _OPEN = frozenset({"/healthz", "/readyz", "/status", "/status/live", "/v1/openapi.json"})  # without a token
 _IN_PATH = "/t/"
-_ONE_METHOD = {"/v1/match": b"POST", changes.PATH: b"GET"}  # addresses of ours that the router does not know
+_METHODS = {"/v1/match": b"GET, POST", changes.PATH: b"GET"}  # addresses of ours that the router does not know
 log = logging.getLogger("leadline.service")
 Endpoint = Callable[[Call, Desk], Awaitable[None]]
 
@@ -54,6 +54,7 @@ class Service:
         self._desk: Desk | None = None
         self._hot: dict[tuple[str, str], tuple[str, Endpoint]] = {
             ("POST", "/v1/match"): ("match", matching.match),
+            ("GET", "/v1/match"): ("match", matching.look_up),
             ("GET", "/m/lookup"): ("hma-lookup", hma_lookup.look_up),
         }
         self._others = Starlette(
@@ -114,9 +115,9 @@ class Service:
             if hot is not None:
                 call.route = hot[0]
                 await hot[1](call, self.desk)
-            elif path in _ONE_METHOD:
+            elif path in _METHODS:
                 problem = make_problem(405, "method")
-                await call.refuse(msgspec.structs.replace(problem, headers=((b"allow", _ONE_METHOD[path]),)))
+                await call.refuse(msgspec.structs.replace(problem, headers=((b"allow", _METHODS[path]),)))
             else:
                 await self._others_answer(call)
         finally:

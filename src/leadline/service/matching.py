@@ -1,4 +1,4 @@
-"""`POST /v1/match`: hashes in, matches out, as JSON or packed."""
+"""`/v1/match`: hashes in, matches out; one by GET, many by POST as JSON or packed."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from leadline.service.batcher import Query, search
 from leadline.service.calls import Call
 from leadline.service.desk import Desk
 from leadline.service.problems import place_of
+from leadline.service.query import read_asked
 from leadline.service.tokens import Scope
 
 MAX_HASHES = packed.MAX_HASHES
@@ -52,6 +53,20 @@ async def match(call: Call, desk: Desk) -> None:
         await _match_packed(call, desk)
     else:
         await _match_json(call, desk)
+
+
+async def look_up(call: Call, desk: Desk) -> None:
+    """One hash, out of the address: no body has to be waited for. The answer is that of a list of one."""
+    call.token.demand(Scope.MATCH)
+    asked = read_asked(call.scope["query_string"])
+    if not asked.hash:
+        raise RequestRefused("no hash", where="hash", mend="ask for /v1/match?hash=...")
+    algorithm, value = read_hash(asked.hash)
+    query = Query(algorithm, value, asked.banks, asked.radius)
+    answer = desk.tell(call.token, query, await desk.batcher.ask(query), seed=asked.seed)
+    told = answers.encode(answer, details=Scope.DETAILS in call.token.scopes, flooding=desk.flooding)
+    desk.counters.count("leadline_lookups", "match")
+    await call.reply(b'{"answers":[' + told + b'],"lists":' + desk.versions() + b"}")
 
 
 async def _match_json(call: Call, desk: Desk) -> None:

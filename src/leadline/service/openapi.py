@@ -50,13 +50,14 @@ class Parameter:
     meaning: str
     schema: Mapping[str, Any]
     example: Any = None
+    is_required: bool = False  # those of the address always are
 
     def describe(self) -> dict[str, Any]:
         told = {
             "name": self.name,
             "in": self.place,
             "description": self.meaning,
-            "required": self.place == "path",
+            "required": self.is_required or self.place == "path",
             "schema": dict(self.schema),
         }
         return told if self.example is None else told | {"example": self.example}

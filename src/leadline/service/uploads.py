@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import parse_qs
 
 import msgspec
 from starlette.requests import Request
@@ -23,17 +22,10 @@ from leadline.service.desk import Desk
 from leadline.service.endpoints import demand, desk_of, tell_json
 from leadline.service.hashing import Wish, wish_of
 from leadline.service.intake import Taken, take_files
+from leadline.service.query import Asked, read_asked
 from leadline.service.tokens import Scope
 
 _NOT_OPENED = "not opened: files within it are to be sent one by one"
-
-
-class Asked(msgspec.Struct, frozen=True):
-    """What stands in the address: banks=A,B or banks=A&banks=B, radius, seed; as of `POST /v1/match`."""
-
-    banks: tuple[str, ...] | None = None
-    radius: int | None = None
-    seed: str | None = None
 
 
 async def hash_files(request: Request) -> Response:
@@ -62,20 +54,6 @@ async def _take(call: Call, desk: Desk, wish: Wish) -> Taken:
     if not taken.files:
         raise RequestRefused("a form without a part", status=400, code="multipart", mend="send one part for each file")
     return taken
-
-
-def read_asked(untrusted_query: bytes) -> Asked:
-    """RequestRefused for another radius than 0 to 64."""
-    try:
-        fields = parse_qs(untrusted_query.decode("ascii"), max_num_fields=300)
-    except ValueError:
-        raise RequestRefused("not a query", status=400, mend="escape what is not ASCII") from None
-    banks = [name for text in fields.get("banks", []) for name in text.split(",") if name]
-    radius = fields.get("radius", [""])[-1]
-    if radius and not (radius.isascii() and radius.isdigit() and len(radius) < 3 and int(radius) <= 64):
-        raise RequestRefused("no such radius", where="radius", mend="0 to 64 bits")
-    seed = fields.get("seed", [None])[-1]
-    return Asked(tuple(sorted(set(banks))) or None, int(radius) if radius else None, seed)
 
 
 def _tell(call: Call, desk: Desk, asked: Asked, facts: FileFacts, answer: MatchAnswer) -> MatchAnswer:
