@@ -52,6 +52,7 @@ _WRK_GET = _WRK.replace(
     """wrk.format("POST", "PATH", {["Content-Type"] = "application/json"}, 'BEFORE' .. line .. 'AFTER')""",
     """wrk.format("GET", "PATH" .. line)""",
 )
+_OUR_PATH = "/v1/match?hash=pdq:"
 _HMA_PATH = "/m/lookup?signal_type=pdq&signal="
 
 
@@ -289,10 +290,10 @@ def singles(folder: Path, hashes: U8) -> None:
     for workers in (1, 2):
         with serving(folder, workers):
             ours_singly(folder, 3)
-            tell(f"leadline serve, {workers} workers", len(hashes), ours_singly(folder))
-            if workers == 2:
-                ask_singly(folder, _HMA_PATH, seconds=3)
-                tell("leadline serve, 2 workers, at HMA's address", len(hashes), ask_singly(folder, _HMA_PATH))
+            for how, path in (("GET", _OUR_PATH), ("GET at HMA's address", _HMA_PATH)):
+                told = ask_singly(folder, path)
+                tell(f"leadline serve, {workers} workers, {how}", len(hashes), told)
+            tell(f"leadline serve, {workers} workers, POST of JSON", len(hashes), ours_singly(folder))
     held = hashes[:PEER_COUNT]
     if hma.is_there():
         with hma.hma_serving(held, PORT, 2):
