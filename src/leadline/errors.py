@@ -37,6 +37,7 @@ LeadlineError                       what, where, how to mend; `exit_code`, `code
 │   ├── CredentialsRefused          correct the credentials; they may be those of another environment
 │   ├── SourceUnavailable           retry: it does not answer, is too busy, or its certificate is not accepted
 │   ├── SourceBroken                what came is not its protocol: nothing of it counts; retry, then tell the source
+│   │   └── FeedRefused             a Leadline feed is not what its publisher signed for us: nothing of it counts
 │   ├── SourceShrank                a whole list came much smaller than before: look, then pull with --allow-shrink
 │   └── ActNotOffered               this source takes no such act
 ├── BackupFailed                    retry: disk full, a folder or the database away; nothing half-made stays
@@ -290,6 +291,13 @@ class SourceBroken(ExchangeError):
 
     code = "source-broken"
     permanent = False
+
+
+class FeedRefused(SourceBroken):
+    """`code`: unsigned, rolled-back, expired, mixed, missing, damaged, not-for-us."""
+
+    code = "unsigned"
+    permanent = True
 
 
 class SourceShrank(ExchangeError):

@@ -175,6 +175,12 @@ class ListConnector(Connector):
         before that stand, and a later pull with the last applied page's checkpoint goes on there.
         """
 
+    def confirm(self, checkpoint: Checkpoint) -> None:  # noqa: B027 # most sources ask for nothing
+        """Tell the source that all up to this stored checkpoint is applied here; called after each pull that ended.
+
+        Saying it again is harmless. ExchangeError where it was not heard: the pull stands, the next one says it anew.
+        """
+
     def start_at(self, since_s: int) -> Checkpoint | None:
         """A checkpoint that leaves out what has not changed since then; None where the protocol has no such thing."""
         return None
