@@ -88,8 +88,8 @@ class Subscriber:
         """Killed after so many pages."""
         connector = self._given.connector(**options)
         try:
-            told = connector.pull(self.holdings.checkpoint)
-            return Importer(self.bank, self.holdings, batch_records=batch_records).run(_killed_after(told, pages))
+            importer = Importer(self.bank, self.holdings, batch_records=batch_records)
+            return importer.run(_killed_after(connector.pull(self.holdings.checkpoint), pages))
         finally:
             connector.close()
 
