@@ -182,8 +182,11 @@ def metadata_text(values: Mapping[str, object]) -> str:
 
 
 def record_digest(untrusted_record: object) -> bytes:
-    """SHA-256 of a record of JSON, however its fields were ordered and spaced."""
-    text = json.dumps(untrusted_record, sort_keys=True, separators=(",", ":"))
+    """SHA-256 of a record of JSON, however its fields were ordered and spaced. ListFormatError beyond all depth."""
+    try:
+        text = json.dumps(untrusted_record, sort_keys=True, separators=(",", ":"))
+    except RecursionError:  # reading stops at about the same depth, but not at exactly the same
+        raise ListFormatError("nested too deeply", mend="tell the source") from None
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
