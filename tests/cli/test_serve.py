@@ -48,6 +48,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         (("--bank", "{bank}", "--workers", "0"), "--workers"),
         (("--bank", "{bank}", "--radius", "65"), "--radius"),
         (("--bank", "{bank}", "--certificate", "{pem}", "--key", "{pem}"), "certificate"),
+        (("--bank", "{bank}", "--publish", "known=red"), "label"),
+        (("--bank", "{bank}", "--publish", "known", "--publish", "known"), "twice"),
+        (("--ray", "127.0.0.1:1", "--shard", "{absent}", "--publish", "known"), "shards"),
     ],
 )
 def test_what_would_be_unsafe_is_exit_2_and_starts_nothing(
@@ -150,3 +153,10 @@ def test_a_name_that_is_none_is_exit_1(run: Any, tmp_path: Path) -> None:
 def test_a_state_folder_that_cannot_be_written_is_a_fault(run: Callable[..., Any], tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     assert run("token", "add", "shop", "--scope", "match", "--state", tmp_path / "state").code == 1
+
+
+def test_a_subscribers_token_names_its_banks(run: Any, tmp_path: Path) -> None:
+    made = run("token", "add", "b", "--scope", "subscribe", "--list", "known", "--state", tmp_path, "--json").objects[0]
+    assert (made["scopes"], made["lists"]) == (["subscribe"], ["known"])
+    assert run("token", "add", "b", "--scope", "subscribe", "--state", tmp_path).code == 2
+    assert run("token", "add", "b", "--scope", "match", "--list", "known", "--state", tmp_path).code == 2

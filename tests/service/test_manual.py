@@ -22,9 +22,10 @@ EXAMPLES = re.findall(r"(?m)^```sh\n(.*?)^```", PAGE, re.DOTALL)
 
 @pytest.fixture
 def service(shelf: Path, tmp_path: Path) -> Iterator[Served]:
-    _, token = Tokens(tmp_path / "state").add("test", frozenset(Scope))
+    _, token = Tokens(tmp_path / "state").add("test", frozenset(Scope), lists=("known",))
     port = free_port()
-    with served(command(shelf, tmp_path / "state", port, "--workers", "1"), port, tmp_path / "log", token) as service:
+    asked = command(shelf, tmp_path / "state", port, "--workers", "1", "--publish", "known")
+    with served(asked, port, tmp_path / "log", token) as service:
         yield service
 
 

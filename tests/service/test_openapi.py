@@ -98,9 +98,11 @@ def test_every_scope_that_is_told_is_asked_for(make_worker: Any, document: dict[
 @pytest.fixture
 def walk(shelf: Path, tmp_path: Path) -> Iterator[Walk]:
     state, port = tmp_path / "state", free_port()
-    _, token = Tokens(state).add("test", frozenset(Scope))
-    with served(command(shelf, state, port, "--workers", "1"), port, tmp_path / "log", token) as service:
-        yield Walk(service, {"name": "known", "id": 7}, frozenset({"POST /v1/banks/{name}/entries"}))
+    _, token = Tokens(state).add("test", frozenset(Scope), lists=("known",))
+    asked = command(shelf, state, port, "--workers", "1", "--publish", "known=amber+strict")
+    with served(asked, port, tmp_path / "log", token) as service:
+        there = {"name": "known", "id": 7, "member": 1, "type": "MD5"}
+        yield Walk(service, there, frozenset({"POST /v1/banks/{name}/entries"}))
 
 
 GOOD: dict[str, dict[str, Any]] = {
@@ -115,6 +117,9 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     "PATCH /v1/banks/{name}/entries/{id}": {"body": {"label": "B"}, "media_type": "application/json"},
     "POST /v1/banks/{name}/remove": {"body": {"ids": [8]}, "media_type": "application/json"},
+    "PUT /ncmec/{name}/v2/entries/{member}/{id}/{type}/feedback": {
+        "body": b"<feedbackSubmission><affirmative/></feedbackSubmission>", "media_type": "application/xml",
+    },
 }  # fmt: skip
 
 

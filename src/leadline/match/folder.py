@@ -16,6 +16,13 @@ from typing import BinaryIO
 from leadline.errors import BankError, BankLocked
 
 WRITE_LOCK, MERGE_LOCK = "lock", "merge-lock"
+# Beside the entries, of a bank that is published: what subscribers were told and when, what they said, and the locks.
+PUBLISHED, SUBSCRIBERS = "published", "subscribers.jsonl"
+PUBLISHED_LOCK, PUBLISHING_LOCK = "published-lock", "publishing-lock"
+_OWN = frozenset({WRITE_LOCK, MERGE_LOCK, PUBLISHED, SUBSCRIBERS, PUBLISHED_LOCK, PUBLISHING_LOCK})
+# Beside the entries, of a bank that is published as a feed: what was told whom, and its lock.
+FEED, FEED_LOCK = "feed.sqlite", "feed-lock"
+_FEED_FILES = frozenset({FEED, f"{FEED}-wal", f"{FEED}-shm", FEED_LOCK})
 _NUMBERED = re.compile(r"(?:seg-([0-9]{8,16})\.(?:records|index)|log-([0-9]{8,16}))")
 _TEMPORARY = re.compile(r"tmp-[0-9a-f]{16}")
 _RETRY_S = 0.005
@@ -112,8 +119,11 @@ class HeldFile:
 
 
 @contextmanager
-def hold_lock(folder: Path, name: str, timeout_s: float) -> Iterator[None]:
-    """The lock `name` of the folder, across processes and threads. BankLocked when not free within the time."""
+def hold_lock(folder: Path, name: str, timeout_s: float, *, shared: bool = False) -> Iterator[None]:
+    """The lock `name` of the folder, across processes and threads. BankLocked when not free within the time.
+
+    shared  together with others who hold it so, and with nobody who holds it alone
+    """
     try:
         fd = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
@@ -121,7 +131,7 @@ def hold_lock(folder: Path, name: str, timeout_s: float) -> Iterator[None]:
             f"the bank cannot be written: {error.strerror}", where=str(folder), mend="check its permissions"
         ) from error
     try:
-        _acquire(fd, folder, timeout_s)
+        _acquire(fd, folder, timeout_s, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         try:
             yield
         finally:
@@ -130,11 +140,11 @@ def hold_lock(folder: Path, name: str, timeout_s: float) -> Iterator[None]:
         os.close(fd)
 
 
-def _acquire(fd: int, folder: Path, timeout_s: float) -> None:
+def _acquire(fd: int, folder: Path, timeout_s: float, how: int) -> None:
     give_up = time.monotonic() + timeout_s
     while True:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, how | fcntl.LOCK_NB)
             return
         except BlockingIOError:
             if time.monotonic() >= give_up:
@@ -157,7 +167,7 @@ def remove_leftovers(folder: Path, wanted: set[str]) -> list[str]:
 
 
 def is_bank_file(name: str) -> bool:
-    return name in (WRITE_LOCK, MERGE_LOCK) or bool(_NUMBERED.fullmatch(name) or _TEMPORARY.fullmatch(name))
+    return name in _OWN or name in _FEED_FILES or bool(_NUMBERED.fullmatch(name) or _TEMPORARY.fullmatch(name))
 
 
 def _remove_orphan(path: Path) -> bool:

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from leadline.errors import LeadlineError, TooBusy
-from leadline.service import banks, changes, curating, duty, hma, hma_lookup, matching, uploads
+from leadline.service import banks, changes, curating, duty, hma, hma_lookup, matching, ncmec, uploads
 from leadline.service.calls import Call, Message, Receive, Send, SenderGone, Waits, end_overdue
 from leadline.service.counters import Counters
 from leadline.service.desk import Desk
@@ -36,9 +36,11 @@ from leadline.service.tokens import EVERYBODY, Scope
 _REFRESH_S = 0.5
 _PULL_S = 1.0
 _PUBLISH_S = 1.0
+_SETTLE_S = 0.5
 _PRUNE_S = 3600.0
 _OPEN = frozenset({"/healthz", "/readyz", "/status", "/status/live", "/v1/openapi.json"})  # without a token
 _IN_PATH = "/t/"
+_BASIC = (b"www-authenticate", b'Basic realm="leadline", charset="UTF-8"')
 _METHODS = {"/v1/match": b"GET, POST", changes.PATH: b"GET"}  # addresses of ours that the router does not know
 log = logging.getLogger("leadline.service")
 Endpoint = Callable[[Call, Desk], Awaitable[None]]
@@ -68,6 +70,7 @@ class Service:
                 *duty.ROUTES,
                 *uploads.ROUTES,
                 *hma.ROUTES,
+                *ncmec.ROUTES,
             ],
             exception_handlers={
                 LeadlineError: _tell_error, HTTPException: _tell_http, SenderGone: _tell_nobody, Exception: _tell_error,
@@ -104,7 +107,7 @@ class Service:
         if path in _OPEN:
             await self._others_answer(call)
             return
-        call.token = self._guard.identify(call.scope["headers"], in_path)
+        call.token = self._guard.identify(call.scope["headers"], in_path, basic=path.startswith(ncmec.PREFIX))
         self._guard.admit(call.token)
         if path == changes.PATH and call.scope["method"] == "GET":
             await changes.stream(call, self.desk)
@@ -151,6 +154,8 @@ class Service:
     async def _fail(self, call: Call, error: Exception) -> None:
         is_absent = isinstance(error, HTTPException)  # ours, for an address that is none: the rest is Starlette's
         problem = make_problem(404, "not-found") if is_absent else problem_of(error)
+        if problem.status == 401 and call.scope["path"].startswith(ncmec.PREFIX):
+            problem = msgspec.structs.replace(problem, headers=(*problem.headers, _BASIC))
         if problem.status in (401, 429):
             self.desk.counters.count("leadline_refused", getattr(error, "code", "error"))
         if call.status == 0:
@@ -172,13 +177,15 @@ class Service:
             self._desk.close()
             raise
         upkeep = asyncio.create_task(self._keep_up())
+        publishing = asyncio.create_task(self._keep_published())
         try:
             with heard(self._desk.feed.end):
                 yield
         finally:
-            upkeep.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await upkeep
+            for task in (upkeep, publishing):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
             self._desk.counters.publish()
             self._desk.close()
 
@@ -200,6 +207,15 @@ class Service:
                 async with asyncio.timeout(_REFRESH_S):
                     await self.desk.woken.wait()
             self.desk.woken.clear()
+
+    async def _keep_published(self) -> None:
+        """Apart from the rest: a long list, published for the first time, takes seconds."""
+        while self._options.publish:
+            try:
+                await asyncio.get_running_loop().run_in_executor(self.desk.publisher, self.desk.publish)
+            except Exception as error:
+                log.error("publishing: %s", type(error).__name__)
+            await asyncio.sleep(_SETTLE_S)
 
     async def _pull(self) -> None:
         """Bring what was uploaded elsewhere onto the shelf; one worker does, the others pass."""

@@ -26,6 +26,7 @@ from leadline.service.lists import Lists, Opened
 from leadline.service.mirror import pull
 from leadline.service.options import Options
 from leadline.service.part import Told, draw_hidden, leave_out
+from leadline.service.publications import Publications
 from leadline.service.settings import Settings
 from leadline.service.tokens import Token
 from leadline.service.watch import Watch
@@ -51,6 +52,8 @@ class Desk:
         self.acts = Acts(options.state, clock=Clock())
         self.curation = Curation(lists, self.acts, threads=options.threads)
         self.feed, self.woken = Feed(), asyncio.Event()
+        self.publications = Publications(options.publish)
+        self.publisher = ThreadPoolExecutor(1, thread_name_prefix="publish")  # a long list takes it seconds
         self._storage: Storage | None = None
         self.faults: dict[str, LeadlineError] = {}
         self.warnings: dict[str, str] = {}
@@ -166,6 +169,16 @@ class Desk:
             self.faults["settings"] = error if isinstance(error, LeadlineError) else ConfigError("cannot be read")
         return self.lists.refresh()
 
+    def publish(self) -> None:
+        """Bring what subscribers are told to what the banks are. What is wrong touches no answer about matches."""
+        faults = self.publications.settle(self.lists)
+        for publication in self.options.publish:
+            about, fault = f"publication of {publication.bank}", faults.get(publication.bank)
+            if fault is None:
+                self.warnings.pop(about, None)
+            else:
+                self.warnings[about] = fault.code
+
     def raise_alarms(self) -> list[str]:
         """Write what was noted; the kind of each alarm that is new. What the disk refuses is tried again."""
         try:
@@ -186,6 +199,6 @@ class Desk:
     def close(self) -> None:
         self.fetcher.close()
         self.hashers.close()
-        for pool in (self.searchers, self.clerks, self.refresher):
+        for pool in (self.searchers, self.clerks, self.refresher, self.publisher):
             pool.shutdown(wait=True)
         self.watch.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import time
 from collections.abc import Callable, Iterable
 
@@ -26,8 +28,13 @@ class Guard:
         self._levels: dict[str, tuple[float, float]] = {}  # token -> requests it has left, and when that was so
         self.in_flight = 0
 
-    def identify(self, headers: Iterable[tuple[bytes, bytes]], in_path: bytes | None = None) -> Token:
-        """The token of a request: in its address (HMA's paths), else `Authorization: Bearer`. TokenRefused."""
+    def identify(
+        self, headers: Iterable[tuple[bytes, bytes]], in_path: bytes | None = None, *, basic: bool = False
+    ) -> Token:
+        """The token of a request: in its address (HMA's paths), else `Authorization: Bearer`. TokenRefused.
+
+        basic  it may also be the password of `Authorization: Basic`, for clients that can send nothing else
+        """
         text = in_path
         if text is None:
             sent = next((value for name, value in headers if name == b"authorization"), None)
@@ -36,7 +43,9 @@ class Guard:
                     return EVERYBODY
                 raise TokenRefused("no token", mend="send Authorization: Bearer llt_...")
             scheme, _, text = sent.partition(b" ")
-            if scheme.lower() != b"bearer":
+            if basic and scheme.lower() == b"basic":
+                text = _password(text)
+            elif scheme.lower() != b"bearer":
                 raise TokenRefused("no bearer token", mend="send Authorization: Bearer llt_...")
         return self._tokens.find(text)
 
@@ -59,3 +68,11 @@ class Guard:
         """Drop what is known of tokens that have not been used for a while."""
         now = self._clock()
         self._levels = {key: kept for key, kept in self._levels.items() if now - kept[1] < _FORGET_S}
+
+
+def _password(untrusted: bytes) -> bytes:
+    """Of a user, whoever that is; nothing, which is no token, where it is not Basic's form."""
+    try:
+        return base64.b64decode(untrusted.strip(), validate=True).partition(b":")[2]
+    except binascii.Error:
+        return b""

@@ -9,7 +9,7 @@ import msgspec
 
 from leadline.client import packed
 from leadline.domain import Isolation, Kind, PdqFamily, Tlp, Verdict
-from leadline.service import curating, duty, entries, matching
+from leadline.service import curating, duty, entries, matching, ncmec
 from leadline.service.alarms import Alarm
 from leadline.service.answers import Fault, Met, MetFully
 from leadline.service.curation import NewBank
@@ -20,6 +20,7 @@ from leadline.service.tokens import Scope
 _MD5 = "0123456789abcdef0123456789abcdef"
 _BINARY = {"type": "string", "format": "binary"}
 _TEXT = {"text/plain": Content({"type": "string"})}
+_XML = {"application/xml": Content({"type": "string"})}
 Lists = dict[str, Annotated[int, msgspec.Meta(ge=0)]]
 
 
@@ -246,6 +247,13 @@ _PLACES = (
 )
 
 
+_PUBLISHED = Parameter("name", "path", "Name of a published bank.", {"type": "string", "minLength": 1}, "known")
+_MEMBER = Parameter("member", "path", "Number of the member whose entry it is.", {"type": "integer", "minimum": 1}, 1)
+_TYPE = Parameter("type", "path", "Of fingerprint.", {"type": "string", "enum": sorted(ncmec.REASONS)}, "MD5")
+_AS_NCMEC = "As clients of NCMEC's hash sharing v2 expect it; the token may be the password of Basic authentication."
+_FEEDBACK = "<feedbackSubmission><affirmative/></feedbackSubmission>"
+
+
 def _json(schema: Any, example: Any = None) -> dict[str, Content]:
     return {JSON: Content(schema, example)}
 
@@ -264,6 +272,14 @@ OPERATIONS: tuple[Operation, ...] = (
         problems=(404,),
         meaning="Matches hold distance and entry where the token has the scope `details`. docs/service.md has the "
         "packed form.",
+    ),
+    Operation(
+        "GET", "/v1/match", "look-up", "Look up one hash", (Scope.MATCH,),
+        {200: _json(Answers, {"answers": [{"matches": [_MET]}], "lists": {"known": 41}})},
+        parameters=(Parameter("hash", "query", "As in a list by POST.", {"type": "string"}, _MD5, True), *_PLACES),
+        problems=(404, 422),
+        meaning="The answer is that of a list of one. A hash in an address may stand in the log of a proxy: ask by "
+        "POST where it must not.",
     ),
     Operation(
         "POST", "/v1/hash", "hash", "Hash one file, or the files of a form", (Scope.HASH,),
@@ -364,6 +380,41 @@ OPERATIONS: tuple[Operation, ...] = (
         "POST", "/v1/alarms/{id}/acknowledge", "alarm-acknowledge", "What a person found", (Scope.ADMIN,),
         {200: _json(Alarm, {**_ALARM, "decided": "real", "decided_by": "k3f7q2ab", "decided_at": 1767225700})},
         _json(duty.Acknowledgement, {"decided": "real"}), (_ALARM_ID,), problems=(404,),
+    ),
+    Operation(
+        "GET", "/ncmec/{name}/v2/status", "ncmec-status", "Who the token is", (Scope.SUBSCRIBE,), {200: _XML},
+        parameters=(_PUBLISHED,), problems=(404,), meaning=_AS_NCMEC,
+    ),
+    Operation(
+        "GET", "/ncmec/{name}/v2/members", "ncmec-members", "The publisher, and who asks", (Scope.SUBSCRIBE,),
+        {200: _XML}, parameters=(_PUBLISHED,), problems=(404,), meaning=_AS_NCMEC,
+    ),
+    Operation(
+        "GET", "/ncmec/{name}/v2/entries", "ncmec-entries", "What changed in a time, page by page",
+        (Scope.SUBSCRIBE,), {200: _XML},
+        parameters=(
+            _PUBLISHED,
+            Parameter("from", "query", "Exclusive.", {"type": "string", "format": "date-time"}, "2026-01-31T12:00:00Z"),
+            Parameter(
+                "to", "query", "Inclusive; left out: now. A time that has not come is refused.",
+                {"type": "string", "format": "date-time"},
+            ),
+            *(
+                Parameter(name, "query", "As in `next` of the page before.", {"type": "integer", "minimum": 1})
+                for name in ("start", "size", "max")
+            ),
+        ),
+        problems=(404, 422), meaning=_AS_NCMEC,
+    ),
+    Operation(
+        "GET", "/ncmec/{name}/v2/feedback/{type}/reasons", "ncmec-reasons", "What negative feedback may say",
+        (Scope.SUBSCRIBE,), {200: _XML}, parameters=(_PUBLISHED, _TYPE), problems=(404, 422), meaning=_AS_NCMEC,
+    ),
+    Operation(
+        "PUT", "/ncmec/{name}/v2/entries/{member}/{id}/{type}/feedback", "ncmec-feedback",
+        "What a subscriber found of a fingerprint", (Scope.SUBSCRIBE,), {204: {}},
+        {"application/xml": Content({"type": "string"}, _FEEDBACK)}, (_PUBLISHED, _MEMBER, _ID, _TYPE),
+        problems=(404,), meaning=_AS_NCMEC,
     ),
     Operation("GET", "/healthz", "healthz", "Is the process alive?", None, {200: _TEXT}),
     Operation(
