@@ -30,7 +30,7 @@ from leadline.subscriptions.importing import BATCH_RECORDS, Importer, Outcome
 
 NOW_S = 1_795_000_000.0  # November 2026: after every time that a stand-in tells
 FOR_EVER = 1_000_000
-DEFAULTS = EntryDefaults(Kind.OTHER, source="rehearsal", tlp=Tlp.AMBER, licence="for tests")
+DEFAULTS = EntryDefaults(Kind.OTHER, source="far-list", tlp=Tlp.AMBER, licence="for tests")
 
 
 class Clock:
