@@ -7,7 +7,9 @@ from importlib import import_module
 from leadline.errors import ConfigError
 from leadline.exchange.connector import Connector
 
-CONNECTORS: dict[str, str] = {}
+CONNECTORS: dict[str, str] = {
+    "ncmec": "ncmec:NcmecConnector",
+}
 
 
 def find_connector(name: str) -> type[Connector]:

@@ -1,0 +1,160 @@
+"""Entries of NCMEC's lists as records: hashes checked; classification, time and feedback kept. Decides nothing."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from leadline.domain import Entry
+from leadline.errors import HashFormatError, HashRefused, LeadlineError, ListFormatError, sentence
+from leadline.exchange.base import (
+    EntryDefaults,
+    RecordHashes,
+    located,
+    metadata_text,
+    parse_hex,
+    parse_photodna,
+    parse_time,
+)
+from leadline.exchange.connector import Record
+from leadline.exchange.ncmec_xml import ToldEntry
+
+CODES = frozenset({"A1", "A2", "B1", "B2"})  # of NCMEC's industry classification
+NO_PRINT = "entry without a fingerprint that is known here"
+_KNOWN = frozenset({"md5", "sha1", "sha256", "pdq"})
+_KEPT_CHARS = 500  # of the text of a fingerprint that nobody here knows
+_MAX_ID_CHARS = 200
+Fetch = Callable[[str, int], bytes]  # (link, most bytes)
+
+
+class RecordMaker:
+    """Of one pull. `faults` and `unknown` gather what a page has to tell beside its records.
+
+    scheme  of labels that are no code of NCMEC's industry classification
+    kinds   plug-ins for further fingerprints: name -> bytes
+    fetch   what a link leads to, asked for only where there is a plug-in
+    """
+
+    def __init__(
+        self, defaults: EntryDefaults, scheme: str, kinds: Mapping[str, int], fetch: Fetch, where: str
+    ) -> None:
+        self.faults: list[LeadlineError] = []
+        self.unknown = Counter[str]()
+        self._defaults, self._scheme, self._kinds, self._fetch, self._where = defaults, scheme, kinds, fetch, where
+
+    def make(self, told: ToldEntry) -> Record | None:
+        """None for a bad record, which is then a fault."""
+        key = f"{told.member}-{told.id}"
+        if not (told.member.isdigit() and told.member.isascii() and told.id and len(key) <= _MAX_ID_CHARS):
+            mend = "tell the source which one"
+            self.faults.append(ListFormatError("an entry without its member or id", where=self._where, mend=mend))
+            return None
+        if told.is_deleted:
+            return Record(key, told.digest, None)
+        hashes, others = RecordHashes(), dict[str, str]()
+        self._take_prints(told, hashes, others)
+        linked = self._take_linked(told, hashes)
+        place = f"{self._where}: entry {key}"
+        if not hashes.found:
+            return self._without_prints(Record(key, told.digest, None), hashes, place)
+        for fault in hashes.faults:
+            what = sentence("%(what)s; the rest of its record stays", what=fault.what)
+            self.faults.append(HashRefused(what, where=place, mend=fault.mend))
+        digest = hashlib.sha256(told.digest + ",".join(linked).encode()).digest() if linked else told.digest
+        return Record(key, digest, self._entry(told, key, hashes.found, others))
+
+    def take_faults(self) -> list[LeadlineError]:
+        """Those gathered so far; they are not told again."""
+        taken, self.faults = self.faults, []
+        return taken
+
+    def take_unknown(self) -> Counter[str]:
+        taken, self.unknown = self.unknown, Counter()
+        return taken
+
+    def _without_prints(self, record: Record, hashes: RecordHashes, place: str) -> Record | None:
+        """An entry that holds only what cannot be compared here is not held: a later state of it may be."""
+        if hashes.faults:
+            self.faults.append(located(hashes.faults[0], place))
+            return None
+        self.unknown[NO_PRINT] += 1
+        return record
+
+    def _take_prints(self, told: ToldEntry, hashes: RecordHashes, others: dict[str, str]) -> None:
+        for name, text in told.prints.items():
+            kind = name.lower().replace("-", "_")
+            try:
+                if kind in _KNOWN:
+                    hashes.found[kind] = parse_hex(kind, text)
+                elif kind == "pdna":
+                    hashes.found["photodna"] = parse_photodna(text)
+                elif kind in self._kinds:
+                    hashes.found[kind] = _plain(kind, text, self._kinds[kind])
+                else:
+                    self.unknown[f"fingerprint {name[:40]}"] += 1
+                    others[name[:40]] = text[:_KEPT_CHARS]
+            except HashFormatError as fault:
+                hashes.faults.append(fault)
+
+    def _take_linked(self, told: ToldEntry, hashes: RecordHashes) -> list[str]:
+        """What was fetched. The links themselves are never kept: NCMEC asks for that."""
+        taken = []
+        for name, link in told.linked.items():
+            kind = name.lower().replace("-", "_")
+            if kind not in self._kinds:
+                self.unknown[f"fingerprint {name[:40]}"] += 1
+                continue
+            try:
+                hashes.found[kind] = _sized(kind, self._fetch(link, self._kinds[kind]), self._kinds[kind])
+                taken.append(kind)
+            except HashFormatError as fault:
+                hashes.faults.append(fault)
+        return taken
+
+    def _entry(self, told: ToldEntry, key: str, prints: Mapping[str, bytes], others: Mapping[str, str]) -> Entry:
+        defaults, label = self._defaults, told.classification[:100]
+        facts: dict[str, Any] = {
+            "record": told.digest.hex(), "type": told.type, "member": f"{told.member} {told.member_name[:100]}",
+            **told.feedback,
+        }  # fmt: skip
+        if others:
+            facts["fingerprints"] = others
+        if told.linked:
+            facts["linked"] = [name[:40] for name in told.linked]
+        return Entry(
+            kind=defaults.kind, fingerprints=prints, pdq_family=defaults.pdq_family,
+            scheme=defaults.scheme or (self._scheme_of(label) if label else ""), label=label or defaults.label,
+            source=defaults.source, source_id=key, licence=defaults.licence, tlp=defaults.tlp,
+            last_seen=self._time(told, facts), metadata=metadata_text(facts),
+        )  # fmt: skip
+
+    def _scheme_of(self, label: str) -> str:
+        return "ncmec" if label in CODES else self._scheme
+
+    def _time(self, told: ToldEntry, facts: dict[str, Any]) -> int:
+        try:
+            return parse_time(told.timestamp)
+        except ListFormatError:
+            facts["timestamp"] = told.timestamp[:40]
+            return 0
+
+
+def _plain(kind: str, text: str, length: int) -> bytes:
+    """Hexadecimal or base64 text of `length` bytes."""
+    try:
+        return _sized(kind, bytes.fromhex(text) if len(text) == 2 * length else base64.b64decode(text), length)
+    except (ValueError, binascii.Error):
+        raise HashFormatError(
+            sentence("%(name)s is neither hexadecimal nor base64", name=kind), mend="tell the source"
+        ) from None
+
+
+def _sized(kind: str, untrusted: bytes, length: int) -> bytes:
+    if len(untrusted) != length:
+        what = sentence("%(name)s has %(count)s bytes", name=kind, count=len(untrusted))
+        raise HashFormatError(what, mend=sentence("its plug-in takes %(length)s", length=length))
+    return untrusted

@@ -1,0 +1,203 @@
+"""XML of NCMEC's hash sharing, read as it comes: hostile until shown otherwise. Resolves nothing, fetches nothing.
+
+Namespaces are passed over, unknown elements counted. A DTD is refused, so there are no entities to expand; elements,
+texts and depth are bounded by libxml2's own limits, what lies between two entries by ours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from lxml import etree
+
+from leadline.errors import SourceBroken, sentence
+
+MAX_RECORD_BYTES = 4 << 20  # one entry has less than 10 kB; elements take up to thirty times their bytes in memory
+_SWEPT_EACH = 64  # entries
+_KEPT_NAMES = 100  # of unknown things: their names come from outside
+_ENTRIES = {
+    "image": ("image", False),
+    "video": ("video", False),
+    "deletedimage": ("image", True),
+    "deletedvideo": ("video", True),
+}
+_GROUPS = frozenset({"images", "videos"})
+_TEXTS = frozenset({"timestamp", "id", "classification"})
+_FEEDBACK = {"affirmativeFeedback": "affirmed", "negativeFeedback": "disputed"}
+_SAFE: Mapping[str, bool] = {
+    "resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False,
+    "remove_comments": True, "remove_pis": True,
+}  # fmt: skip
+
+
+class Readable(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+@dataclass(slots=True)
+class ToldEntry:
+    """An entry as its XML says it; texts are not checked yet.
+
+    prints    name of the fingerprint's element -> its text
+    linked    name -> link, of those that are not in the page
+    feedback  "affirmed", "disputed" -> type of fingerprint -> members who said so
+    digest    SHA-256 of its XML
+    """
+
+    type: str
+    is_deleted: bool
+    digest: bytes
+    member: str = ""
+    member_name: str = ""
+    id: str = ""
+    timestamp: str = ""
+    classification: str = ""
+    prints: dict[str, str] = field(default_factory=dict)
+    linked: dict[str, str] = field(default_factory=dict)
+    feedback: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+class PageReader:
+    """The entries of one answer, as they come. After the last of them `next_link` says where the list goes on, empty
+    where it does not. unknown: elements that nobody here knows, with their count."""
+
+    def __init__(self, untrusted: Readable, where: str) -> None:
+        self._source, self._where = _Metered(untrusted, where), where
+        self._names: dict[str, str] = {}
+        self.next_link, self.unknown = "", Counter[str]()
+
+    def __iter__(self) -> Iterator[ToldEntry]:
+        tags = [f"{{*}}{tag}" for tag in ("image", "video", "deletedImage", "deletedVideo", *_GROUPS, "paging")]
+        events = etree.iterparse(self._source, events=("end",), tag=tags, **_SAFE)
+        is_checked = False
+        try:
+            for number, (_, element) in enumerate(events):
+                if not is_checked:
+                    self._check(element.getroottree())
+                    is_checked = True
+                name = self._name(element.tag)
+                if name in _GROUPS:
+                    self._count_unknown(element, _ENTRIES)
+                elif name == "paging":
+                    self.next_link = (element.findtext("{*}next") or "").strip()
+                elif self._name(element.getparent().tag) in _GROUPS:  # else it is of something that nobody knows
+                    self._source.since_record = 0
+                    yield self._entry(element, name)
+                    if number % _SWEPT_EACH == 0:
+                        self._sweep(element)
+        except etree.XMLSyntaxError as error:
+            raise malformed(error, self._where) from None
+        self._check(events.root.getroottree())
+        self._count_unknown(events.root, _GROUPS | {"paging"})
+
+    def _check(self, tree: Any) -> None:
+        check_document(tree, "queryResult", self._where)
+
+    def _name(self, tag: str) -> str:
+        """Without its namespace."""
+        name = self._names.get(tag)
+        if name is None:
+            name = tag.rpartition("}")[2]
+            if len(self._names) < 10 * _KEPT_NAMES:
+                self._names[tag] = name
+        return name
+
+    def _entry(self, element: Any, name: str) -> ToldEntry:
+        entry_type, is_deleted = _ENTRIES[name.lower()]
+        told = ToldEntry(entry_type, is_deleted, hashlib.sha256(etree.tostring(element, with_tail=False)).digest())
+        for child in element:
+            name = self._name(child.tag)
+            if name == "fingerprints":
+                self._take_prints(told, child)
+            elif name in _TEXTS:
+                setattr(told, name, (child.text or "").strip())
+            elif name == "member":
+                told.member, told.member_name = (child.get("id") or "").strip(), (child.text or "").strip()
+            elif name == "feedback":
+                self._take_feedback(told, child)
+            else:
+                self._note(f"element {name}")
+        return told
+
+    def _take_prints(self, told: ToldEntry, element: Any) -> None:
+        """Blank ones are seen, and say nothing."""
+        for child in element:
+            text = (child.text or "").strip()
+            if text:
+                told.prints[self._name(child.tag)] = text
+            elif link := child.get("href"):
+                told.linked[self._name(child.tag)] = link
+
+    def _take_feedback(self, told: ToldEntry, element: Any) -> None:
+        """Members are counted; which reason is whose, the format leaves open."""
+        for child in element:
+            said = _FEEDBACK.get(self._name(child.tag))
+            if said is None:
+                self._note(f"element {self._name(child.tag)}")
+                continue
+            members = sum(1 for _ in child.iter("{*}member"))
+            told.feedback.setdefault(said, {})[(child.get("type") or "")[:40]] = members
+
+    def _sweep(self, element: Any) -> None:
+        """What comes before this entry leaves memory. The entry itself stays: the parser still stands at it."""
+        parent = element.getparent()
+        for sibling in list(element.itersiblings(preceding=True)):
+            if self._name(sibling.tag).lower() not in _ENTRIES:
+                self._note(f"element {self._name(sibling.tag)}")
+            parent.remove(sibling)
+
+    def _count_unknown(self, element: Any, known: Mapping[str, Any] | frozenset[str]) -> None:
+        for child in element:
+            name = self._name(child.tag)
+            if name.lower() not in known:
+                self._note(f"element {name}")
+
+    def _note(self, what: str) -> None:
+        what = what[:60]
+        if what not in self.unknown and len(self.unknown) >= _KEPT_NAMES:
+            what = "element"
+        self.unknown[what] += 1
+
+
+class _Metered:
+    """Passes an answer on, and ends one that says very much without an entry."""
+
+    def __init__(self, untrusted: Readable, where: str) -> None:
+        self._untrusted, self._where, self.since_record = untrusted, where, 0
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._untrusted.read(size)
+        self.since_record += len(piece)
+        if self.since_record > MAX_RECORD_BYTES:
+            what = sentence("an entry is larger than %(most)s bytes", most=MAX_RECORD_BYTES)
+            raise SourceBroken(what, where=self._where, mend="tell the source", code="too-large")
+        return piece
+
+
+def parse_document(untrusted_xml: bytes, root: str, where: str) -> Any:
+    """The root of a small document; `root` is its name, empty: any. SourceBroken for any other, or a broken one."""
+    try:
+        element = etree.fromstring(untrusted_xml, etree.XMLParser(**_SAFE))
+    except etree.XMLSyntaxError as error:
+        raise malformed(error, where) from None
+    check_document(element.getroottree(), root, where)
+    return element
+
+
+def check_document(tree: Any, root: str, where: str) -> None:
+    """SourceBroken for a document with a DTD, or with another root."""
+    if tree.docinfo.doctype or tree.docinfo.internalDTD is not None:
+        raise SourceBroken("its answer holds a DTD, which is not read", where=where, mend="tell the source")
+    if root and tree.getroot().tag.rpartition("}")[2] != root:
+        what = sentence("its answer is no %(root)s", root=root)
+        raise SourceBroken(what, where=where, mend="check the address: it may be of another service")
+
+
+def malformed(error: Any, where: str) -> SourceBroken:
+    """Says the line, and nothing of what stands there."""
+    what = sentence("its answer is not well-formed XML from line %(line)s on", line=error.lineno or 1)
+    return SourceBroken(what, where=where, mend="pull again; where it stays so, tell the source")
