@@ -9,6 +9,10 @@ from leadline.exchange.connector import Connector
 
 CONNECTORS: dict[str, str] = {
     "ncmec": "ncmec:NcmecConnector",
+    "stopncii": "stopncii:StopNcii",
+    "arachnid": "arachnid:ArachnidShield",
+    "threatexchange": "threatexchange:ThreatExchange",
+    "leadline-feed": "feed.connector:FeedConnector",
 }
 
 

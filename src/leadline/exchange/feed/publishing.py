@@ -1,0 +1,360 @@
+"""A bank's entries to each subscriber: what of it may leave, what changed since the last time, and nothing twice.
+
+For one bank at a time. The ledger takes a publication over in one step, then the folder is brought to it; a kill at any
+moment is made good by publishing again. Nothing of TLP:RED leaves, whoever asks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+from tuf.api.metadata import Metadata, Root
+
+from leadline.domain import Entry, Kind, Tlp
+from leadline.errors import ConfigError
+from leadline.exchange.feed.contents import (
+    FORMAT,
+    VERSION,
+    Head,
+    Provenance,
+    entry_line,
+    line_digest,
+    seal_part,
+    withdrawn_line,
+)
+from leadline.exchange.feed.keys import Agreement
+from leadline.exchange.feed.ledger import FileRow, Known, Ledger, Publication, Step
+from leadline.exchange.feed.metadata import sign_online
+from leadline.exchange.feed.receipts import PROOF_BYTES, next_proof
+from leadline.exchange.feed.roots import Roots
+from leadline.exchange.feed.shelf import PartWriter, Shelf
+from leadline.match.bank import Bank
+from leadline.match.folder import FEED_LOCK, hold_lock
+
+_PAGE = 5_000
+_LOCK_TIMEOUT_S = 10.0
+STEPS_KEPT, STEPS_BETWEEN_WHOLES = 64, 32
+_WHOLE_AFTER_SHARE, _WHOLE_AFTER_LEAST = 0.5, 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """lasts_s: how long what is signed holds, so that nobody can hold newer files back for longer.
+    withdraw_within_s: how long a subscriber may take to prove that it applied a withdrawal.
+    reason: of this publication, asked for where the bank is of the kind illegal; actor: who publishes."""
+
+    lasts_s: int
+    withdraw_within_s: int
+    reason: str
+    actor: str
+
+
+class Told(NamedTuple):
+    """What one subscriber was told by one publication. serial: of its state now."""
+
+    name: str
+    serial: int
+    entries: int
+    withdrawn: int
+    is_whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """version: of the signed files. is_new: something was written. told: who was told anything; removed: names."""
+
+    version: int
+    is_new: bool
+    list_version: int
+    told: tuple[Told, ...]
+    removed: tuple[str, ...]
+    expires: int
+
+
+class Change(NamedTuple):
+    """An entry as it may leave (line None: it may not, or is gone). is_other: than what was told; was_told: at all."""
+
+    id: int
+    line: bytes | None
+    is_other: bool
+    was_told: bool
+
+
+def publish(
+    bank: Bank,
+    directory: Path,
+    roots: Roots,
+    agreements: Sequence[Agreement],
+    terms: Terms,
+    *,
+    now_s: float,
+    say: Callable[[int], None] = lambda entries: None,
+) -> Published:
+    """Bring the folder to what the bank is now, for these subscribers and no others.
+
+    say: told how many more entries were looked at. ConfigError where a reason is missing, the root has expired or will
+    before the signed files, the ledger or folder belongs to another feed; BankLocked where another publication is on.
+    """
+    _require(bank, roots, terms, now_s)
+    with hold_lock(bank.path, FEED_LOCK, _LOCK_TIMEOUT_S), closing(Ledger(bank.path)) as ledger:
+        return _Publication(bank, Shelf(directory), ledger, roots, terms, int(now_s), say).run(agreements)
+
+
+def _require(bank: Bank, roots: Roots, terms: Terms, now_s: float) -> None:
+    if bank.kind is Kind.ILLEGAL and not terms.reason.strip():
+        mend = "say why with --reason: it is recorded with the publication"
+        raise ConfigError("a bank of the kind illegal leaves only with a reason", where=bank.name, mend=mend)
+    if roots.root.expires.timestamp() <= now_s + terms.lasts_s:
+        mend = "sign the next one: leadline feed keygen KEYS --rotate"
+        raise ConfigError("the root expires before what would be signed under it", where=roots.publisher, mend=mend)
+
+
+class _Publication:
+    def __init__(
+        self, bank: Bank, shelf: Shelf, ledger: Ledger, roots: Roots, terms: Terms, now: int, say: Callable[[int], None]
+    ) -> None:
+        self._bank, self._shelf, self._ledger, self._roots = bank, shelf, ledger, roots
+        self._terms, self._now, self._say = terms, now, say
+        self._told: list[Told] = []
+        self._writes: list[Callable[[int], None]] = []  # into the ledger, given the version, all in one transaction
+        self._returns_at = 0  # when the next suspended entry may be told again; 0: none is suspended
+
+    def run(self, agreements: Sequence[Agreement]) -> Published:
+        ledger, shelf = self._ledger, self._shelf
+        self._require_same_feed()
+        shelf.require(self._roots.all[0])
+        online = ledger.online()
+        version = online.version if online else 0
+        ahead, serials = shelf.ahead_of(version, self._all_roots(), [agreement.id for agreement in agreements])
+        if not ahead:
+            if online:
+                shelf.project(self._roots.all, online)  # what a kill may have left undone, or a new folder
+            shelf.remove_unnamed(ledger.kept_digests(), version)
+        known = {subscriber.agreement.id: subscriber for subscriber in ledger.subscribers()}
+        removed = self._remove_others(known, agreements)
+        lost = self._lost_files()
+        ledger.forget_changes()
+        if looks := self._may_differ(agreements, lost or bool(ahead)):
+            self._returns_at = 0
+            for agreement in agreements:
+                self._tell(agreement, known.get(agreement.id), serials.get(agreement.id, 0), lost)
+        if not self._told and not removed and not self._is_due(version, ahead):
+            if looks:
+                self._note_look(agreements)
+            return self._published(version, False, removed)
+        self._write(max(version, ahead) + 1, agreements)
+        return self._published(max(version, ahead) + 1, True, removed)
+
+    def _require_same_feed(self) -> None:
+        feed = self._ledger.fact("feed", self._roots.feed)
+        if feed != self._roots.feed:
+            mend = "use the keys that it was published with; a new feed begins with a new bank folder"
+            raise ConfigError("this bank is published under other keys", where=self._bank.name, mend=mend)
+
+    def _all_roots(self) -> list[Root]:
+        return [Metadata[Root].from_bytes(data).signed for data in self._roots.all]
+
+    def _remove_others(self, known: dict[str, Known], agreements: Sequence[Agreement]) -> list[str]:
+        kept = {agreement.id for agreement in agreements}
+        gone = [k for k in known.values() if not k.removed_at and k.agreement.id not in kept]
+        for subscriber in gone:
+            self._later(partial(self._remove, subscriber.number))
+        return [subscriber.agreement.name for subscriber in gone]
+
+    def _remove(self, number: int, version: int) -> None:
+        self._ledger.remove_subscriber(number, self._now)
+
+    def _lost_files(self) -> frozenset[int]:
+        """Numbers of subscribers of whose files one is not in the folder any more, or never was."""
+        return frozenset(number for number, row in self._ledger.files() if not self._shelf.holds(row))
+
+    # --- whether there is anything to do -----------------------------------------------------------------------------
+
+    def _look(self, agreements: Sequence[Agreement]) -> str:
+        """What decides over what is told, in short."""
+        manifest = self._bank.snapshot.manifest
+        said = [manifest.identity, manifest.tlp, manifest.source, manifest.licence, self._bank.list_version, agreements]
+        return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
+
+    def _may_differ(self, agreements: Sequence[Agreement], is_broken: frozenset[int] | bool) -> bool:
+        returns_at = self._ledger.fact("returns-at", 0)
+        self._returns_at = returns_at
+        is_time = 0 < returns_at <= self._now
+        return bool(is_broken) or is_time or self._ledger.fact("look") != self._look(agreements)
+
+    def _note_look(self, agreements: Sequence[Agreement]) -> None:
+        with self._ledger.writing():
+            for write in self._writes:  # of agreements that are others and let out the same
+                write(0)
+            self._ledger.set_facts({"look": self._look(agreements), "returns-at": self._returns_at})
+
+    def _is_due(self, version: int, ahead: int) -> bool:
+        """Whether what is signed has to be signed anew."""
+        fact = self._ledger.fact
+        is_half_over = fact("expires", 0) - self._now < self._terms.lasts_s // 2
+        return not version or bool(ahead) or is_half_over or fact("root", 0) != self._roots.root.version
+
+    # --- one subscriber ----------------------------------------------------------------------------------------------
+
+    def _tell(self, agreement: Agreement, known: Known | None, ahead: int, lost: frozenset[int]) -> None:
+        number = known.number if known else self._next_number()
+        before = known.serial if known else 0
+        is_whole = known is None or known.removed_at > 0 or number in lost or ahead > before
+        since = max(before, ahead)
+        step = secrets.token_bytes(PROOF_BYTES)
+        proof = step if is_whole else next_proof(self._ledger.last_step(number), step)
+        serial = since + 1
+        writer = self._writer(agreement, 0 if is_whole else since, serial, step)
+        entries, withdrawn, is_other = self._write_changes(agreement, number, writer, is_whole=is_whole)
+        if not is_other and not is_whole:
+            if known and known.agreement != agreement:
+                self._later(lambda version: self._ledger.keep_subscriber(number, agreement, before))
+            return
+        by = self._now + self._terms.withdraw_within_s if withdrawn else 0
+        rows = writer.end(by)
+        wholes_before = serial if is_whole else 0
+        if not is_whole and self._is_whole_due(number, entries + withdrawn):
+            again = self._writer(agreement, 0, serial, proof)
+            self._write_changes(agreement, number, again, is_whole=True, notes=False)
+            rows += again.end(by)
+            wholes_before = serial
+        taken = Step(serial, proof, entries, withdrawn, by)
+        self._later(lambda version: self._keep(version, number, agreement, taken, rows, wholes_before, is_whole))
+        self._told.append(Told(agreement.name, serial, entries, withdrawn, is_whole))
+
+    def _later(self, write: Callable[[int], None]) -> None:
+        self._writes.append(write)
+
+    def _next_number(self) -> int:
+        return self._ledger.next_number() + sum(1 for told in self._told if told.serial and told.is_whole)
+
+    def _writer(self, agreement: Agreement, since: int, serial: int, step: bytes) -> PartWriter:
+        recipient, feed = agreement.recipient(), self._roots.feed
+
+        def seal(part: int, lines: Sequence[bytes]) -> bytes:
+            head = Head(
+                format=FORMAT, version=VERSION, feed=feed, subscriber=agreement.id, since=since, serial=serial,
+                part=part, proof=step.hex(),
+            )  # fmt: skip
+            return seal_part(head, lines, recipient)
+
+        return PartWriter(self._shelf, agreement.id, since, serial, seal)
+
+    def _write_changes(
+        self, agreement: Agreement, number: int, writer: PartWriter, *, is_whole: bool, notes: bool = True
+    ) -> tuple[int, int, bool]:
+        """How many entries and withdrawals were written, and whether anything is other than what was told."""
+        entries = withdrawn = 0
+        noted: list[tuple[int, bytes | None]] = []
+        is_other = False
+        for change in find_changes(self._lines(agreement), self._ledger.told(number)):
+            if change.is_other and notes:
+                is_other = True
+                noted.append((change.id, line_digest(change.line) if change.line else None))
+                withdrawn += change.line is None
+                if len(noted) >= _PAGE:
+                    self._ledger.note_changes(number, noted)
+                    noted = []
+            if change.line is not None and (is_whole or change.is_other):
+                writer.add(change.line, is_withdrawal=False)
+                entries += 1
+            elif change.line is None and not is_whole:
+                writer.add(withdrawn_line(change.id), is_withdrawal=True)
+        self._ledger.note_changes(number, noted)
+        return entries, withdrawn, is_other
+
+    def _lines(self, agreement: Agreement) -> Iterator[tuple[int, bytes]]:
+        """Of each entry that this subscriber may have now; ids ascending."""
+        manifest = self._bank.snapshot.manifest
+        if manifest.tlp is Tlp.RED:
+            return
+        default = Provenance(manifest.source or self._roots.publisher, manifest.licence)
+        for entry in self._entries():
+            if entry.disabled_until > self._now:
+                returns_at = self._returns_at if self._returns_at > self._now else entry.disabled_until
+                self._returns_at = min(returns_at, entry.disabled_until)
+            elif agreement.admits(entry.kind, entry.tlp):
+                yield entry.id or 0, entry_line(entry, default)
+
+    def _entries(self) -> Iterator[Entry]:
+        after = 0
+        while page := self._bank.entries_after(after, _PAGE):
+            yield from page
+            after = page[-1].id or 0
+            self._say(len(page))
+
+    def _is_whole_due(self, number: int, added: int) -> bool:
+        rows = [row for of, row in self._ledger.files() if of == number]
+        whole = max([row for row in rows if row.since == 0], key=lambda row: row.serial)
+        size = sum(row.entries for row in rows if row.since == 0 and row.serial == whole.serial)
+        steps = [row for row in rows if row.since >= whole.serial]
+        written = added + sum(row.entries + row.withdrawn for row in steps)
+        is_much = written > max(_WHOLE_AFTER_LEAST, _WHOLE_AFTER_SHARE * size)
+        return is_much or len({row.serial for row in steps}) + 1 >= STEPS_BETWEEN_WHOLES
+
+    def _keep(
+        self, version: int, number: int, agreement: Agreement, step: Step, rows: Iterable[FileRow], wholes_before: int,
+        is_whole: bool,
+    ) -> None:  # fmt: skip
+        ledger = self._ledger
+        kept_from = step.serial if is_whole else step.serial - STEPS_KEPT  # what leads to a lost state leads nowhere
+        ledger.drop_files(number, version, wholes_before=wholes_before, changes_until=kept_from)
+        ledger.keep_subscriber(number, agreement, step.serial)
+        ledger.add_files(number, rows)
+        ledger.add_step(number, step, self._now)
+
+    # --- all of it ---------------------------------------------------------------------------------------------------
+
+    def _write(self, version: int, agreements: Sequence[Agreement]) -> None:
+        ledger, expires = self._ledger, self._now + self._terms.lasts_s
+        self._shelf.sync()
+        with ledger.writing():
+            ledger.take_changes()
+            ledger.forget_files(version)
+            for write in self._writes:
+                write(version)
+            online = sign_online(version, ledger.targets(), self._roots.signer_of, expires)
+            ledger.keep_online(online)
+            ledger.set_facts({
+                "feed": self._roots.feed, "root": self._roots.root.version, "expires": expires,
+                "directory": str(self._shelf.folder.absolute()), "look": self._look(agreements),
+                "returns-at": self._returns_at,
+            })  # fmt: skip
+            ledger.add_publication(self._record(version))
+        self._shelf.project(self._roots.all, online)
+        self._shelf.remove_unnamed(ledger.kept_digests(), version)
+
+    def _record(self, version: int) -> Publication:
+        told, withdrawn = sum(t.entries for t in self._told), sum(t.withdrawn for t in self._told)
+        terms = self._terms
+        return Publication(
+            version, self._now, terms.actor, terms.reason, self._bank.list_version, told, withdrawn
+        )  # fmt: skip
+
+    def _published(self, version: int, is_new: bool, removed: Sequence[str]) -> Published:
+        expires = self._ledger.fact("expires", 0)
+        return Published(version, is_new, self._bank.list_version, tuple(self._told), tuple(removed), expires)
+
+
+def find_changes(lines: Iterator[tuple[int, bytes]], told: Iterator[tuple[int, bytes]]) -> Iterator[Change]:
+    """Both by ascending id: each entry that may leave, and each that was told and may no more."""
+    end = (1 << 62, b"")
+    line, before = next(lines, end), next(told, end)
+    while line is not end or before is not end:
+        if line[0] < before[0]:
+            yield Change(line[0], line[1], True, False)
+            line = next(lines, end)
+        elif line[0] > before[0]:
+            yield Change(before[0], None, True, True)
+            before = next(told, end)
+        else:
+            yield Change(line[0], line[1], line_digest(line[1]) != before[1], True)
+            line, before = next(lines, end), next(told, end)
