@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leadline.errors import BankCorrupt
+from leadline.errors import BankCorrupt, BankError
 from leadline.match.folder import PUBLISHED, is_bank_file, remove_leftovers
 from leadline.service.told import AHEAD_S, GONE, VIDEO, Journal, Telling
 
@@ -72,12 +72,24 @@ def test_an_entry_that_is_gone_leaves_a_tombstone_of_its_own_sort_once(journal: 
     assert journal.told_ids().tolist() == [7]
 
 
-def test_times_never_fall_where_the_clock_is_set_back(journal: Journal, moment: Moment) -> None:
+def test_times_never_fall_where_the_clock_is_set_back_a_little(journal: Journal, moment: Moment) -> None:
     tell(journal, 1, (7, 0, 1))
-    moment.now -= 3600
+    moment.now += 50
+    _, safe_until = journal.read()
+    moment.now -= 100
     tell(journal, 2, (8, 0, 1))
     first, second = rows(journal)
-    assert first[1] == second[1]
+    assert second[1] > safe_until > first[1]
+
+
+def test_rows_far_ahead_of_the_clock_are_an_error_and_not_more_of_them(journal: Journal, moment: Moment) -> None:
+    tell(journal, 1, (7, 0, 1))
+    moment.now -= 86_400
+    with pytest.raises(BankError, match="dated after now"):
+        tell(journal, 2, (8, 0, 1))
+    assert [row[0] for row in rows(journal)] == [7]
+    moment.now += 86_400
+    assert tell(journal, 2, (8, 0, 1)) == 1
 
 
 def test_a_range_is_exclusive_at_its_begin_and_inclusive_at_its_end(journal: Journal, moment: Moment) -> None:
@@ -109,13 +121,15 @@ def test_a_started_worker_knows_what_many_changes_left(journal: Journal, tmp_pat
     assert sum(row[3] for row in rows(again)) == 5
 
 
-def test_a_row_that_was_cut_off_is_not_there_and_is_told_again(journal: Journal, tmp_path: Path) -> None:
+def test_a_row_that_was_cut_off_is_not_there_and_is_told_again(
+    journal: Journal, tmp_path: Path, moment: Moment
+) -> None:
     tell(journal, 1, (7, 0, 1))
     whole = (tmp_path / PUBLISHED).stat().st_size
     tell(journal, 2, (8, 0, 2))
     with (tmp_path / PUBLISHED).open("r+b") as file:
         file.truncate(whole + 100)
-    after = Journal(tmp_path)
+    after = Journal(tmp_path, clock=moment)
     assert [row[0] for row in rows(after)] == [7]
     assert tell(after, 2, (8, 0, 2)) == 1
     assert [row[0] for row in rows(Journal(tmp_path))] == [7, 8]

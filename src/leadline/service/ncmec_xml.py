@@ -9,6 +9,7 @@ import base64
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
@@ -60,11 +61,12 @@ def tell_rows(records: Records, rows: I64, publication: Publication, quality_flo
 
 def _tell_block(records: Records, rows: I64, publication: Publication, quality_floor: int) -> Iterator[Told]:
     prints = [_texts(records, rows, name, quality_floor) for name in FINGERPRINTS]
+    admitted = publication.admitted
     for row, entry_id, texts in zip(rows.tolist(), records.ids[rows].tolist(), zip(*prints, strict=True), strict=True):
         if not any(texts):
             continue
         detail = records.detail(row)
-        if not publication.admits(detail.tlp):
+        if detail.tlp not in admitted:
             continue
         is_video = not texts[-1] and _is_video(detail)
         yield Told(entry_id, VIDEO if is_video else 0, _body(entry_id, detail, texts))
@@ -116,11 +118,13 @@ def _body(entry_id: int, detail: Detail, texts: Sequence[str]) -> str:
     return f"<id>{entry_id}</id>{told}<fingerprints>{''.join(children)}</fingerprints>"
 
 
+@lru_cache(1024)  # labels are few
 def clean(text: str) -> str:
     """As the text of an element: escaped, without what XML cannot hold."""
     return escape(_NOT_XML.sub("", text))
 
 
+@lru_cache(1024)  # what is told together has one time
 def moment(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

@@ -19,9 +19,10 @@ class Publication:
     bank: str
     tlp: Tlp = Tlp.GREEN
 
-    def admits(self, tlp: Tlp) -> bool:
-        """Whether an entry of this label may leave. One of RED never may."""
-        return tlp in _WIDTH and _WIDTH[tlp] <= _WIDTH[self.tlp]
+    @property
+    def admitted(self) -> frozenset[Tlp]:
+        """The labels of entries that may leave. RED is never among them."""
+        return frozenset(tlp for tlp, width in _WIDTH.items() if width <= _WIDTH[self.tlp])
 
 
 def read_publication(text: str) -> Publication:

@@ -25,6 +25,7 @@ from leadline.service.told import Journal, Telling
 
 _FORM = 1  # of what is told: another number has everything compared again
 _NEVER = 2**63 - 1
+_BREATH = 256  # entries
 _Tables = Mapping[int, tuple[Records, Bools | None]]  # the dead rows of each table, by its records
 
 
@@ -103,6 +104,8 @@ class Publisher:
                 rows = table.alive_rows()
             touched.append(table.records.ids[rows])
             for told in tell_rows(table.records, rows, self._publication, floor, now):
+                if len(ids) % _BREATH == 0:
+                    time.sleep(0)  # so that a request waits for a few milliseconds of a long list, not for all of it
                 ids.append(told.entry_id)
                 states.append(told.state)
                 prints.append(_print(told))

@@ -25,6 +25,7 @@ from leadline.match.table import Sections, Table, encode_table
 VIDEO, GONE = 1, 2  # bits of a state; 0: an image that is there
 # A row is dated so many seconds ahead, so that whoever asks until now has it in the next range and never misses it.
 AHEAD_S = 2
+_SET_BACK_S = 300  # a clock that is set back by no more is waited for
 _LOCK_TIMEOUT_S = 10.0
 _TYPES = {"ids": "<i8", "states": "|u1", "prints": "<u8", "at": "<i8", "rule": "|u1"}
 U64 = NDArray[np.uint64]
@@ -69,6 +70,7 @@ class Journal:
     def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._folder, self._path, self._clock = folder, folder / PUBLISHED, clock
         self._mutex = threading.Lock()
+        self._latest_s = 0
         self._forget()
 
     def _forget(self) -> None:
@@ -86,7 +88,7 @@ class Journal:
     def read(self) -> tuple[Rows, int]:
         """All rows, and the last second that no row will come to any more. BankCorrupt, BankLocked, BankError."""
         with self._held(shared=True):
-            return self.rows, int(self._clock()) + AHEAD_S
+            return self.rows, self._now() + AHEAD_S
 
     def tell(self, telling: Telling, touched: I64, *, version: int, rule: str, at_all_events: bool) -> int:
         """Write down what is another than was told of the entries `touched`: ascending, once each; how many rows.
@@ -106,13 +108,6 @@ class Journal:
         """Ids of the entries that subscribers have been told of and not told to be gone; ascending."""
         there: I64 = self._known[(self.rows.states[self._row_of] & GONE) == 0]
         return there
-
-    def state_of(self, entry_id: int) -> int | None:
-        """As last told; None where it never was."""
-        at = int(np.searchsorted(self._known, entry_id))
-        if at == len(self._known) or self._known[at] != entry_id:
-            return None
-        return int(self.rows.states[self._row_of[at]])
 
     def _differences(self, telling: Telling, touched: I64) -> Telling:
         there, before = self._look_up(telling.ids)
@@ -138,9 +133,18 @@ class Journal:
         there = self._known[at] == ids
         return there, self._row_of[at[there]]
 
+    def _now(self) -> int:
+        """Does not go back with a clock that is set right."""
+        now = int(self._clock())
+        self._latest_s = self._latest_s if now < self._latest_s <= now + _SET_BACK_S else now
+        return self._latest_s
+
     def _append(self, changed: Telling, version: int, rule: str) -> None:
-        last = int(self.rows.at[-1]) if len(self.rows.at) else 0
-        at = max(last, int(self._clock()) + AHEAD_S + 1)
+        now, last = self._now(), int(self.rows.at[-1]) if len(self.rows.at) else 0
+        if last > now + _SET_BACK_S:  # who asks until now would not be told for so long
+            mend = "set the clock right; where it is, see docs/connectors.md"
+            raise BankError("what was told is dated after now", where=str(self._path), mend=mend, code="clock")
+        at = max(last, now + AHEAD_S + 1)
         sections: Sections = {
             "ids": changed.ids,
             "states": changed.states,
