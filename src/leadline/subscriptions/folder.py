@@ -10,21 +10,24 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import hashlib
 import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from leadline.domain import Kind, PdqFamily, Tlp
-from leadline.errors import ConfigError
+from leadline.errors import ConfigError, KeyUnavailable, SealBroken
 from leadline.exchange.base import EntryDefaults
+from leadline.match.folder import sync_folder
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")  # also of a bank in the workbench
 _MAX_FILE_BYTES = 1 << 20
 _MAX_SECRET_BYTES = 1 << 16
 _RUNS_KEPT = 50
@@ -62,6 +65,12 @@ class Subscription:
     def defaults(self) -> EntryDefaults:
         return EntryDefaults(self.kind, self.name, self.tlp, self.licence, self.scheme, "", self.pdq_family)
 
+    @property
+    def terms(self) -> str:
+        """A digest of all that makes an entry of a record: after a change of it every record is told again."""
+        settings = {field: value for field, value in _settings_text(self).items() if field != "bank"}
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class SecretSource:
@@ -80,9 +89,9 @@ class Subscriptions:
         self._folder, self._environment, self._sealing = folder, environment, sealing
 
     def names(self) -> list[str]:
-        if not self._folder.is_dir():
-            return []
-        return sorted(path.parent.name for path in self._folder.glob("*/settings.json"))
+        """In their order; what a kill left half-made has a name that is none."""
+        found = (path.parent.name for path in self._folder.glob("*/settings.json"))
+        return sorted(name for name in found if _NAME.fullmatch(name))
 
     def path(self, name: str) -> Path:
         """ConfigError for a name that is no subscription."""
@@ -96,22 +105,30 @@ class Subscriptions:
         name = subscription.name
         if not _NAME.fullmatch(name):
             raise ConfigError("not a name", where=name[:100], mend="use a-z, 0-9, - and _, at most 61")
-        for other in map(self.get, self.names()):
-            if subscription.bank and os.path.realpath(other.bank) == os.path.realpath(subscription.bank):
-                raise ConfigError("this bank holds another source's entries", where=other.name, mend="give it its own")
+        self.check_free(name, subscription.bank)
         folder = self._folder / name
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if folder.exists():
-            raise ConfigError("there is such a source already", where=name, mend="remove it first, or use another name")
         sources = {of: self._as_source(name, of, given) for of, given in secrets.items()}
-        building = folder.with_name(f".{name}.adding-{os.getpid()}")
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        building = folder.with_name(f".{name}.adding")  # of a kill before, where it is there
+        shutil.rmtree(building, ignore_errors=True)
         building.mkdir(mode=0o700)
         try:
             write_json(building / "secrets.json", {of: _secret_text(source) for of, source in sources.items()})
             write_json(building / "settings.json", _settings_text(subscription))
             os.rename(building, folder)
+            sync_folder(self._folder)
         finally:
             shutil.rmtree(building, ignore_errors=True)
+
+    def check_free(self, name: str, bank: str) -> None:
+        """ConfigError where this is no name for a source, or where name or bank is taken."""
+        if not _NAME.fullmatch(name):
+            raise ConfigError("not a name", where=name[:100], mend="use a-z, 0-9 and -, at most 61, no - at first")
+        for other in map(self.get, self.names()):
+            if bank and os.path.realpath(other.bank) == os.path.realpath(bank):
+                raise ConfigError("this bank holds another source's entries", where=other.name, mend="give it its own")
+        if (self._folder / name).exists():
+            raise ConfigError("there is such a source already", where=name, mend="remove it first, or use another name")
 
     def get(self, name: str) -> Subscription:
         path = self.path(name) / "settings.json"
@@ -126,14 +143,23 @@ class Subscriptions:
         return self.path(name) / "holdings.sqlite"
 
     @contextmanager
-    def pulling(self, name: str) -> Iterator[None]:
-        """One process at a time works on a source. ConfigError where another does."""
+    def pulling(self, name: str, wait_s: float = 1.0) -> Iterator[None]:
+        """One process at a time works on a source; it may be looked at for a moment. ConfigError where another does."""
         with open(self.path(name) / "lock", "wb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise ConfigError("another process works on this source", where=name, mend="wait for it") from None
+            give_up = time.monotonic() + wait_s
+            while not _is_locked(file):
+                if time.monotonic() >= give_up:
+                    raise ConfigError("another process works on this source", where=name, mend="wait for it")
+                time.sleep(0.05)
             yield
+
+    def is_busy(self, name: str) -> bool:
+        """Whether a process works on it at this moment."""
+        try:
+            with self.pulling(name, wait_s=0.0):
+                return False
+        except ConfigError:
+            return True
 
     # --- credentials -------------------------------------------------------------------------------------------------
 
@@ -147,6 +173,36 @@ class Subscriptions:
         stored = read_json(self.path(name) / "secrets.json")
         return {of: _place(_read_secret(raw, name)) for of, raw in stored.items()}
 
+    def sealed(self) -> Iterator[bytes]:
+        """Every sealed credential."""
+        for name in self.names():
+            for raw in read_json(self.path(name) / "secrets.json").values():
+                if sealed := _read_secret(raw, name).sealed:
+                    yield sealed
+
+    def reseal(self, again: Callable[[bytes, bytes], bytes], damaged: list[str]) -> int:
+        """Every sealed credential as `again(sealed, context)` gives it; how many are others now. `damaged` gets the
+        places of those that do not open."""
+        changed = 0
+        for name in self.names():
+            stored = read_json(self.path(name) / "secrets.json")
+            sources = {of: _read_secret(raw, name) for of, raw in stored.items()}
+            fresh = {of: self._resealed(name, of, source, again, damaged) for of, source in sources.items()}
+            texts = {of: _secret_text(source) for of, source in fresh.items()}
+            if texts != stored:
+                changed += sum(texts[of] != stored[of] for of in stored)
+                write_json(self.path(name) / "secrets.json", texts)
+        return changed
+
+    def _resealed(
+        self, name: str, of: str, source: SecretSource, again: Callable[[bytes, bytes], bytes], damaged: list[str]
+    ) -> SecretSource:
+        try:
+            return SecretSource(sealed=again(source.sealed, _context(name, of))) if source.sealed else source
+        except (SealBroken, KeyUnavailable):
+            damaged.append(f"source {name}: {of}")
+            return source
+
     def _as_source(self, name: str, of: str, given: SecretSource | str) -> SecretSource:
         if isinstance(given, SecretSource):
             return given
@@ -156,9 +212,10 @@ class Subscriptions:
         if source.sealed:
             return self._sealing().open(source.sealed, _context(name, of))
         if source.variable:
-            if source.variable not in self._environment:
-                raise ConfigError(f"{of}: the variable is not set", where=source.variable, mend="set it")
-            return self._environment[source.variable]
+            text = self._environment.get(source.variable, "").strip()
+            if not text:
+                raise ConfigError(f"{of}: the variable is not set, or empty", where=source.variable, mend="set it")
+            return text
         try:
             with open(source.file, "rb") as file:
                 text = file.read(_MAX_SECRET_BYTES).decode()
@@ -173,15 +230,40 @@ class Subscriptions:
     def status(self, name: str) -> dict[str, Any]:
         """What the last pulls did: {} before the first. Keys as `note_run` was given them."""
         path = self.path(name) / "status.json"
-        return read_json(path) if path.exists() else {}
+        return read_json(path, "remove the file: the next pull writes it anew") if path.exists() else {}
+
+    def note_start(self, name: str, started: int) -> None:
+        """A run began; where no end is noted after it, it was killed."""
+        write_json(self.path(name) / "status.json", {**self._status_so_far(name), "started": started})
+
+    def _status_so_far(self, name: str) -> dict[str, Any]:
+        try:
+            return self.status(name)
+        except ConfigError:  # it only tells: what a damaged one said is not worth a pull
+            return {}
 
     def note_run(self, name: str, run: Mapping[str, Any]) -> None:
         """One more run at the end; the last 50 stay. A run without an error is the last success too."""
-        status = self.status(name)
-        status["runs"] = [*status.get("runs", []), dict(run)][-_RUNS_KEPT:]
+        status = self._status_so_far(name)
+        status.pop("started", None)
+        before = [{field: value for field, value in old.items() if field != "faults"} for old in _runs(status)]
+        status = {**status, "runs": [*before, dict(run)][-_RUNS_KEPT:]}
         if not run.get("error"):
             status["last_success"] = dict(run)
         write_json(self.path(name) / "status.json", status)
+
+
+def _is_locked(file: BinaryIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _runs(status: Mapping[str, Any]) -> list[dict[str, Any]]:
+    runs = status.get("runs", [])
+    return [run for run in runs if isinstance(run, dict)] if isinstance(runs, list) else []
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -194,18 +276,19 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
             os.fsync(file.fileno())
         os.replace(draft, path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
         raise ConfigError(f"not written: {error.strerror}", where=str(path), mend="free disk space, retry") from None
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, mend: str = "restore it, or remove the source") -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
             value = json.loads(file.read(_MAX_FILE_BYTES))
     except (OSError, ValueError, RecursionError):
-        raise ConfigError("not readable", where=str(path), mend="restore it, or remove the source") from None
+        raise ConfigError("not readable", where=str(path), mend=mend) from None
     if not isinstance(value, dict):
-        raise ConfigError("no object", where=str(path), mend="restore it, or remove the source")
+        raise ConfigError("no object", where=str(path), mend=mend)
     return value
 
 

@@ -1,17 +1,18 @@
 """Which entry of our bank stands for which entry of a source, and where its pull stands; one SQLite file a source.
 
-A batch is noted before the bank changes and settled after it: what a kill leaves unsettled is told again by the source,
-under the same ids. Holds keys, ids and digests; no fingerprint.
+A batch is noted before the bank changes and settled after it, together with the checkpoint. What a kill leaves between
+the two is put right from the bank, which alone is the truth (recovery.py). Holds keys, ids, digests; no fingerprint.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import IntEnum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from leadline.errors import BankError, ConfigError
 from leadline.exchange.connector import Checkpoint
@@ -20,13 +21,19 @@ _VERSION = 1
 _ASKED_AT_ONCE = 500
 _TABLES = """
 CREATE TABLE entry (
-  key TEXT PRIMARY KEY, id INTEGER NOT NULL, digest BLOB, round INTEGER NOT NULL, is_settled INTEGER NOT NULL
+  key TEXT PRIMARY KEY, id INTEGER NOT NULL, digest BLOB, round INTEGER NOT NULL, state INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX entry_id ON entry (id);
 CREATE INDEX entry_round ON entry (round);
-CREATE INDEX entry_unsettled ON entry (is_settled) WHERE is_settled = 0;
+CREATE INDEX entry_unsettled ON entry (state) WHERE state <> 1;
 CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+
+
+class State(IntEnum):
+    ADDING = 0  # the bank is about to be given it, perhaps under another id
+    HELD = 1  # the bank was given it; where it has it no more, a person took it out
+    REMOVING = 2  # the source withdrew it, and the bank is about to lose it
 
 
 class Held(NamedTuple):
@@ -37,20 +44,18 @@ class Held(NamedTuple):
 
 
 class Holdings:
-    """Of one source, for one process at a time."""
+    """Of one source, for one process at a time. BankError where the disk refuses, ConfigError where it is damaged."""
 
     def __init__(self, path: Path) -> None:
-        """Opens or makes the file. ConfigError where it is damaged or newer than this program."""
-        try:
+        """Opens or makes the file. ConfigError where it is newer than this program."""
+        self._path = path
+        with self._told():
             self._file = sqlite3.connect(path, isolation_level=None)
             self._file.execute("PRAGMA journal_mode = WAL")
             self._file.execute("PRAGMA synchronous = FULL")
             (version,) = self._file.execute("PRAGMA user_version").fetchone()
             if version == 0:
                 self._file.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;")
-        except sqlite3.DatabaseError as error:
-            mend = "restore it from a copy, or remove the file: the source is then pulled anew"
-            raise ConfigError(f"not readable: {error}", where=str(path), mend=mend) from None
         if version > _VERSION:
             raise ConfigError("made by a newer leadline", where=str(path), mend="use that one")
 
@@ -58,33 +63,63 @@ class Holdings:
         self._file.close()
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        self._file.execute("BEGIN IMMEDIATE")
+    def _told(self) -> Iterator[None]:
+        """Faults of SQLite as ours. Its words name tables and files, never a value."""
         try:
-            yield self._file
-            self._file.execute("COMMIT")
-        except BaseException as error:
-            if self._file.in_transaction:
-                self._file.execute("ROLLBACK")
-            if isinstance(error, sqlite3.OperationalError):
-                raise BankError(f"not noted: {error}", mend="free disk space, retry") from error
-            raise
+            yield
+        except sqlite3.OperationalError as error:
+            mend = "check its folder, rights and disk space, then retry"
+            raise BankError(f"not noted: {error}", where=str(self._path), mend=mend) from error
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(str(error)) from error
+
+    def _damaged(self, what: str) -> ConfigError:
+        mend = "remove the file: the next pull makes it anew from the bank; what a person took out comes back then"
+        return ConfigError(f"damaged: {what}", where=str(self._path), mend=mend)
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._told():
+            self._file.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._file
+                self._file.execute("COMMIT")
+            except BaseException:
+                if self._file.in_transaction:
+                    self._file.execute("ROLLBACK")
+                raise
+
+    def _ask(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._told():
+            return self._file.execute(query, values).fetchall()
+
+    def _number(self, query: str, values: Sequence[object] = ()) -> int:
+        ((value,),) = self._ask(query, values)
+        return 0 if value is None else int(value)
 
     # --- where the pull stands ---------------------------------------------------------------------------------------
 
     def fact(self, name: str) -> str:
-        row = self._file.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
-        return "" if row is None else str(row[0])
+        rows = self._ask("SELECT value FROM fact WHERE name = ?", (name,))
+        return str(rows[0][0]) if rows else ""
 
     @property
     def checkpoint(self) -> Checkpoint | None:
         text = self.fact("checkpoint")
-        return dict(json.loads(text)) if text else None
+        try:
+            return dict(json.loads(text)) if text else None
+        except (ValueError, TypeError):
+            raise self._damaged("its checkpoint is none") from None
 
     @property
     def round(self) -> int:
         """Counts the times that the source began to tell its whole list."""
         return int(self.fact("round") or 0)
+
+    @property
+    def next_round(self) -> int:
+        """A number that no entry bears: also after a kill in the middle of a batch that began a round."""
+        return max(self.round, self._number("SELECT max(round) FROM entry")) + 1
 
     @property
     def is_in_round(self) -> bool:
@@ -97,7 +132,7 @@ class Holdings:
 
     @property
     def count(self) -> int:
-        return int(self._file.execute("SELECT count(*) FROM entry").fetchone()[0])
+        return self._number("SELECT count(*) FROM entry")
 
     # --- a batch -----------------------------------------------------------------------------------------------------
 
@@ -106,59 +141,91 @@ class Holdings:
         for start in range(0, len(keys), _ASKED_AT_ONCE):
             asked = keys[start : start + _ASKED_AT_ONCE]
             marks = ",".join("?" * len(asked))
-            rows = self._file.execute(f"SELECT key, id, digest FROM entry WHERE key IN ({marks})", asked)  # noqa: S608
-            found.update((key, Held(entry_id, digest)) for key, entry_id, digest in rows)
+            with self._told():
+                rows = self._file.execute(f"SELECT key, id, digest FROM entry WHERE key IN ({marks})", asked)  # noqa: S608
+                found.update((key, Held(entry_id, digest)) for key, entry_id, digest in rows)
         return found
 
-    def note(self, entries: Iterable[tuple[str, int]]) -> None:
-        """(key, id) of what the bank is about to be given or to have changed."""
+    def note(self, adding: Iterable[tuple[str, int]], changing: Iterable[str], removing: Iterable[str]) -> None:
+        """What the bank is about to be given, as (key, wished-for id), to have changed, to lose."""
         with self._writing() as file:
-            file.executemany(
-                "INSERT INTO entry VALUES (?, ?, NULL, 0, 0)"
-                " ON CONFLICT (key) DO UPDATE SET id = excluded.id, digest = NULL, is_settled = 0",
-                entries,
-            )
+            added = ((key, entry_id, State.ADDING) for key, entry_id in adding)
+            file.executemany("INSERT INTO entry VALUES (?, ?, NULL, 0, ?)", added)
+            file.executemany("UPDATE entry SET digest = NULL WHERE key = ?", ((key,) for key in changing))
+            removed = ((State.REMOVING, key) for key in removing)
+            file.executemany("UPDATE entry SET digest = NULL, state = ? WHERE key = ?", removed)
 
     def settle(
         self,
         made: Iterable[tuple[str, bytes, int]],
         gone: Iterable[str],
         same: Iterable[str],
+        *,
+        round_: int,
         facts: Mapping[str, str],
     ) -> None:
-        """The bank has it. made: (key, digest, id); gone: keys; same: keys told again; facts: checkpoint and round."""
-        number = int(facts.get("round") or self.round)
+        """The bank has it. made: (key, digest, id); gone: keys; same: keys told again."""
+        made = list(made)
         with self._writing() as file:
-            file.executemany(
-                "UPDATE entry SET digest = ?, id = ?, round = ?, is_settled = 1 WHERE key = ?",
-                ((digest, entry_id, number, key) for key, digest, entry_id in made),
-            )
             file.executemany("DELETE FROM entry WHERE key = ?", ((key,) for key in gone))
-            file.executemany("UPDATE entry SET round = ? WHERE key = ?", ((number, key) for key in same))
+            # An id may be the one that another entry of this batch wished for: so out with all of them first.
+            file.executemany("DELETE FROM entry WHERE key = ?", ((key,) for key, _, _ in made))
+            rows = ((key, entry_id, digest, round_, State.HELD) for key, digest, entry_id in made)
+            file.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?)", rows)
+            told = ((round_, key, round_) for key in same)
+            file.executemany("UPDATE entry SET round = ? WHERE key = ? AND round <> ?", told)
             _put_facts(file, facts)
 
-    def not_told(self, number: int) -> Iterator[tuple[str, int]]:
-        """(key, id) of what the source has not told since round `number` began."""
-        with closing(self._file.execute("SELECT key, id FROM entry WHERE round < ?", (number,))) as rows:
-            yield from rows
+    def not_told(self, number: int, at_most: int) -> list[tuple[str, int]]:
+        """(key, id) of some of what the source has not told since round `number` began."""
+        rows = self._ask("SELECT key, id FROM entry WHERE round < ? LIMIT ?", (number, at_most))
+        return [(key, entry_id) for key, entry_id in rows]
 
     def count_not_told(self, number: int) -> int:
-        return int(self._file.execute("SELECT count(*) FROM entry WHERE round < ?", (number,)).fetchone()[0])
+        return self._number("SELECT count(*) FROM entry WHERE round < ?", (number,))
 
-    # --- after a kill, and in front of another bank ------------------------------------------------------------------
+    # --- a dry run ---------------------------------------------------------------------------------------------------
 
-    def recover(self, holds: Callable[[Sequence[int]], Sequence[bool]]) -> int:
-        """Settle what a kill left: entries that the bank has are told again, the others were never added. Returns how
-        many there were. holds: which of these ids the bank has."""
-        rows = self._file.execute("SELECT key, id FROM entry WHERE is_settled = 0").fetchall()
-        there = holds([entry_id for _, entry_id in rows])
+    def forget_marks(self) -> None:
+        """Before a whole list is told in a dry run."""
+        with self._told():
+            self._file.execute("CREATE TEMP TABLE IF NOT EXISTS mark (key TEXT PRIMARY KEY) WITHOUT ROWID")
+            self._file.execute("DELETE FROM mark")
+
+    def mark(self, keys: Iterable[str]) -> None:
+        """Told in a dry run; beside the file, and gone with this process."""
         with self._writing() as file:
-            for (key, _), is_there in zip(rows, there, strict=True):
-                if is_there:
-                    file.execute("UPDATE entry SET is_settled = 1 WHERE key = ?", (key,))
-                else:
-                    file.execute("DELETE FROM entry WHERE key = ?", (key,))
-        return len(rows)
+            file.executemany("INSERT OR IGNORE INTO mark VALUES (?)", ((key,) for key in keys))
+
+    def count_not_marked(self, number: int) -> int:
+        """Of those not told since round `number` began."""
+        query = "SELECT count(*) FROM entry WHERE round < ? AND key NOT IN (SELECT key FROM mark)"
+        return self._number(query, (number,))
+
+    # --- for recovery ------------------------------------------------------------------------------------------------
+
+    def newest(self) -> tuple[str, int] | None:
+        """(key, id) of the greatest id that is held."""
+        rows = self._ask("SELECT key, id FROM entry WHERE state = ? ORDER BY id DESC LIMIT 1", (State.HELD,))
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    def unsettled(self, state: State) -> dict[str, int]:
+        """Key -> id of what a kill left in this state."""
+        rows = self._ask("SELECT key, id FROM entry WHERE state = ?", (state,))
+        return dict(rows)
+
+    def replace(self, gone: Iterable[str], held: Iterable[tuple[str, int]]) -> None:
+        """Rows out, and (key, id) in as held; what they were made of is not sure."""
+        with self._writing() as file:
+            file.executemany("DELETE FROM entry WHERE key = ?", ((key,) for key in gone))
+            rows = ((key, entry_id, State.HELD) for key, entry_id in held)
+            file.executemany("INSERT OR REPLACE INTO entry VALUES (?, ?, NULL, 0, ?)", rows)
+
+    def doubt_all(self) -> None:
+        """What is held was made by other rules: the source is to tell all of it again."""
+        with self._writing() as file:
+            file.execute("UPDATE entry SET digest = NULL")
+            _put_facts(file, {"checkpoint": "", "in-round": "0"})
 
     def forget_all(self) -> None:
         """The bank is another one: the source is pulled from its beginning."""

@@ -6,24 +6,28 @@ anywhere leaves a bank that the next pull brings to the same state; a source's w
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from leadline.domain import Entry, Kind
-from leadline.errors import HashRefused, LeadlineError, Sentence, SourceShrank, sentence
-from leadline.exchange.connector import Checkpoint, Page, Record
+from leadline.errors import BankError, HashRefused, LeadlineError, ListFormatError, Sentence, SourceShrank, sentence
+from leadline.exchange.connector import MAX_KEY_CHARS, Checkpoint, Page, Record
 from leadline.match.bank import Bank
 from leadline.match.changes import AddResult
 from leadline.subscriptions.holdings import Held, Holdings
+from leadline.subscriptions.recovery import reconcile
 
 BATCH_RECORDS = 10_000  # no more than an addition can be told to have renumbered
 _KEPT_FAULTS = 1_000
+_KEPT_NAMES = 200  # of reasons and of unknown things; the others together are `others`
 _SHRINK_FROM, _SHRINK_SHARE = 100, 0.5  # a whole list that loses so much is looked at by a person first
 
 
@@ -32,8 +36,8 @@ class Outcome:
     """told = added + changed + withdrawn + same + left_out + absent + refused.
 
     withdrawn  removed here, since the source withdrew it or no longer tells it (the latter count as told, too)
-    left_out   of a label that this subscription skips, or removed here by a person before
-    absent     withdrawn by the source, and never held here
+    left_out   of a label that this subscription skips, or taken out here by a person before
+    absent     withdrawn by the source, and not held here
     refused    records of which nothing could be taken; refused_hashes: single hashes out of records that were
     faults     the first 1,000 reasons, with their place
     unknown    things nobody here knows, and how often
@@ -67,9 +71,18 @@ class Outcome:
 
     def remember(self, error: LeadlineError) -> None:
         what = error.said[0]
-        self.reasons[what.template if isinstance(what, Sentence) else what] += 1
+        _count(self.reasons, what.template if isinstance(what, Sentence) else what, 1)
         if len(self.faults) < _KEPT_FAULTS:
             self.faults.append(error)
+
+    def note_unknown(self, unknown: Mapping[str, int]) -> None:
+        for name, count in unknown.items():
+            _count(self.unknown, name, count)
+
+
+def _count(counter: Counter[str], name: str, count: int) -> None:
+    """Names come from outside, and there may be no end of them."""
+    counter[name if name in counter or len(counter) < _KEPT_NAMES else "others"] += count
 
 
 _Pair: TypeAlias = tuple[Record, Entry]
@@ -79,80 +92,103 @@ _Made: TypeAlias = tuple[str, bytes, int]  # key, digest, id
 class _Batch(NamedTuple):
     """What of a batch has to be done. new, changed: (record, entry); gone: (key, id); same: keys."""
 
-    new: list[tuple[Record, Entry]]
-    changed: list[tuple[Record, Entry]]
+    new: list[_Pair]
+    changed: list[_Pair]
     gone: list[tuple[str, int]]
     same: list[str]
 
 
 class Importer:
-    """One pull. `label_kinds`: the kind of entries with this label, None: left out."""
+    """One pull.
+
+    terms         what makes an entry of a record, as text: where it is another than last time, all is told again
+    label_kinds   the kind of entries with this label, None: left out
+    is_partial    the pull began in the middle (`start_at`), so that what it does not tell is not gone
+    say           called after each page and batch
+    """
 
     def __init__(
         self,
         bank: Bank,
         holdings: Holdings,
         *,
+        terms: str = "",
         label_kinds: Mapping[str, Kind | None] | None = None,
+        is_partial: bool = False,
         allow_shrink: bool = False,
         is_dry: bool = False,
         say: Callable[[Outcome], None] = lambda outcome: None,
         batch_records: int = BATCH_RECORDS,
     ) -> None:
+        """Puts the holdings right, so `checkpoint` may be another one afterwards."""
         self.outcome = Outcome()
         self._bank, self._holdings, self._label_kinds = bank, holdings, label_kinds or {}
         self._allow_shrink, self._is_dry, self._say, self._batch_records = allow_shrink, is_dry, say, batch_records
-        self._round, self._in_round = 0, False
+        reconcile(bank, holdings, terms, is_dry=is_dry)
+        self._round, self._in_round = holdings.round, holdings.is_in_round
+        if is_dry:
+            holdings.forget_marks()
+        # From the beginning with something held: what is not told any more went while nobody looked.
+        self._begins_whole = not is_partial and holdings.checkpoint is None and holdings.count > 0
         self._waiting: dict[str, Record] = {}
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """Where the source is to be pulled from."""
+        return self._holdings.checkpoint
 
     def run(self, pages: Iterator[Page]) -> Outcome:
         """Apply all of them. ExchangeError of the source comes through; what was settled before it stays."""
-        self._start()
         last: Checkpoint | None = None
-        try:
-            for page in pages:
-                if page.begins_whole:
-                    self._settle(last)
-                    self._round, self._in_round = self._round + 1, True
-                self._take(page)
-                last = page.checkpoint
-                if page.is_last:
-                    self._settle(last)
-                    self._end_round(last)
-                    self.outcome.is_complete = True
-                    return self.outcome
-                if len(self._waiting) >= self._batch_records:
-                    self._settle(last)
-        except LeadlineError:  # of the source: what came whole before is worth keeping
-            self._settle(last)
-            raise
+        for page in self._until_broken(pages):
+            if isinstance(page, LeadlineError):
+                self._settle(last)  # what came whole before is worth keeping
+                raise page
+            if page.begins_whole or self._begins_whole:
+                self._settle(last)
+                self._begin_round()
+            self._take(page)
+            last = page.checkpoint
+            if page.is_last:
+                self._settle(last)
+                self._end_round(last)
+                self.outcome.is_complete = True
+                return self.outcome
+            if len(self._waiting) >= self._batch_records:
+                self._settle(last)
         self._settle(last)
         return self.outcome
 
-    def _start(self) -> None:
-        holdings = self._holdings
-        identity = self._bank.snapshot.manifest.identity
-        if not self._is_dry:
-            if holdings.fact("bank") not in ("", identity):
-                holdings.forget_all()
-            holdings.set_facts({"bank": identity})
-            self._bank.refresh()
-            holdings.recover(lambda ids: self._bank.snapshot.holds(np.array(ids, np.int64)).tolist())
-        self._round, self._in_round = holdings.round, holdings.is_in_round
+    @staticmethod
+    def _until_broken(pages: Iterator[Page]) -> Iterator[Page | LeadlineError]:
+        """Faults of the source apart from those of our disk, after which no checkpoint may be stored."""
+        try:
+            yield from pages
+        except LeadlineError as error:
+            yield error
+
+    def _begin_round(self) -> None:
+        self._round, self._in_round, self._begins_whole = self._holdings.next_round, True, False
+        if self._is_dry:
+            self._holdings.forget_marks()  # of a telling before, which was not ended
 
     def _take(self, page: Page) -> None:
         outcome = self.outcome
         for fault in page.faults:
             outcome.refuse(fault, is_record=not isinstance(fault, HashRefused))
-        outcome.unknown.update(page.unknown)
+        outcome.note_unknown(page.unknown)
         outcome.pages += 1
         outcome.total = page.total or outcome.total
         for record in page.records:
-            outcome.told += 1
-            if record.key in self._waiting:  # only the latest state counts
-                outcome.same += 1
-                del self._waiting[record.key]
-            self._waiting[record.key] = record
+            if _is_key(record.key):
+                outcome.told += 1
+                if self._waiting.pop(record.key, None) is not None:  # only the latest state counts
+                    outcome.same += 1
+                self._waiting[record.key] = record
+            else:
+                error = ListFormatError("a record without a usable name", where=f"page {outcome.pages}")
+                outcome.refuse(error, is_record=True)
+        self._say(outcome)
 
     # --- a batch -----------------------------------------------------------------------------------------------------
 
@@ -160,30 +196,40 @@ class Importer:
         """All that waits, into the bank; then the checkpoint. With nothing read, nothing is written."""
         if checkpoint is None:
             return
-        waiting, self._waiting = self._waiting, {}
-        batch = self._sort(waiting)
-        facts = self._facts(checkpoint)
-        if self._is_dry:
-            self._count(batch)
-        else:
-            self._apply(batch, facts)
+        waiting = iter(self._waiting.values())
+        records = list(islice(waiting, self._batch_records))
+        while True:  # a page may be the whole list: in pieces, and the checkpoint with the last of them
+            following = list(islice(waiting, self._batch_records))
+            self._settle_some(records, checkpoint if not following else None)
+            if not following:
+                break
+            records = following
+        self._waiting = {}
         self._say(self.outcome)
+
+    def _settle_some(self, records: Sequence[Record], checkpoint: Checkpoint | None) -> None:
+        batch = self._sort(records)
+        if self._is_dry:
+            self._count(batch, records)
+        else:
+            self._apply(batch, checkpoint)
 
     def _facts(self, checkpoint: Checkpoint) -> dict[str, str]:
         text = json.dumps(dict(checkpoint), separators=(",", ":"))
-        return {"checkpoint": text, "round": str(self._round), "in-round": "1" if self._in_round else "0"}
+        round_ = {"round": str(self._round), "in-round": "1" if self._in_round else "0"}
+        return {"checkpoint": text, "list-version": str(self._bank.list_version), **round_}
 
-    def _sort(self, waiting: Mapping[str, Record]) -> _Batch:
-        batch, held = _Batch([], [], [], []), self._holdings.find(list(waiting))
-        for key, record in waiting.items():
-            entry = self._labelled(record.entry)
-            before = held.get(key)
+    def _sort(self, records: Sequence[Record]) -> _Batch:
+        batch, held = _Batch([], [], [], []), self._holdings.find([record.key for record in records])
+        for record in records:
+            entry = self._labelled(record)
+            before = held.get(record.key)
             if entry is None:
                 self._sort_away(batch, record, before)
             elif before is None:
                 batch.new.append((record, entry))
             elif before.digest == record.digest:
-                batch.same.append(key)
+                batch.same.append(record.key)
             else:
                 batch.changed.append((record, dataclasses.replace(entry, id=before.id)))
         self.outcome.same += len(batch.same)
@@ -194,76 +240,98 @@ class Importer:
             batch.gone.append((record.key, before.id))
         elif record.entry is None:
             self.outcome.absent += 1
-        if record.entry is not None and before is None:
+        else:
             self.outcome.left_out += 1
 
-    def _labelled(self, entry: Entry | None) -> Entry | None:
-        """With the kind that this subscription gives its label; None where it is left out."""
-        if entry is None or entry.label not in self._label_kinds:
+    def _labelled(self, record: Record) -> Entry | None:
+        """With the record's key, and with the kind that this subscription gives its label; None: left out."""
+        entry = record.entry
+        if entry is None:
+            return None
+        kind = self._label_kinds.get(entry.label, entry.kind)
+        if kind is entry.kind and entry.source_id == record.key:
             return entry
-        kind = self._label_kinds[entry.label]
-        return None if kind is None else dataclasses.replace(entry, kind=kind)
+        return None if kind is None else dataclasses.replace(entry, kind=kind, source_id=record.key)
 
-    def _count(self, batch: _Batch) -> None:
+    def _count(self, batch: _Batch, records: Sequence[Record]) -> None:
         self.outcome.added += len(batch.new)
         self.outcome.changed += len(batch.changed)
         self.outcome.withdrawn += len(batch.gone)
+        if self._in_round:
+            self._holdings.mark(record.key for record in records)
 
-    def _apply(self, batch: _Batch, facts: Mapping[str, str]) -> None:
+    def _apply(self, batch: _Batch, checkpoint: Checkpoint | None) -> None:
         """Withdrawals first: nothing may match a moment longer than it must."""
         first = self._bank.snapshot.next_id
         new = [(record, dataclasses.replace(entry, id=first + at)) for at, (record, entry) in enumerate(batch.new)]
-        self._holdings.note((record.key, entry.id or 0) for record, entry in [*new, *batch.changed])
+        adding = [(record.key, entry.id or 0) for record, entry in new]
         gone = list(batch.gone)
-        self._bank.remove([entry_id for _, entry_id in gone])
-        self.outcome.withdrawn += len(gone)
+        self._holdings.note(adding, [record.key for record, _ in batch.changed], [key for key, _ in gone])
+        self._remove(gone)
         made = [*self._change(batch.changed, gone), *self._add(new, gone)]
-        self._holdings.settle(made, [key for key, _ in gone], batch.same, facts)
+        facts = {} if checkpoint is None else self._facts(checkpoint)
+        self._holdings.settle(made, [key for key, _ in gone], batch.same, round_=self._round, facts=facts)
+
+    def _remove(self, gone: Sequence[tuple[str, int]]) -> None:
+        removed = self._bank.remove([entry_id for _, entry_id in gone]) if gone else 0
+        self.outcome.withdrawn += removed
+        self.outcome.absent += len(gone) - removed  # a person took it out before
 
     def _change(self, changed: Sequence[_Pair], gone: list[tuple[str, int]]) -> list[_Made]:
-        """What a person here suspended stays suspended; what a person here removed stays removed."""
+        """What a person here suspended stays suspended; what a person here took out stays out."""
         if not changed:
             return []
-        held = self._bank.snapshot.holds(np.array([entry.id for _, entry in changed], np.int64)).tolist()
-        there = [pair for pair, is_there in zip(changed, held, strict=True) if is_there]
-        away = [pair for pair, is_there in zip(changed, held, strict=True) if not is_there]
-        result = self._bank.update([self._keep_local(entry) for _, entry in there])
+        there: list[_Pair] = []
+        result = self._bank.update(self._as_local(changed, there))
         taken = set(result.ids)
-        kept = [pair for pair in there if pair[1].id in taken]
-        refused = [pair for pair in there if pair[1].id not in taken]
-        self._bank.remove([entry.id or 0 for _, entry in refused])  # the source no longer says what it said before
-        gone.extend((record.key, entry.id or 0) for record, entry in refused)
-        self._note_refusals(result, len(refused))
-        self.outcome.changed += len(kept)
-        self.outcome.left_out += len(away)
-        return [(record.key, record.digest, entry.id or 0) for record, entry in [*kept, *away]]
+        refused = [(record.key, entry.id or 0) for record, entry in there if entry.id not in taken]
+        self._bank.remove([entry_id for _, entry_id in refused])  # the source no longer says what it said before
+        gone.extend(refused)
+        self._note_refusals(result, there, len(refused))
+        self.outcome.changed += len(taken)
+        self.outcome.left_out += len(changed) - len(there)
+        lost = {key for key, _ in refused}
+        return [(record.key, record.digest, entry.id or 0) for record, entry in changed if record.key not in lost]
 
-    def _keep_local(self, entry: Entry) -> Entry:
-        before = self._bank.get(entry.id or 0)
-        return dataclasses.replace(entry, disabled_until=before.disabled_until, added=before.added)
+    def _as_local(self, changed: Sequence[_Pair], there: list[_Pair]) -> Iterator[Entry]:
+        """Asked for by `Bank.update` while it holds the bank's lock: nobody suspends an entry in between."""
+        held = self._bank.snapshot.holds(np.array([entry.id for _, entry in changed], np.int64)).tolist()
+        there += [pair for pair, is_there in zip(changed, held, strict=True) if is_there]
+        for _, entry in there:
+            before = self._bank.get(entry.id or 0)
+            yield dataclasses.replace(entry, disabled_until=before.disabled_until, added=before.added)
 
     def _add(self, new: Sequence[_Pair], gone: list[tuple[str, int]]) -> list[_Made]:
         if not new:
             return []
         result = self._bank.add([entry for _, entry in new])
-        given, taken = dict(result.renumbered), set(result.ids)
-        made: list[_Made] = []
-        for record, entry in new:
-            entry_id = given.get(entry.id or 0, entry.id or 0)
-            if entry_id in taken:
-                made.append((record.key, record.digest, entry_id))
-            else:
-                gone.append((record.key, entry_id))
-        self._note_refusals(result, len(new) - len(made))
+        ids = self._by_key(result, new)
+        made = [(record.key, record.digest, ids[record.key]) for record, _ in new if record.key in ids]
+        gone.extend((record.key, 0) for record, _ in new if record.key not in ids)
+        self._note_refusals(result, new, len(new) - len(made))
         self.outcome.added += len(made)
         return made
 
-    def _note_refusals(self, result: AddResult, records: int) -> None:
+    def _by_key(self, result: AddResult, new: Sequence[_Pair]) -> dict[str, int]:
+        """Which id each got. Another writer may have taken those that were wished for."""
+        if len(result.refused) == result.refused_count:
+            refused = {refusal.position for refusal in result.refused if not refusal.entry_kept}
+            keys = [record.key for at, (record, _) in enumerate(new) if at not in refused]
+            return dict(zip(keys, result.ids, strict=True))
+        found = {}  # so many refusals that the bank has not kept all of them
+        for entry_id in result.ids:
+            with contextlib.suppress(BankError):  # a person took it out this moment
+                found[self._bank.get(entry_id).source_id] = entry_id
+        return found
+
+    def _note_refusals(self, result: AddResult, given: Sequence[_Pair], records: int) -> None:
         """`records` were not taken, and nothing of them is held; of others single hashes were not."""
         self.outcome.refused += records
         self.outcome.refused_hashes += result.refused_hashes
         for refusal in result.refused:
-            self.outcome.remember(refusal.error)
+            error = refusal.error
+            error.where = ", ".join(filter(None, (given[refusal.position][0].key, error.where)))
+            self.outcome.remember(error)
 
     # --- the end of a whole list -------------------------------------------------------------------------------------
 
@@ -272,16 +340,26 @@ class Importer:
         if not self._in_round or checkpoint is None:
             return
         holdings = self._holdings
-        count, held = holdings.count_not_told(self._round), holdings.count
+        count = holdings.count_not_marked(self._round) if self._is_dry else holdings.count_not_told(self._round)
+        self._refuse_shrinking(count, holdings.count)
+        self._in_round = False
+        self.outcome.told += count
+        if self._is_dry:
+            self.outcome.withdrawn += count
+            return
+        while gone := holdings.not_told(self._round, self._batch_records):
+            keys = [key for key, _ in gone]
+            holdings.note([], [], keys)
+            self._remove(gone)
+            holdings.settle([], keys, [], round_=self._round, facts={})
+        holdings.set_facts(self._facts(checkpoint))
+
+    def _refuse_shrinking(self, count: int, held: int) -> None:
         if count > _SHRINK_FROM and count > _SHRINK_SHARE * held and not self._allow_shrink:
             template = "it no longer tells %(count)s of %(held)s entries; none was removed"
             what = sentence(template, count=count, held=held)
             raise SourceShrank(what, mend="ask the source; if it is right, pull with --allow-shrink")
-        self.outcome.told += count
-        self.outcome.withdrawn += count
-        self._in_round = False
-        if self._is_dry:
-            return
-        gone = list(holdings.not_told(self._round))
-        self._bank.remove([entry_id for _, entry_id in gone])
-        holdings.settle([], [key for key, _ in gone], [], self._facts(checkpoint))
+
+
+def _is_key(untrusted: str) -> bool:
+    return 0 < len(untrusted) <= MAX_KEY_CHARS and untrusted.isprintable()

@@ -1,0 +1,104 @@
+"""At a glance how a source is: last success, lag, entries, what the last run did, what is pending. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from leadline.domain import Kind
+from leadline.errors import LeadlineError
+from leadline.match.bank import Bank
+from leadline.subscriptions.folder import Subscription, Subscriptions
+from leadline.subscriptions.holdings import Holdings, State
+
+
+class Standing(StrEnum):
+    NEVER = "never pulled"
+    PULLING = "pulling"
+    GOOD = "good"
+    CUT = "cut off"  # killed, or stopped by a person: the next pull goes on
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Times in seconds since 1970, 0 where there was none.
+
+    lag_s                seconds since the start of the last pull that ended well; -1 before the first
+    last_run             as it was noted (subscriptions/pulling.py): counts, unknown, reasons, faults, error
+    withdrawals_pending  entries that the source no longer has and our bank still does
+    bank_error           why the bank does not open, else empty
+    """
+
+    subscription: Subscription
+    standing: Standing
+    last_success: int = 0
+    lag_s: int = -1
+    last_run: Mapping[str, Any] = field(default_factory=dict)
+    withdrawals_pending: int = 0
+    entries: int = 0
+    by_kind: Mapping[Kind, int] = field(default_factory=dict)
+    by_fingerprint: Mapping[str, int] = field(default_factory=dict)
+    list_version: int = 0
+    bank_error: str = ""
+
+    @property
+    def is_well(self) -> bool:
+        return self.standing in (Standing.GOOD, Standing.PULLING) and not self.bank_error
+
+
+def describe_source(subscriptions: Subscriptions, name: str, now_s: float) -> Health:
+    """ConfigError for a name that is no source, or whose files are damaged. A bank that does not open is told."""
+    subscription, status = subscriptions.get(name), subscriptions.status(name)
+    runs, success = status.get("runs") or [], status.get("last_success") or {}
+    last = runs[-1] if runs else {}
+    started = int(success.get("started", 0))
+    return Health(
+        subscription,
+        _standing(status, last, is_busy=subscriptions.is_busy(name)),
+        last_success=int(success.get("ended", 0)),
+        lag_s=int(now_s) - started if started else -1,
+        last_run=last,
+        withdrawals_pending=int(last.get("pending", 0)) + _half_removed(subscriptions, name),
+        **_of_bank(subscription.bank),
+    )
+
+
+def _standing(status: Mapping[str, Any], last: Mapping[str, Any], *, is_busy: bool) -> Standing:
+    if status.get("started"):
+        return Standing.PULLING if is_busy else Standing.CUT
+    if not last:
+        return Standing.NEVER
+    error = last.get("error")
+    if error:
+        return Standing.CUT if error.get("code") == "interrupted" else Standing.FAILED
+    return Standing.GOOD if last.get("is_complete") else Standing.CUT
+
+
+def _half_removed(subscriptions: Subscriptions, name: str) -> int:
+    """Of a batch that a kill cut between its note and the bank."""
+    path = subscriptions.holdings_path(name)
+    if not path.exists():
+        return 0
+    try:
+        with closing(Holdings(path)) as holdings:
+            return len(holdings.unsettled(State.REMOVING))
+    except LeadlineError:
+        return 0  # the next pull tells what is wrong with them
+
+
+def _of_bank(path: str) -> dict[str, Any]:
+    if not path:
+        return {}
+    try:
+        info = Bank.open(Path(path)).info()
+    except LeadlineError as error:
+        return {"bank_error": str(error)}
+    return {
+        "entries": info.entries, "by_kind": info.by_kind, "by_fingerprint": info.by_fingerprint,
+        "list_version": info.list_version,
+    }  # fmt: skip
