@@ -15,6 +15,7 @@ from leadline.cli import (
     compare,
     demo,
     doctor,
+    exchange,
     hash,
     journal,
     match,
@@ -78,6 +79,7 @@ def _options(
 
 app.command("hash")(hash.hash_command)
 app.add_typer(bank.app, name="bank")
+app.add_typer(exchange.app, name="exchange")
 app.command("match")(match.match_command)
 app.command("compare")(compare.compare_command)
 app.command("scan")(scan.scan_command)

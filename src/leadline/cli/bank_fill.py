@@ -129,7 +129,7 @@ def build_command(
         raise ConfigError("exists already", where=out, mend="choose another --out, or use `leadline bank add`")
     tlp = Tlp.AMBER_STRICT if tlp is None else tlp
     defaults = EntryDefaults(kind, source, tlp, licence, scheme, "", pdq_family, hash_type)
-    intake = Intake(defaults, settings.limits, unsafe_decode, format_, _kinds_by_label(label_kind))
+    intake = Intake(defaults, settings.limits, unsafe_decode, format_, kinds_by_label(label_kind))
     with _building(path) as folder:
         bank = Bank.create(
             folder, name=name, kind=kind, radius_bits=radius, quality_floor=quality_floor, source=source,
@@ -190,13 +190,13 @@ def add_command(
         kind or opened.kind, source, Tlp.AMBER_STRICT if tlp is None else tlp, licence, scheme, "", pdq_family,
         hash_type,
     )  # fmt: skip
-    intake = Intake(defaults, settings.limits, unsafe_decode, format_, _kinds_by_label(label_kind))
+    intake = Intake(defaults, settings.limits, unsafe_decode, format_, kinds_by_label(label_kind))
     require_inputs([given for given in inputs if given != "-"])
     counts = _fill(opened, inputs, intake, settings.threads)
     return _finish(opened, bank, counts, intake, json=json, merging=merge_behind(opened, bank))
 
 
-def _kinds_by_label(given: Sequence[str] | None) -> dict[str, Kind | None]:
+def kinds_by_label(given: Sequence[str] | None) -> dict[str, Kind | None]:
     found: dict[str, Kind | None] = {}
     for text in given or ():
         label, mark, kind = text.rpartition("=")

@@ -26,7 +26,9 @@ class Settings:
     workers    processes of a scan; None: one per core
     threads    of one search
     traceback  show the full traceback of an internal fault
-    home       of the workbench and of the match service's state
+    home       of the workbench, of the match service's state, of what is set up for lists of others
+    banks      folder where banks of other organisations' lists are made, and where the workbench looks for banks
+    key_file   the instance key; key_slot: NAME:ARGUMENT of a key service in its place, or empty
     limits     of decoding (media/limits.py)
     """
 
@@ -34,6 +36,9 @@ class Settings:
     threads: int = 1
     traceback: bool = False
     home: Path = Path("~/.local/share/leadline")
+    banks: Path = Path("~/.local/share/leadline/banks")
+    key_file: Path = Path("~/.local/share/leadline/keys/instance.key")
+    key_slot: str = ""
     limits: Limits = field(default_factory=Limits)
 
 
@@ -57,13 +62,29 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         for spec in dataclasses.fields(Limits)
         if PREFIX + spec.name.upper() in values
     }
+    home = Path(values.get(PREFIX + "HOME") or "~/.local/share/leadline").expanduser()
     return Settings(
         workers=_whole(values, "WORKERS"),
         threads=_whole(values, "THREADS") or 1,
         traceback=_switch(values, "TRACEBACK"),
-        home=Path(values.get(PREFIX + "HOME") or "~/.local/share/leadline").expanduser(),
+        home=home,
+        banks=_path(values, "BANKS", home),
+        key_file=_path(values, "KEY_FILE", home),
+        key_slot=values.get(PREFIX + "KEY_SLOT", ""),
         limits=_limits(limits),
     )
+
+
+def credential_variables() -> Mapping[str, str]:
+    """Where credentials that a person keeps in the environment are looked up, by the names that this person gave."""
+    return os.environ
+
+
+def _path(values: Mapping[str, str], name: str, home: Path) -> Path:
+    """As the workbench reads it: the word HOME at its start stands for LEADLINE_HOME."""
+    defaults = {variable.name: variable.default for variable in WORKBENCH_VARIABLES}
+    text = values.get(PREFIX + name) or defaults[PREFIX + name]
+    return home / text[5:] if text.startswith("HOME/") else Path(text).expanduser().absolute()
 
 
 def _limits(values: Mapping[str, Any]) -> Limits:

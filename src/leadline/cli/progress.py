@@ -20,6 +20,7 @@ from rich.progress import (
 
 if TYPE_CHECKING:
     from leadline.scan.run import ProgressEvent
+    from leadline.subscriptions.importing import Outcome
 
 _EVERY_S = 0.1
 
@@ -75,6 +76,37 @@ class ScanProgress:
         verdicts = " ".join(f"{name} {count}" for name, count in event.verdicts.items() if count)
         text = f"{event.phase} {event.rate:.0f} files/s {verdicts}"
         self._progress.update(self._task, completed=event.done, total=event.total, description=text)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._shown:  # stopping prints a line even where nothing was shown
+            self._progress.stop()
+
+
+class PullProgress:
+    """What a pull tells of itself: records told and, where the source says how many there are, left."""
+
+    def __init__(self, name: str, *, wanted: bool = True) -> None:
+        self._shown, self._name, self._next = wanted and sys.stderr.isatty(), name, 0.0
+        columns = (
+            SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"),
+            TimeElapsedColumn(), TimeRemainingColumn(),
+        )  # fmt: skip
+        self._progress = Progress(*columns, console=Console(stderr=True), transient=True, disable=not self._shown)
+        self._task = self._progress.add_task(name, total=None)
+
+    def __enter__(self) -> PullProgress:
+        if self._shown:
+            self._progress.start()
+        return self
+
+    def show(self, outcome: Outcome) -> None:
+        if not self._shown or (now := time.monotonic()) < self._next:
+            return
+        self._next = now + _EVERY_S
+        text = f"{self._name} added {outcome.added} changed {outcome.changed} withdrawn {outcome.withdrawn}"
+        self._progress.update(self._task, completed=outcome.told, total=outcome.total or None, description=text)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

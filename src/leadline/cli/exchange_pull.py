@@ -1,0 +1,119 @@
+"""`leadline exchange pull`: what sources tell, into their banks. Decides nothing of an entry."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from leadline.cli.background import merge_behind
+from leadline.cli.exchange_setup import error_record, open_subscriptions, parse_moment, with_libraries
+from leadline.cli.options import Json
+from leadline.cli.output import EXIT_DONE, EXIT_NOTHING, EXIT_PARTLY, Faults, complain, emit, say, table
+from leadline.cli.progress import PullProgress
+from leadline.errors import ConfigError, LeadlineError
+from leadline.subscriptions.folder import Subscriptions
+
+
+def pull_command(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Names of sources.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every source that is set up and gives a list.")] = False,
+    since: Annotated[
+        str,
+        typer.Option(
+            "--since", metavar="MOMENT", help="First pull only: leave out what has not changed since then (ISO 8601)."
+        ),
+    ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Fetch and count; change no bank, no status.")] = False,
+    allow_shrink: Annotated[
+        bool, typer.Option("--allow-shrink", help="Remove entries although a whole list lost more than half of them.")
+    ] = False,
+    json: Json = False,
+) -> int:
+    """Pull lists: new entries are added, changed ones replaced, withdrawn ones removed, in each source's own bank.
+
+    It goes on where the last pull ended. Stop it at any moment: the next one ends with the same bank. A change
+    matches at once, in every process that has the bank open. For each source told = added + changed + withdrawn +
+    same + left out + absent + refused. Where much has changed, a merge is started in the background.
+
+    \b
+    Examples:
+      leadline exchange pull hotline
+      leadline exchange pull --all --json
+      leadline exchange pull hotline --dry-run
+      leadline exchange pull hotline --since 2026-01-01
+
+    Exit codes: 0 all pulled, 1 none, 3 some sources failed or some records were refused.
+    """
+    subscriptions, since_s = open_subscriptions(), parse_moment(since) if since else None
+    chosen, records = _chosen(subscriptions, names, every=every), list[dict[str, Any]]()
+    for name in chosen:
+        record = _pull(subscriptions, name, since_s=since_s, is_dry=dry_run, allow_shrink=allow_shrink)
+        records.append(record)
+        if json:
+            emit(record)
+        else:
+            say(*_lines(record))
+    done = [record for record in records if record["ok"]]
+    if not done:
+        return EXIT_NOTHING
+    is_whole = len(done) == len(records) and not any(r["refused"] or r["refused_hashes"] for r in done)
+    return EXIT_DONE if is_whole else EXIT_PARTLY
+
+
+def _chosen(subscriptions: Subscriptions, names: list[str] | None, *, every: bool) -> list[str]:
+    if every == bool(names):
+        raise ConfigError("which sources?", where="leadline exchange pull", mend="name them, or give --all")
+    for name in names or ():
+        subscriptions.path(name)  # a name that is none is told before anything is pulled
+    found = names or [name for name in subscriptions.names() if subscriptions.get(name).bank]
+    if not found:
+        raise ConfigError("no source is set up", where="--all", mend="see `leadline exchange add --help`")
+    return list(dict.fromkeys(found))
+
+
+def _pull(
+    subscriptions: Subscriptions, name: str, *, since_s: int | None, is_dry: bool, allow_shrink: bool
+) -> dict[str, Any]:
+    with with_libraries():
+        from leadline.subscriptions.pulling import COUNTS, Wish, pull_source
+    wish = Wish(since_s=since_s, is_dry=is_dry, allow_shrink=allow_shrink)
+    try:
+        with PullProgress(name) as progress:
+            outcome = pull_source(subscriptions, name, wish, say=progress.show)
+    except LeadlineError as error:
+        complain(error, name)
+        return {"name": name, "ok": False, "is_dry": is_dry, "error": error_record(error)}
+    faults = Faults(name)
+    for fault in outcome.faults:
+        faults.note(fault)
+    faults.finish(outcome.refused + outcome.refused_hashes)
+    counts = {of: getattr(outcome, of) for of in COUNTS}
+    record = {"name": name, "ok": True, "is_dry": is_dry, "is_complete": outcome.is_complete, **counts}
+    record |= {"unknown": dict(outcome.unknown), "reasons": dict(outcome.reasons)}
+    return record | ({} if is_dry else _bank_fields(subscriptions.get(name).bank))
+
+
+def _bank_fields(path: str) -> dict[str, Any]:
+    from pathlib import Path
+
+    from leadline.match.bank import Bank
+
+    bank = Bank.open(Path(path))
+    return {
+        "bank": path, "entries": bank.count, "list_version": bank.list_version, "merging": merge_behind(bank, path)
+    }  # fmt: skip
+
+
+def _lines(record: dict[str, Any]) -> list[str]:
+    if not record["ok"]:
+        return [f"{record['name']}: failed: {record['error']['what']}"]
+    head = f"{record['name']}: would be" if record["is_dry"] else f"{record['name']}: pulled"
+    left = {"name", "ok", "is_dry", "is_complete"}
+    rows = [(of.replace("_", " "), _told(value)) for of, value in record.items() if of not in left]
+    ended = [] if record["is_complete"] else ["  the source ended before its list did: pull again"]
+    return [head, *(f"  {line}" for line in table(rows)), *ended]
+
+
+def _told(value: object) -> object:
+    return ", ".join(f"{name} {count}" for name, count in value.items()) or "none" if isinstance(value, dict) else value

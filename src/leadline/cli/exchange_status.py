@@ -1,0 +1,105 @@
+"""`leadline exchange status`: how each source is, at a glance. Asks no source, changes nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from leadline.cli.exchange_setup import open_subscriptions, with_libraries
+from leadline.cli.options import Json
+from leadline.cli.output import EXIT_DONE, EXIT_WRONG, complain, emit, say, table
+from leadline.errors import ConfigError, LeadlineError
+
+_RUN_COUNTS = ("told", "added", "changed", "withdrawn", "same", "left_out", "absent", "refused", "refused_hashes")
+
+
+def status_command(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Names; none: all sources.")] = None,
+    json: Json = False,
+) -> int:
+    """Show how sources are: last success, lag, entries, what the last pull did, what is refused, what is pending.
+
+    The lag is the time since the last pull that ended well began. A withdrawal is pending where the source no longer
+    has an entry that still matches here; see the last fault.
+
+    \b
+    Examples:
+      leadline exchange status
+      leadline exchange status hotline --json
+
+    Exit codes: 0 all are well, 2 no such source, 4 some are not: never pulled, cut off, failed, bank damaged.
+    """
+    subscriptions = open_subscriptions()
+    chosen = list(dict.fromkeys(names or subscriptions.names()))
+    if not chosen:
+        raise ConfigError("no source is set up", where="leadline exchange", mend="see `leadline exchange add --help`")
+    for name in names or ():
+        subscriptions.path(name)
+    records = [_describe(name) for name in chosen]
+    for record in records:
+        if json:
+            emit(record)
+        else:
+            say(*_lines(record))
+    return EXIT_DONE if all(record["is_well"] for record in records) else EXIT_WRONG
+
+
+def _describe(name: str) -> dict[str, Any]:
+    with with_libraries():
+        from leadline.subscriptions.health import describe_source
+    try:
+        health = describe_source(open_subscriptions(), name, time.time())
+    except LeadlineError as error:
+        complain(error, name)
+        return {"name": name, "is_well": False, "standing": "unreadable", "error": str(error)}
+    run = health.last_run
+    return {
+        "name": name, "is_well": health.is_well, "standing": str(health.standing),
+        "connector": health.subscription.connector, "bank": health.subscription.bank,
+        "last_success": _moment(health.last_success), "lag_s": None if health.lag_s < 0 else health.lag_s,
+        "entries": health.entries, "by_kind": {str(kind): count for kind, count in health.by_kind.items()},
+        "by_fingerprint": dict(health.by_fingerprint), "list_version": health.list_version,
+        "withdrawals_pending": health.withdrawals_pending,
+        "last_run": {count: run.get(count, 0) for count in _RUN_COUNTS} if run else {},
+        "last_run_ended": _moment(int(run.get("ended", 0))), "unknown": run.get("unknown", {}),
+        "reasons": run.get("reasons", {}), "faults": run.get("faults", []),
+        "error": health.bank_error or run.get("error", {}).get("text", ""),
+    }  # fmt: skip
+
+
+def _moment(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds)) if seconds else ""
+
+
+def _lines(record: dict[str, Any]) -> list[str]:
+    head = f"{record['name']}: {record['standing']}"
+    if "connector" not in record:
+        return [head]
+    rows: list[tuple[str, object]] = [
+        ("last success", record["last_success"] or "never"),
+        ("lag", _span(record["lag_s"])),
+        ("entries", record["entries"]),
+        *((of.replace("by_", "by "), _counted(record[of])) for of in ("by_kind", "by_fingerprint") if record[of]),
+    ]
+    if record["last_run"]:
+        rows.append(("last run", f"{record['last_run_ended']}  {_counted(record['last_run'])}"))
+    rows += [(name, _counted(record[name])) for name in ("unknown", "reasons") if record[name]]
+    rows.append(("withdrawals pending", record["withdrawals_pending"]))
+    rows += [("refused", fault) for fault in record["faults"]]
+    rows += [("fault", record["error"])] if record["error"] else []
+    return [head, *(f"  {line}" for line in table(rows))]
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items() if count)
+
+
+def _span(seconds: int | None) -> str:
+    if seconds is None:
+        return "never pulled"
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
