@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -14,6 +15,7 @@ from tests.service.conftest import Worker
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     worker: Worker
+    clock: Callable[[], float]
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
@@ -28,14 +30,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_PUT = do_POST = _answer
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string(self.clock() if timestamp is None else timestamp)
+
     def log_message(self, format: str, *args: Any) -> None:
         pass
 
 
 @contextmanager
-def on_loopback(worker: Worker) -> Iterator[str]:
-    """Its address."""
-    handler = type("Handler", (_Handler,), {"worker": worker})
+def on_loopback(worker: Worker, clock: Callable[[], float] = time.time) -> Iterator[str]:
+    """Its address. clock: of the Date header."""
+    handler = type("Handler", (_Handler,), {"worker": worker, "clock": staticmethod(clock)})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
