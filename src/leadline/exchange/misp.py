@@ -1,0 +1,266 @@
+"""A MISP: media-fingerprint objects of its events in, events, withdrawals and sightings out. Decides nothing.
+
+Its REST interface as PyMISP uses it. PyMISP makes what is sent; its own HTTP is not used (no bound on an answer, an
+environment's proxy, redirects that are followed), nor its loader for what comes.
+"""
+
+from __future__ import annotations
+
+import bisect
+import json
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from leadline.domain import EXACT_ALGORITHMS, Tlp
+from leadline.errors import ActNotOffered, InputError, LeadlineError, SourceBroken
+from leadline.exchange.connector import (
+    Act,
+    Checked,
+    Checkpoint,
+    ListConnector,
+    Outgoing,
+    Page,
+    Sent,
+    WebOptions,
+)
+from leadline.exchange.misp_events import read_event
+from leadline.exchange.telling import Telling, Told, begin_at, pull_told
+from leadline.exchange.web import Web, read_json
+
+_JSON = "application/json"
+_MAX_EVENT_BYTES, _MAX_INDEX_BYTES = 128 << 20, 64 << 20
+_NEVER_S = 1 << 40
+_SIGHTINGS = {Act.AFFIRM: "0", Act.DISPUTE: "1"}  # MISP's types: a sighting, a false positive
+_HASHES = (*EXACT_ALGORITHMS, "pdq")
+
+
+class MispOptions(WebOptions):
+    """address        https://NAME of the MISP, with its folder where it has one
+    tag            only events with this tag are asked for, as the MISP names it
+    organisation   only events made by this organisation (its name, number or UUID there)
+    with_files     `file` objects of MISP, too: any file whatever, so only with a tag or an organisation to trust
+    whole_every_h  hours after which all is told anew: only so is it seen that an event was deleted
+    info           headline of the events that are sent; every reader of the event sees it
+    """
+
+    address: str
+    tag: str = ""
+    organisation: str = ""
+    with_files: bool = False
+    whole_every_h: float = Field(24, gt=0)
+    info: str = Field("Media fingerprints", min_length=1, max_length=200)
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """uuids: of the events that changed since then, sorted; next_s: when the last of all changed."""
+
+    uuids: Sequence[str]
+    next_s: int
+    unnamed: int
+
+
+class Misp(ListConnector):
+    """Record keys are the UUIDs of objects. An index of events is asked first, then each event that changed."""
+
+    name = "misp"
+    title = "MISP events with media-fingerprint objects"
+    secret_names = ("key",)
+    act_names = frozenset({Act.SUBMIT, Act.WITHDRAW, Act.AFFIRM, Act.DISPUTE})
+    unverified: ClassVar[tuple[str, ...]] = (
+        "the REST interface follows PyMISP; it was not run against a MISP",
+        "whether every change of an object, of its tags and of its deletion moves the time of its event",
+    )
+    options_type = MispOptions
+    options: MispOptions
+
+    _web: Web | None = None
+
+    def _open(self) -> Web:
+        if self._web is None:
+            self._web = Web(
+                self._where, self.options.address, sleep=self.sleep, timeout_s=self.options.timeout_s,
+                headers={"authorization": self.secrets["key"], "accept": _JSON}, ca_file=self.options.ca_file,
+            )  # fmt: skip
+        return self._web
+
+    @property
+    def _where(self) -> str:
+        return self.defaults.source or self.name
+
+    def close(self) -> None:
+        if self._web is not None:
+            self._web.close()
+            self._web = None
+
+    def check(self) -> Checked:
+        told = read_json(self._open().get("/users/view/me", most_bytes=1 << 20), self._where)
+        user, role, organisation = (_object(told.get(name)) for name in ("User", "Role", "Organisation"))
+        name = organisation.get("name") or f"organisation {user.get('org_id')}"
+        notes = () if role.get("perm_add") else ("this key may not add events",)
+        return Checked(str(name)[:200], (*notes, *self.unverified))
+
+    # --- the list ----------------------------------------------------------------------------------------------------
+
+    def pull(self, checkpoint: Checkpoint | None) -> Iterator[Page]:
+        indexes: list[tuple[int, _Index]] = []  # of the last telling only
+
+        def tell(telling: Telling) -> Told:
+            if not indexes or indexes[-1][0] != telling.since_s:
+                indexes[:] = [(telling.since_s, self._ask_index(telling.since_s))]
+            return self._tell(telling, indexes[-1][1])
+
+        yield from pull_told(
+            checkpoint, tell, self.clock, first_s=0, stale_s=_NEVER_S,
+            whole_every_s=self.options.whole_every_h * 3600,
+        )  # fmt: skip
+
+    def start_at(self, since_s: int) -> Checkpoint:
+        return begin_at(since_s, self.clock())
+
+    def _tell(self, telling: Telling, index: _Index) -> Told:
+        """One event. Sorted by UUID, so that what is deleted or added meanwhile moves none out of its place."""
+        at = bisect.bisect_left(index.uuids, telling.token)
+        next_s = max(index.next_s, telling.next_s)
+        unknown = {"event without a UUID": index.unnamed} if index.unnamed and not telling.token else {}
+        if at == len(index.uuids):
+            return Told((), "", next_s, unknown=unknown)
+        after = index.uuids[at + 1] if at + 1 < len(index.uuids) else ""
+        event = self._ask_event(index.uuids[at], telling.since_s)
+        told = read_event(
+            event, self.defaults, f"{self._where}: event {index.uuids[at]}", of_files=self.options.with_files
+        )
+        return Told(told.records, after, next_s, told.faults, {**told.unknown, **unknown})
+
+    def _ask_event(self, event: str, since_s: int) -> Mapping[str, Any]:
+        """Empty where it was deleted after the index was told."""
+        content = json.dumps({"deleted": [0, 1]}).encode()  # what is there, and what was there
+        try:
+            body = self._open().ask(
+                f"/events/view/{event}/noSightings:1", content=content, content_type=_JSON, most_bytes=_MAX_EVENT_BYTES
+            )
+        except SourceBroken as error:
+            if error.code != "page-expired" or event in self._ask_index(since_s).uuids:
+                raise
+            return {}
+        told = read_json(body, self._where).get("Event")
+        if not isinstance(told, dict) or str(told.get("uuid")).lower() != event:
+            raise SourceBroken("it answers with another event, or with none", where=self._where, mend="pull again")
+        return told
+
+    def _ask_index(self, since_s: int) -> _Index:
+        filters = {"tags": self.options.tag, "org": self.options.organisation}
+        asked = {"minimal": 1, **{name: value for name, value in filters.items() if value}}
+        body = self._open().ask(
+            "/events/index", content=json.dumps(asked).encode(), content_type=_JSON, most_bytes=_MAX_INDEX_BYTES
+        )
+        rows = [_object(row) for row in _read_list(body, self._where)]
+        found = [(_uuid(row.get("uuid")), _seconds(row.get("timestamp"))) for row in rows]
+        uuids = sorted({name for name, time_s in found if name and time_s >= since_s})
+        return _Index(uuids, max((time_s for _, time_s in found), default=0), sum(not name for name, _ in found))
+
+    # --- sending -----------------------------------------------------------------------------------------------------
+
+    def send(self, outgoing: Sequence[Outgoing]) -> list[Sent]:
+        """Submissions of one TLP and PAP go as one event; a request that fails is the outcome of all in it."""
+        sent: dict[int, Sent] = {}
+        submitted = [number for number, one in enumerate(outgoing) if one.act is Act.SUBMIT]
+        for number, one in enumerate(outgoing):
+            if one.act is not Act.SUBMIT:
+                sent[number] = self._send_one(one)
+        sent |= self._submit({number: outgoing[number] for number in submitted})
+        return [sent[number] for number in range(len(outgoing))]
+
+    def _send_one(self, one: Outgoing) -> Sent:
+        try:
+            key = _uuid(one.key)
+            if not key:
+                raise InputError("not a key of this source", where=self._where, mend="give the UUID of an object")
+            if one.act is Act.WITHDRAW:
+                self._post(f"/objects/delete/{key}", {})
+                return Sent(one, key)
+            return Sent(one, self._tell_sighting(one, key))
+        except LeadlineError as error:
+            return Sent(one, error=error)
+
+    def _tell_sighting(self, one: Outgoing, key: str) -> str:
+        if one.act not in _SIGHTINGS:
+            raise ActNotOffered("this source takes no such act", where=self._where)
+        told = _object(read_json(self._open().get(f"/objects/view/{key}"), self._where).get("Object"))
+        attributes = told.get("Attribute")
+        wanted = (one.algorithm,) if one.algorithm else _HASHES
+        found = [
+            _uuid(attribute.get("uuid"))
+            for attribute in map(_object, attributes if isinstance(attributes, list) else [])
+            if attribute.get("object_relation") in wanted
+        ]
+        if not found or not found[0]:
+            raise InputError("the object has no such fingerprint", where=self._where, mend="name another algorithm")
+        self._post(f"/sightings/add/{found[0]}", {"type": _SIGHTINGS[one.act]})
+        return found[0]
+
+    def _submit(self, outgoing: Mapping[int, Outgoing]) -> dict[int, Sent]:
+        from leadline.exchange.misp_objects import make_event, make_object, pap_of  # PyMISP takes half a second
+
+        sent: dict[int, Sent] = {}
+        made: dict[tuple[Tlp, str], list[tuple[int, Any]]] = defaultdict(list)
+        for number, one in outgoing.items():
+            try:
+                if one.entry is None:
+                    raise InputError("there is no entry to submit", where=self._where)
+                made[one.entry.tlp, pap_of(one.entry)].append((number, make_object(one.entry)))
+            except LeadlineError as error:
+                sent[number] = Sent(one, error=error)
+        for (tlp, pap), objects in made.items():
+            today = datetime.fromtimestamp(self.clock(), UTC).date()
+            event = make_event([of for _, of in objects], self.options.info, today, tlp, pap)
+            error = self._try_post("/events/add", json.loads(event.to_json()))
+            for number, of in objects:
+                sent[number] = Sent(outgoing[number], "" if error else of.uuid, error)
+        return sent
+
+    def _try_post(self, path: str, told: Mapping[str, Any]) -> LeadlineError | None:
+        try:
+            self._post(path, told)
+        except LeadlineError as error:
+            return error
+        return None
+
+    def _post(self, path: str, told: Mapping[str, Any]) -> None:
+        content = json.dumps(told).encode()
+        answer = self._open().send("POST", path, content=content, content_type=_JSON, most_bytes=_MAX_EVENT_BYTES)
+        if "errors" in read_json(answer, self._where):  # as MISP says it, sometimes with 200
+            raise SourceBroken("it refuses what was sent", where=self._where, mend="check the rights of the key")
+
+
+def _read_list(untrusted_body: bytes, source: str) -> list[object]:
+    try:
+        value = json.loads(untrusted_body)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, list):
+        raise SourceBroken("its index of events is no list", where=source, mend="retry; where it stays so, tell them")
+    return value
+
+
+def _object(untrusted_value: object) -> dict[str, Any]:
+    return untrusted_value if isinstance(untrusted_value, dict) else {}
+
+
+def _uuid(untrusted_value: object) -> str:
+    """As MISP writes them; empty for what is none, since it becomes part of an address."""
+    try:
+        return str(uuid.UUID(untrusted_value)) if isinstance(untrusted_value, str) else ""
+    except ValueError:
+        return ""
+
+
+def _seconds(untrusted_value: object) -> int:
+    text = str(untrusted_value) if isinstance(untrusted_value, int | str) else ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 11 else 0
