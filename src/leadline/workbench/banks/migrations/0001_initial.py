@@ -34,6 +34,12 @@ class Migration(migrations.Migration):
                 ('count', models.BigIntegerField(default=0)),
                 ('person', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
+            options={
+                'indexes': [
+                    models.Index(fields=['bank', '-begun_at', '-id'], name='banks_chang_bank_2dd0bd_idx'),
+                    models.Index(fields=['state', 'begun_at'], name='banks_chang_state_882e34_idx'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='EntryChange',
@@ -44,6 +50,14 @@ class Migration(migrations.Migration):
                 ('last_entry', models.BigIntegerField()),
                 ('change', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='banks.change')),
             ],
+            options={
+                'indexes': [
+                    models.Index(fields=['bank', 'first_entry', 'last_entry'], name='banks_entry_bank_299166_idx'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('first_entry__lte', models.F('last_entry'))), name='a_range_has_an_order'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='Proposal',
@@ -62,30 +76,14 @@ class Migration(migrations.Migration):
                 ('decided_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('proposed_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
-        ),
-        migrations.AddIndex(
-            model_name='change',
-            index=models.Index(fields=['bank', '-begun_at', '-id'], name='banks_chang_bank_2dd0bd_idx'),
-        ),
-        migrations.AddIndex(
-            model_name='change',
-            index=models.Index(fields=['state', 'begun_at'], name='banks_chang_state_882e34_idx'),
-        ),
-        migrations.AddIndex(
-            model_name='entrychange',
-            index=models.Index(fields=['bank', 'first_entry', 'last_entry'], name='banks_entry_bank_299166_idx'),
-        ),
-        migrations.AddConstraint(
-            model_name='entrychange',
-            constraint=models.CheckConstraint(condition=models.Q(('first_entry__lte', models.F('last_entry'))), name='a_range_has_an_order'),
-        ),
-        migrations.AddIndex(
-            model_name='proposal',
-            index=models.Index(fields=['state', 'proposed_at'], name='banks_propo_state_13479a_idx'),
-        ),
-        migrations.AddConstraint(
-            model_name='proposal',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('decided_by', models.F('proposed_by')), _negated=True), models.Q(('state', 'confirmed'), _negated=True), ('is_alone', True), _connector='OR'), name='another_person_confirms_a_false_positive'),
+            options={
+                'indexes': [
+                    models.Index(fields=['state', 'proposed_at'], name='banks_propo_state_13479a_idx'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(models.Q(('decided_by', models.F('proposed_by')), _negated=True), models.Q(('state', 'confirmed'), _negated=True), ('is_alone', True), _connector='OR'), name='another_person_confirms_a_false_positive'),
+                ],
+            },
         ),
         append_only("banks_entrychange"),
     ]

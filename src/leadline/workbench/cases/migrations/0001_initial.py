@@ -48,6 +48,13 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('-opened_at', '-id'),
+                'indexes': [
+                    models.Index(fields=['-opened_at', '-id'], name='case_opened'),
+                    models.Index(fields=['state', '-opened_at', '-id'], name='case_state'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(models.Q(('closed_at__isnull', False), ('state', 'closed'), models.Q(('outcome', ''), _negated=True)), models.Q(models.Q(('state', 'closed'), _negated=True), ('closed_at__isnull', True), ('outcome', '')), _connector='OR'), name='a_closed_case_has_an_outcome'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -67,6 +74,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('-id',),
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('is_confirmed', False), models.Q(('decided_by', models.F('asked_by')), _negated=True), _connector='OR'), name='a_second_person_loosens_a_case'),
+                    models.UniqueConstraint(condition=models.Q(('decided_at__isnull', True)), fields=('case',), name='one_open_handling_of_a_case'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -100,6 +111,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('made_at', 'position', 'id'),
+                'indexes': [
+                    models.Index(condition=models.Q(('state__in', ('waiting', 'doing'))), fields=['assignee', 'due_on'], name='case_tasks_open'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -119,6 +133,13 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('id',),
+                'indexes': [
+                    models.Index(fields=['case', 'asset'], name='imported_asset'),
+                    models.Index(fields=['case', 'id'], name='imported_order'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('case', 'record'), name='one_row_of_a_record'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -135,6 +156,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('joined_at', 'id'),
+                'constraints': [
+                    models.UniqueConstraint(condition=models.Q(('left_at__isnull', True)), fields=('case', 'person'), name='one_membership_of_a_person'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -187,6 +211,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('asked_at', 'id'),
+                'constraints': [
+                    models.UniqueConstraint(condition=models.Q(('answered_at__isnull', True)), fields=('from_case', 'to_case'), name='one_open_question'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -206,6 +233,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('added_at', 'id'),
+                'constraints': [
+                    models.UniqueConstraint(condition=models.Q(('removed_at__isnull', True)), fields=('case', 'key', 'role'), name='one_selector_of_a_role'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -223,79 +253,17 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('added_at', 'id'),
+                'indexes': [
+                    models.Index(fields=['case', 'added_at', 'id'], name='thing_of_case'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(models.Q(('asset__isnull', True), ('cluster__isnull', True), ('item__isnull', True), ('report__isnull', False)), models.Q(('asset__isnull', True), ('cluster__isnull', True), ('item__isnull', False), ('report__isnull', True)), models.Q(('asset__isnull', False), ('cluster__isnull', True), ('item__isnull', True), ('report__isnull', True)), models.Q(('asset__isnull', True), ('cluster__isnull', False), ('item__isnull', True), ('report__isnull', True)), _connector='OR'), name='a_thing_is_one_thing'),
+                    models.UniqueConstraint(condition=models.Q(('removed_at__isnull', True), ('report__isnull', False)), fields=('case', 'report'), name='one_report_once_in_a_case'),
+                    models.UniqueConstraint(condition=models.Q(('item__isnull', False), ('removed_at__isnull', True)), fields=('case', 'item'), name='one_item_once_in_a_case'),
+                    models.UniqueConstraint(condition=models.Q(('asset__isnull', False), ('removed_at__isnull', True)), fields=('case', 'asset'), name='one_asset_once_in_a_case'),
+                    models.UniqueConstraint(condition=models.Q(('cluster__isnull', False), ('removed_at__isnull', True)), fields=('case', 'cluster'), name='one_cluster_once_in_a_case'),
+                ],
             },
-        ),
-        migrations.AddIndex(
-            model_name='case',
-            index=models.Index(fields=['-opened_at', '-id'], name='case_opened'),
-        ),
-        migrations.AddIndex(
-            model_name='case',
-            index=models.Index(fields=['state', '-opened_at', '-id'], name='case_state'),
-        ),
-        migrations.AddConstraint(
-            model_name='case',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('closed_at__isnull', False), ('state', 'closed'), models.Q(('outcome', ''), _negated=True)), models.Q(models.Q(('state', 'closed'), _negated=True), ('closed_at__isnull', True), ('outcome', '')), _connector='OR'), name='a_closed_case_has_an_outcome'),
-        ),
-        migrations.AddConstraint(
-            model_name='casehandling',
-            constraint=models.CheckConstraint(condition=models.Q(('is_confirmed', False), models.Q(('decided_by', models.F('asked_by')), _negated=True), _connector='OR'), name='a_second_person_loosens_a_case'),
-        ),
-        migrations.AddConstraint(
-            model_name='casehandling',
-            constraint=models.UniqueConstraint(condition=models.Q(('decided_at__isnull', True)), fields=('case',), name='one_open_handling_of_a_case'),
-        ),
-        migrations.AddIndex(
-            model_name='casetask',
-            index=models.Index(condition=models.Q(('state__in', ('waiting', 'doing'))), fields=['assignee', 'due_on'], name='case_tasks_open'),
-        ),
-        migrations.AddIndex(
-            model_name='imported',
-            index=models.Index(fields=['case', 'asset'], name='imported_asset'),
-        ),
-        migrations.AddIndex(
-            model_name='imported',
-            index=models.Index(fields=['case', 'id'], name='imported_order'),
-        ),
-        migrations.AddConstraint(
-            model_name='imported',
-            constraint=models.UniqueConstraint(fields=('case', 'record'), name='one_row_of_a_record'),
-        ),
-        migrations.AddConstraint(
-            model_name='member',
-            constraint=models.UniqueConstraint(condition=models.Q(('left_at__isnull', True)), fields=('case', 'person'), name='one_membership_of_a_person'),
-        ),
-        migrations.AddConstraint(
-            model_name='question',
-            constraint=models.UniqueConstraint(condition=models.Q(('answered_at__isnull', True)), fields=('from_case', 'to_case'), name='one_open_question'),
-        ),
-        migrations.AddConstraint(
-            model_name='selector',
-            constraint=models.UniqueConstraint(condition=models.Q(('removed_at__isnull', True)), fields=('case', 'key', 'role'), name='one_selector_of_a_role'),
-        ),
-        migrations.AddIndex(
-            model_name='thing',
-            index=models.Index(fields=['case', 'added_at', 'id'], name='thing_of_case'),
-        ),
-        migrations.AddConstraint(
-            model_name='thing',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('asset__isnull', True), ('cluster__isnull', True), ('item__isnull', True), ('report__isnull', False)), models.Q(('asset__isnull', True), ('cluster__isnull', True), ('item__isnull', False), ('report__isnull', True)), models.Q(('asset__isnull', False), ('cluster__isnull', True), ('item__isnull', True), ('report__isnull', True)), models.Q(('asset__isnull', True), ('cluster__isnull', False), ('item__isnull', True), ('report__isnull', True)), _connector='OR'), name='a_thing_is_one_thing'),
-        ),
-        migrations.AddConstraint(
-            model_name='thing',
-            constraint=models.UniqueConstraint(condition=models.Q(('removed_at__isnull', True), ('report__isnull', False)), fields=('case', 'report'), name='one_report_once_in_a_case'),
-        ),
-        migrations.AddConstraint(
-            model_name='thing',
-            constraint=models.UniqueConstraint(condition=models.Q(('item__isnull', False), ('removed_at__isnull', True)), fields=('case', 'item'), name='one_item_once_in_a_case'),
-        ),
-        migrations.AddConstraint(
-            model_name='thing',
-            constraint=models.UniqueConstraint(condition=models.Q(('asset__isnull', False), ('removed_at__isnull', True)), fields=('case', 'asset'), name='one_asset_once_in_a_case'),
-        ),
-        migrations.AddConstraint(
-            model_name='thing',
-            constraint=models.UniqueConstraint(condition=models.Q(('cluster__isnull', False), ('removed_at__isnull', True)), fields=('case', 'cluster'), name='one_cluster_once_in_a_case'),
         ),
         append_only('cases_casestatechange'),
         # Not the sealed text: a change of the key writes it anew under the new one.

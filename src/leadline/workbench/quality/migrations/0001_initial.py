@@ -44,6 +44,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('-put_in_at', 'id'),
+                'constraints': [
+                    models.UniqueConstraint(condition=models.Q(('withdrawn_at__isnull', True)), fields=('asset',), name='one_live_item_of_a_file'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -59,6 +62,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('-at', '-id'),
+                'constraints': [
+                    models.UniqueConstraint(fields=('asset', 'person'), name='never_the_same_twice_to_a_person'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -80,6 +86,15 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('-made_at', 'id'),
+                'indexes': [
+                    models.Index(fields=['state', '-made_at', 'id'], name='pair_queue'),
+                    models.Index(fields=['scheme', 'scheme_version', 'made_at'], name='pair_scheme'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('first', models.F('second')), _negated=True), name='a_pair_is_of_two'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('state__in', ('confirmed', 'revised')), _negated=True), models.Q(('resolved_at__isnull', False), ('resolved_by__isnull', False)), _connector='OR'), name='a_person_settles_a_pair'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('state', 'revised'), _negated=True), ('resolution__isnull', False), _connector='OR'), name='a_revised_pair_has_its_revision'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -99,33 +114,5 @@ class Migration(migrations.Migration):
                 'ordering': ('-at', '-id'),
                 'constraints': [models.UniqueConstraint(condition=models.Q(('is_agreed', True)), fields=('item', 'by'), name='one_agreed_answer_of_a_person')],
             },
-        ),
-        migrations.AddConstraint(
-            model_name='goldenitem',
-            constraint=models.UniqueConstraint(condition=models.Q(('withdrawn_at__isnull', True)), fields=('asset',), name='one_live_item_of_a_file'),
-        ),
-        migrations.AddConstraint(
-            model_name='handout',
-            constraint=models.UniqueConstraint(fields=('asset', 'person'), name='never_the_same_twice_to_a_person'),
-        ),
-        migrations.AddIndex(
-            model_name='pair',
-            index=models.Index(fields=['state', '-made_at', 'id'], name='pair_queue'),
-        ),
-        migrations.AddIndex(
-            model_name='pair',
-            index=models.Index(fields=['scheme', 'scheme_version', 'made_at'], name='pair_scheme'),
-        ),
-        migrations.AddConstraint(
-            model_name='pair',
-            constraint=models.CheckConstraint(condition=models.Q(('first', models.F('second')), _negated=True), name='a_pair_is_of_two'),
-        ),
-        migrations.AddConstraint(
-            model_name='pair',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ('confirmed', 'revised')), _negated=True), models.Q(('resolved_at__isnull', False), ('resolved_by__isnull', False)), _connector='OR'), name='a_person_settles_a_pair'),
-        ),
-        migrations.AddConstraint(
-            model_name='pair',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'revised'), _negated=True), ('resolution__isnull', False), _connector='OR'), name='a_revised_pair_has_its_revision'),
         ),
     ]

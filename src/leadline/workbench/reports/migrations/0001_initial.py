@@ -92,6 +92,24 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('rank', 'received_at', 'id'),
+                'indexes': [
+                    models.Index(fields=['rank', 'received_at', 'id'], name='report_queue'),
+                    models.Index(fields=['is_open', 'rank', 'received_at', 'id'], name='report_open'),
+                    models.Index(fields=['state', 'rank', 'received_at', 'id'], name='report_state'),
+                    models.Index(fields=['urgency', 'rank', 'received_at', 'id'], name='report_urgency'),
+                    models.Index(fields=['channel', 'rank', 'received_at', 'id'], name='report_channel'),
+                    models.Index(fields=['assigned_to', 'rank', 'received_at', 'id'], name='report_mine'),
+                    models.Index(fields=['received_at', 'id'], name='report_received'),
+                    models.Index(fields=['source_reference'], name='report_reference'),
+                    models.Index(fields=['receipt_lookup'], name='report_receipt'),
+                    models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='report_due'),
+                    models.Index(condition=models.Q(('closed_at__isnull', False)), fields=['closed_at'], name='report_closed'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('urgency__lte', 3)), name='urgency_is_0_to_3'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('is_open', True), ('state__in', [leadline.workbench.reports.states.State['FORWARDED'], leadline.workbench.reports.states.State['NEW'], leadline.workbench.reports.states.State['REOPENED'], leadline.workbench.reports.states.State['TRIAGE'], leadline.workbench.reports.states.State['WAITING']])), models.Q(('is_open', False), models.Q(('state__in', [leadline.workbench.reports.states.State['FORWARDED'], leadline.workbench.reports.states.State['NEW'], leadline.workbench.reports.states.State['REOPENED'], leadline.workbench.reports.states.State['TRIAGE'], leadline.workbench.reports.states.State['WAITING']]), _negated=True)), _connector='OR'), name='open_says_what_the_state_says'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('state', leadline.workbench.reports.states.State['CLOSED']), models.Q(('outcome', ''), _negated=True)), models.Q(models.Q(('state', leadline.workbench.reports.states.State['CLOSED']), _negated=True), ('outcome', '')), _connector='OR'), name='closed_has_an_outcome'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -126,6 +144,13 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('report', 'position'),
+                'indexes': [
+                    models.Index(fields=['key', 'first'], name='item_key'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('report', 'position'), name='one_item_at_a_position'),
+                    models.UniqueConstraint(condition=models.Q(('first__isnull', True), models.Q(('key', ''), _negated=True)), fields=('key',), name='one_first_item_of_a_key'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -140,6 +165,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('number',),
+                'constraints': [
+                    models.UniqueConstraint(fields=('delivery', 'number'), name='one_result_of_a_line'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -154,6 +182,11 @@ class Migration(migrations.Migration):
                 ('acknowledged_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('report', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='alert', to='reports.report')),
             ],
+            options={
+                'indexes': [
+                    models.Index(condition=models.Q(('acknowledged_at__isnull', True)), fields=['raised_at'], name='alert_open'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='Acknowledged',
@@ -165,6 +198,14 @@ class Migration(migrations.Migration):
                 ('at', models.DateTimeField()),
                 ('report', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='reports.report')),
             ],
+            options={
+                'indexes': [
+                    models.Index(fields=['at'], name='reports_ack_at_3be783_idx'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('scope', 'key_hash'), name='one_answer_to_a_key'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='StateChange',
@@ -182,90 +223,6 @@ class Migration(migrations.Migration):
             options={
                 'ordering': ('id',),
             },
-        ),
-        migrations.AddIndex(
-            model_name='report',
-            index=models.Index(fields=['rank', 'received_at', 'id'], name='report_queue'),
-        ),
-        migrations.AddIndex(
-            model_name='report',
-            index=models.Index(fields=['is_open', 'rank', 'received_at', 'id'], name='report_open'),
-        ),
-        migrations.AddIndex(
-            model_name='report',
-            index=models.Index(fields=['state', 'rank', 'received_at', 'id'], name='report_state'),
-        ),
-        migrations.AddIndex(
-            model_name='report',
-            index=models.Index(fields=['urgency', 'rank', 'received_at', 'id'], name='report_urgency'),
-        ),
-        migrations.AddIndex(
-            model_name='report',
-            index=models.Index(fields=['channel', 'rank', 'received_at', 'id'], name='report_channel'),
-        ),
-        migrations.AddIndex(
-            model_name='report',
-            index=models.Index(fields=['assigned_to', 'rank', 'received_at', 'id'], name='report_mine'),
-        ),
-        migrations.AddIndex(
-            model_name='report',
-            index=models.Index(fields=['received_at', 'id'], name='report_received'),
-        ),
-        migrations.AddIndex(
-            model_name='report',
-            index=models.Index(fields=['source_reference'], name='report_reference'),
-        ),
-        migrations.AddIndex(
-            model_name='report',
-            index=models.Index(fields=['receipt_lookup'], name='report_receipt'),
-        ),
-        migrations.AddIndex(
-            model_name='report',
-            index=models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='report_due'),
-        ),
-        migrations.AddIndex(
-            model_name='report',
-            index=models.Index(condition=models.Q(('closed_at__isnull', False)), fields=['closed_at'], name='report_closed'),
-        ),
-        migrations.AddConstraint(
-            model_name='report',
-            constraint=models.CheckConstraint(condition=models.Q(('urgency__lte', 3)), name='urgency_is_0_to_3'),
-        ),
-        migrations.AddConstraint(
-            model_name='report',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('is_open', True), ('state__in', [leadline.workbench.reports.states.State['FORWARDED'], leadline.workbench.reports.states.State['NEW'], leadline.workbench.reports.states.State['REOPENED'], leadline.workbench.reports.states.State['TRIAGE'], leadline.workbench.reports.states.State['WAITING']])), models.Q(('is_open', False), models.Q(('state__in', [leadline.workbench.reports.states.State['FORWARDED'], leadline.workbench.reports.states.State['NEW'], leadline.workbench.reports.states.State['REOPENED'], leadline.workbench.reports.states.State['TRIAGE'], leadline.workbench.reports.states.State['WAITING']]), _negated=True)), _connector='OR'), name='open_says_what_the_state_says'),
-        ),
-        migrations.AddConstraint(
-            model_name='report',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', leadline.workbench.reports.states.State['CLOSED']), models.Q(('outcome', ''), _negated=True)), models.Q(models.Q(('state', leadline.workbench.reports.states.State['CLOSED']), _negated=True), ('outcome', '')), _connector='OR'), name='closed_has_an_outcome'),
-        ),
-        migrations.AddIndex(
-            model_name='item',
-            index=models.Index(fields=['key', 'first'], name='item_key'),
-        ),
-        migrations.AddConstraint(
-            model_name='item',
-            constraint=models.UniqueConstraint(fields=('report', 'position'), name='one_item_at_a_position'),
-        ),
-        migrations.AddConstraint(
-            model_name='item',
-            constraint=models.UniqueConstraint(condition=models.Q(('first__isnull', True), models.Q(('key', ''), _negated=True)), fields=('key',), name='one_first_item_of_a_key'),
-        ),
-        migrations.AddConstraint(
-            model_name='deliveryline',
-            constraint=models.UniqueConstraint(fields=('delivery', 'number'), name='one_result_of_a_line'),
-        ),
-        migrations.AddIndex(
-            model_name='alert',
-            index=models.Index(condition=models.Q(('acknowledged_at__isnull', True)), fields=['raised_at'], name='alert_open'),
-        ),
-        migrations.AddIndex(
-            model_name='acknowledged',
-            index=models.Index(fields=['at'], name='reports_ack_at_3be783_idx'),
-        ),
-        migrations.AddConstraint(
-            model_name='acknowledged',
-            constraint=models.UniqueConstraint(fields=('scope', 'key_hash'), name='one_answer_to_a_key'),
         ),
         append_only('reports_statechange'),
     ]

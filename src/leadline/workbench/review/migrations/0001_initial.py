@@ -87,6 +87,14 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('rank', 'received_at', 'id'),
+                'indexes': [
+                    models.Index(fields=['state', 'rank', 'received_at', 'id'], name='review_queue'),
+                    models.Index(fields=['claimed_by', 'state'], name='review_claims'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(condition=models.Q(('state__in', ('decided', 'set-aside')), _negated=True), fields=('cluster', 'purpose'), name='one_open_review_of_a_purpose'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('state', 'claimed'), _negated=True), models.Q(('claimed_by__isnull', False), ('lease_until__isnull', False)), _connector='OR'), name='a_claim_has_a_person_and_an_end'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -100,6 +108,11 @@ class Migration(migrations.Migration):
                 ('person', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('review', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='drafts', to='review.review')),
             ],
+            options={
+                'constraints': [
+                    models.UniqueConstraint(fields=('review', 'person'), name='one_draft_of_a_person'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='Assessment',
@@ -120,6 +133,13 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('-made_at',),
+                'indexes': [
+                    models.Index(condition=models.Q(('standing', 'pending')), fields=['effective_at'], name='assessment_pending'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(condition=models.Q(('standing', 'in-force')), fields=('cluster',), name='one_assessment_in_force'),
+                    models.CheckConstraint(condition=models.Q(('effective_at__gte', models.F('made_at'))), name='an_assessment_can_be_undone'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -135,6 +155,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('-began_at',),
+                'constraints': [
+                    models.UniqueConstraint(condition=models.Q(('ended_at__isnull', True)), fields=('person',), name='one_open_shift'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -157,6 +180,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('-issued_at',),
+                'indexes': [
+                    models.Index(fields=['person', '-issued_at'], name='exposure_person'),
+                    models.Index(fields=['asset', 'level'], name='exposure_asset'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -166,6 +193,11 @@ class Migration(migrations.Migration):
                 ('person', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('review', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='skips', to='review.review')),
             ],
+            options={
+                'constraints': [
+                    models.UniqueConstraint(fields=('review', 'person'), name='one_skip_of_a_person'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='Coverage',
@@ -213,53 +245,5 @@ class Migration(migrations.Migration):
             options={
                 'constraints': [models.UniqueConstraint(condition=models.Q(('person__isnull', False)), fields=('asset', 'person'), name='one_never_of_a_person'), models.UniqueConstraint(condition=models.Q(('person__isnull', True)), fields=('asset',), name='one_never_of_the_office')],
             },
-        ),
-        migrations.AddIndex(
-            model_name='review',
-            index=models.Index(fields=['state', 'rank', 'received_at', 'id'], name='review_queue'),
-        ),
-        migrations.AddIndex(
-            model_name='review',
-            index=models.Index(fields=['claimed_by', 'state'], name='review_claims'),
-        ),
-        migrations.AddConstraint(
-            model_name='review',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ('decided', 'set-aside')), _negated=True), fields=('cluster', 'purpose'), name='one_open_review_of_a_purpose'),
-        ),
-        migrations.AddConstraint(
-            model_name='review',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'claimed'), _negated=True), models.Q(('claimed_by__isnull', False), ('lease_until__isnull', False)), _connector='OR'), name='a_claim_has_a_person_and_an_end'),
-        ),
-        migrations.AddConstraint(
-            model_name='draft',
-            constraint=models.UniqueConstraint(fields=('review', 'person'), name='one_draft_of_a_person'),
-        ),
-        migrations.AddIndex(
-            model_name='assessment',
-            index=models.Index(condition=models.Q(('standing', 'pending')), fields=['effective_at'], name='assessment_pending'),
-        ),
-        migrations.AddConstraint(
-            model_name='assessment',
-            constraint=models.UniqueConstraint(condition=models.Q(('standing', 'in-force')), fields=('cluster',), name='one_assessment_in_force'),
-        ),
-        migrations.AddConstraint(
-            model_name='assessment',
-            constraint=models.CheckConstraint(condition=models.Q(('effective_at__gte', models.F('made_at'))), name='an_assessment_can_be_undone'),
-        ),
-        migrations.AddConstraint(
-            model_name='shift',
-            constraint=models.UniqueConstraint(condition=models.Q(('ended_at__isnull', True)), fields=('person',), name='one_open_shift'),
-        ),
-        migrations.AddIndex(
-            model_name='exposure',
-            index=models.Index(fields=['person', '-issued_at'], name='exposure_person'),
-        ),
-        migrations.AddIndex(
-            model_name='exposure',
-            index=models.Index(fields=['asset', 'level'], name='exposure_asset'),
-        ),
-        migrations.AddConstraint(
-            model_name='skip',
-            constraint=models.UniqueConstraint(fields=('review', 'person'), name='one_skip_of_a_person'),
         ),
     ]
