@@ -73,7 +73,7 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
     source = BoundedRecords(reader)
     number = 0
     try:
-        for untrusted_media in _records(source, root_of(head)):
+        for untrusted_media in records_at(source, root_of(head)):
             source.since_record = 0
             number += 1
             yield from _checked(untrusted_media, scheme, f"{where}: record {number}", defaults)
@@ -93,9 +93,9 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
         )
 
 
-def _records(source: BoundedRecords, root: tuple[str | None, ...]) -> Iterator[object]:
+def records_at(source: BoundedRecords, root: tuple[str | None, ...]) -> Iterator[object]:
     """Every value at `root`. Not `ijson.items`: it carries the path of each value along, so that deep nesting costs
-    the square of its depth. ListFormatError beyond 64 levels."""
+    the square of its depth. ListFormatError beyond 64 levels, ijson.JSONError where it is no JSON."""
     depth, builder = 0, None
     trail: list[str | None] = [None] * len(root)
     for event, value in ijson.basic_parse(source):
