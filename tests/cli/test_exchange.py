@@ -111,6 +111,16 @@ def added(run: Any, file: Path) -> None:
 # --- adding -----------------------------------------------------------------------------------------------------------
 
 
+def test_credentials_that_only_some_acts_need_may_be_given(run: Any) -> None:
+    stopncii = ("--connector", "stopncii", "--kind", "other", "--secret", "subscription_key=env:A")
+    needed = ("--secret", "fetch_key=env:B")
+    assert run("exchange", "add", "few", *stopncii, *needed).code == 0
+    assert run("exchange", "add", "more", *stopncii, *needed, "--secret", "submit_key=env:C").code == 0
+    ended = run("exchange", "add", "wrong", *stopncii, "--secret", "submit_key=env:C")
+    assert "a credential is missing (--secret fetch_key)" in ended.faults[0]
+    assert "takes too: submit_key, feedback_key" in ended.faults[0]
+
+
 def test_a_source_is_added_checked_pulled_and_looked_at(run: Any, home: Path, file: Path, source: MadeUpSource) -> None:
     ended = run(*BASE, "--secret", f"key=file:{file}", "--tlp", "green", "--licence", "on loan", "--json")
     assert (ended.code, ended.err) == (0, "")

@@ -105,9 +105,10 @@ def _connector_record(name: str) -> dict[str, Any]:
 
     fields = kind.options_type.model_fields
     options = {field: "needed" if spec.is_required() else f"default {spec.default}" for field, spec in fields.items()}
+    credentials = [*kind.secret_names, *(f"{of} (for sending)" for of in kind.optional_secret_names)]
     return {
         "name": name, "title": kind.title, "is": "a list" if issubclass(kind, ListConnector) else "a look-up",
-        "credentials": list(kind.secret_names), "options": options, "takes": sorted(map(str, kind.act_names)),
+        "credentials": credentials, "options": options, "takes": sorted(map(str, kind.act_names)),
         "unverified": list(kind.unverified),
     }  # fmt: skip
 

@@ -120,11 +120,11 @@ def _known_options(kind: type[Connector]) -> str:
 
 
 def read_secrets(given: Sequence[str], kind: type[Connector]) -> dict[str, SecretSource | str]:
-    """Each credential that the connector needs: where it comes from, or its text, asked for, to be sealed."""
+    """Each credential that the connector needs or takes: where it comes from, or its text, asked for, to be sealed."""
     found: dict[str, SecretSource | str] = {}
     for text in given:
         name, mark, source = text.partition("=")
-        if not mark or name not in kind.secret_names:
+        if not mark or name not in (*kind.secret_names, *kind.optional_secret_names):
             shown = f"--secret {name}" if mark else "--secret"  # without a mark it may be the credential itself
             raise ConfigError("no such credential", where=shown, mend=_needed_secrets(kind))
         if name in found:
@@ -136,9 +136,10 @@ def read_secrets(given: Sequence[str], kind: type[Connector]) -> dict[str, Secre
 
 
 def _needed_secrets(kind: type[Connector]) -> str:
-    if not kind.secret_names:
+    if not kind.secret_names + kind.optional_secret_names:
         return f"{kind.name} needs none"
-    return f"{kind.name} needs: {', '.join(kind.secret_names)}; {_SECRET_FORMS}"
+    needed, more = ", ".join(kind.secret_names) or "none", ", ".join(kind.optional_secret_names)
+    return f"{kind.name} needs: {needed}; {f'takes too: {more}; ' if more else ''}{_SECRET_FORMS}"
 
 
 def _read_secret(name: str, source: str) -> SecretSource | str:

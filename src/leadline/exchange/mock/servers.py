@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 
-from leadline.exchange.mock.base import PASSWORD, USER, Mock
+from leadline.exchange.mock import stopncii, threatexchange
+from leadline.exchange.mock.base import PASSWORD, TOKEN, USER, Mock
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,24 @@ class Server:
 
 SERVERS: dict[str, Server] = {
     "ncmec": Server("ncmec:NcmecMock", "ncmec", secrets={"user": USER, "password": PASSWORD}),
+    "stopncii": Server(
+        "stopncii:StopNciiMock",
+        "stopncii",
+        {"address": "{address}/v1"},
+        {
+            "subscription_key": TOKEN,
+            "fetch_key": stopncii.FETCH_KEY,
+            "submit_key": stopncii.SUBMIT_KEY,
+            "feedback_key": stopncii.FEEDBACK_KEY,
+        },
+    ),
+    "arachnid": Server("arachnid:ArachnidMock", "arachnid", secrets={"user": USER, "password": PASSWORD}),
+    "threatexchange": Server(
+        "threatexchange:ThreatExchangeMock",
+        "threatexchange",
+        {"address": "{address}/v21.0", "privacy_group": threatexchange.GROUP},
+        {"token": threatexchange.TOKEN},
+    ),
 }
 
 
