@@ -105,7 +105,7 @@ def walk(shelf: Path, tmp_path: Path) -> Iterator[Walk]:
         yield Walk(service, there, frozenset({"POST /v1/banks/{name}/entries"}))
 
 
-GOOD: dict[str, dict[str, Any]] = {
+GOOD: dict[str, dict[str, Any] | None] = {
     "GET /v1/match": {"query": {"hash": MD5}},
     "POST /v1/match": {"body": {"hashes": [MD5]}, "media_type": "application/json"},
     "POST /v1/hash": {"body": PICTURE, "media_type": "application/octet-stream"},
@@ -120,6 +120,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "PUT /ncmec/{name}/v2/entries/{member}/{id}/{type}/feedback": {
         "body": b"<feedbackSubmission><affirmative/></feedbackSubmission>", "media_type": "application/xml",
     },
+    "POST /feed/{name}/receipts": None,  # none is right before a feed was published
 }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from leadline.errors import LeadlineError, TooBusy
-from leadline.service import banks, changes, curating, duty, hma, hma_lookup, matching, ncmec, uploads
+from leadline.service import banks, changes, curating, duty, hma, hma_lookup, matching, ncmec, signed_feed, uploads
 from leadline.service.calls import Call, Message, Receive, Send, SenderGone, Waits, end_overdue
 from leadline.service.counters import Counters
 from leadline.service.desk import Desk
@@ -71,6 +71,7 @@ class Service:
                 *uploads.ROUTES,
                 *hma.ROUTES,
                 *ncmec.ROUTES,
+                *signed_feed.ROUTES,
             ],
             exception_handlers={
                 LeadlineError: _tell_error, HTTPException: _tell_http, SenderGone: _tell_nobody, Exception: _tell_error,

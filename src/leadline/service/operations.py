@@ -9,7 +9,7 @@ import msgspec
 
 from leadline.client import packed
 from leadline.domain import Isolation, Kind, PdqFamily, Tlp, Verdict
-from leadline.service import curating, duty, entries, matching, ncmec
+from leadline.service import curating, duty, entries, matching, ncmec, signed_feed
 from leadline.service.alarms import Alarm
 from leadline.service.answers import Fault, Met, MetFully
 from leadline.service.curation import NewBank
@@ -249,6 +249,9 @@ _PLACES = (
 
 _PUBLISHED = Parameter("name", "path", "Name of a published bank.", {"type": "string", "minLength": 1}, "known")
 _MEMBER = Parameter("member", "path", "Number of the member whose entry it is.", {"type": "integer", "minimum": 1}, 1)
+_FILE_NAME = Parameter("file", "path", "As the files before it name it.", {"type": "string"}, "timestamp.json")
+_SUBSCRIBER = Parameter("subscriber", "path", "Id made of its keys.", {"type": "string"}, "0" * 32)
+_AS_FEED = "docs/feed.md says what is signed by whom. Anything that is no file of a published feed is 404."
 _TYPE = Parameter("type", "path", "Of fingerprint.", {"type": "string", "enum": sorted(ncmec.REASONS)}, "MD5")
 _AS_NCMEC = "As clients of NCMEC's hash sharing v2 expect it; the token may be the password of Basic authentication."
 _FEEDBACK = "<feedbackSubmission><affirmative/></feedbackSubmission>"
@@ -415,6 +418,21 @@ OPERATIONS: tuple[Operation, ...] = (
         "What a subscriber found of a fingerprint", (Scope.SUBSCRIBE,), {204: {}},
         {"application/xml": Content({"type": "string"}, _FEEDBACK)}, (_PUBLISHED, _MEMBER, _ID, _TYPE),
         problems=(404,), meaning=_AS_NCMEC,
+    ),
+    Operation(
+        "GET", "/feed/{name}/metadata/{file}", "feed-metadata", "A signed file of a Leadline feed", (Scope.SUBSCRIBE,),
+        {200: _json({"type": "object"})}, parameters=(_PUBLISHED, _FILE_NAME), problems=(404,), meaning=_AS_FEED,
+    ),
+    Operation(
+        "GET", "/feed/{name}/targets/{subscriber}/{file}", "feed-contents", "Contents, encrypted to one subscriber",
+        (Scope.SUBSCRIBE,), {200: {"application/octet-stream": Content(_BINARY)}},
+        parameters=(_PUBLISHED, _SUBSCRIBER, _FILE_NAME), problems=(404,), meaning=_AS_FEED,
+    ),
+    Operation(
+        "POST", "/feed/{name}/receipts", "feed-receipt", "A subscriber's word that it applied a state",
+        (Scope.SUBSCRIBE,), {200: _json(signed_feed.Taken, {"taken": True})},
+        {JSON: Content({"type": "object"}, {"signed": {"serial": 7}, "signature": "00" * 64})}, (_PUBLISHED,),
+        problems=(404,), meaning=_AS_FEED,
     ),
     Operation("GET", "/healthz", "healthz", "Is the process alive?", None, {200: _TEXT}),
     Operation(
