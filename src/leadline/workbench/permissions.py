@@ -32,6 +32,11 @@ class Permission(StrEnum):
     BANKS_READ = "banks.read"
     BANKS_WRITE = "banks.write"
     BANKS_APPROVE = "banks.approve"
+    SHARING_READ = "sharing.read"
+    SHARING_PROPOSE = "sharing.propose"
+    SHARING_APPROVE = "sharing.approve"
+    PARTNERS_MANAGE = "partners.manage"
+    SOURCES_READ = "sources.read"
     JOURNAL_READ = "journal.read"
     PEOPLE_READ = "people.read"
     PEOPLE_MANAGE = "people.manage"
@@ -60,20 +65,27 @@ class Role(StrEnum):
 _P = Permission
 _ANALYST = {
     _P.SEARCH, _P.REPORTS_READ, _P.REPORTS_WRITE, _P.EVIDENCE_READ, _P.EVIDENCE_WRITE, _P.BANKS_READ, _P.REVIEW,
-    _P.CASES_READ, _P.CASES_WRITE, _P.APPEALS_WRITE, _P.OUTCOMES_WRITE,
+    _P.CASES_READ, _P.CASES_WRITE, _P.APPEALS_WRITE, _P.OUTCOMES_WRITE, _P.SHARING_READ, _P.SHARING_PROPOSE,
+    _P.SOURCES_READ,
 }  # fmt: skip
 
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.ANALYST: frozenset(_ANALYST),
     Role.SENIOR: frozenset(
         {*_ANALYST, _P.BANKS_WRITE, _P.BANKS_APPROVE, _P.EVIDENCE_EXPORT, _P.EVIDENCE_RELEASE, _P.PEOPLE_READ}
-        | {_P.PEOPLE_CONFIRM, _P.HEALTH_READ, _P.REVIEW_LEAD}
+        | {_P.PEOPLE_CONFIRM, _P.HEALTH_READ, _P.REVIEW_LEAD, _P.SHARING_APPROVE}
     ),
     Role.INVESTIGATOR: frozenset({*_ANALYST, _P.EVIDENCE_EXPORT}),
-    Role.CURATOR: frozenset({_P.BANKS_READ, _P.BANKS_WRITE, _P.BANKS_APPROVE, _P.SEARCH}),
-    Role.AUDITOR: frozenset({_P.JOURNAL_READ, _P.PEOPLE_READ, _P.HEALTH_READ, _P.SEARCH}),
+    Role.CURATOR: frozenset(
+        {_P.BANKS_READ, _P.BANKS_WRITE, _P.BANKS_APPROVE, _P.SEARCH, _P.SHARING_READ, _P.SHARING_PROPOSE}
+        | {_P.SHARING_APPROVE, _P.SOURCES_READ}
+    ),
+    Role.AUDITOR: frozenset(
+        {_P.JOURNAL_READ, _P.PEOPLE_READ, _P.HEALTH_READ, _P.SEARCH, _P.SHARING_READ, _P.SOURCES_READ}
+    ),
     Role.ADMINISTRATOR: frozenset(
         {_P.PEOPLE_READ, _P.PEOPLE_MANAGE, _P.PEOPLE_CONFIRM, _P.SETTINGS_MANAGE, _P.HEALTH_READ}
+        | {_P.PARTNERS_MANAGE, _P.SHARING_READ, _P.SOURCES_READ}
     ),
 }
 # Who holds one of these may come near evidence. A second person with one ends a one-person office.

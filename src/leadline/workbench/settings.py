@@ -176,6 +176,7 @@ LEADLINE_IMAP = _server("LEADLINE_IMAP_URL", {"imaps": 993, "imap": 143})
 LEADLINE_MAIL_DNS = _read("LEADLINE_MAIL_DNS")
 LEADLINE_MAIL_AUTHSERV_ID = _read("LEADLINE_MAIL_AUTHSERV_ID").lower()
 LEADLINE_ALERT_WEBHOOK = _read("LEADLINE_ALERT_WEBHOOK")
+LEADLINE_ENVIRONMENT: Mapping[str, str] = os.environ  # where credentials of sources may lie, by names people gave
 LEADLINE_OFFICE_NAME = _read("LEADLINE_OFFICE_NAME")
 LEADLINE_API_RATE = _whole("LEADLINE_API_RATE", 100_000_000)
 LEADLINE_WEBHOOK_PRIVATE = _networks("LEADLINE_WEBHOOK_PRIVATE")
@@ -222,6 +223,7 @@ INSTALLED_APPS = [
     "leadline.workbench.review",
     "leadline.workbench.cases",
     "leadline.workbench.quality",
+    "leadline.workbench.sharing",
     "leadline.workbench.search",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -16,6 +16,7 @@ urlpatterns = [
     path("search/", include("leadline.workbench.search.urls")),
     path("journal/", include("leadline.workbench.journal.urls")),
     path("banks/", include("leadline.workbench.banks.urls")),
+    path("", include("leadline.workbench.sharing.urls")),
     path("webhooks/", include("leadline.workbench.hooks.urls")),
     path("", include("leadline.workbench.stats.urls")),
     path("api/v1/", include(make_urls())),

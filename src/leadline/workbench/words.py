@@ -161,6 +161,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "reached": {
         "exhibit": "exhibit", "forwarded": "report passed on", "answered": "reporter answered", "webhook": "webhook",
         "reader": "program that may read the bank", "list-source": "list with a false entry",
+        "share": "partner that was sent an entry",
     },
     "how-told": _spelled("letter", "mail", "telephone", "portal", "not-needed"),
     # --- quality -----------------------------------------------------------------------------------------------------
@@ -287,6 +288,47 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "webhook-private-address": "the webhook's address is private", "webhook-no-tls": "the webhook has no TLS",
         "webhook-certificate": "the webhook's certificate is not good", "webhook-timeout": "the webhook was too slow",
         "webhook-no-answer": "the webhook did not answer",
+    },
+    # --- sharing -----------------------------------------------------------------------------------------------------
+    "share-act": {
+        "submit": "entries for their list", "withdraw": "entries taken back from their list",
+        "affirm": "opinion: it is what they say", "dispute": "opinion: it is not what they say",
+    },
+    "share-state": {
+        "proposed": "waits for a second person", "approved": "waits to be sent", "sending": "is being sent",
+        "unclear": "unclear whether it arrived", "failed": "could not be sent", "sent": "sent",
+        "refused": "refused", "withdrawn": "taken back", "expired": "expired",
+    },
+    "share-item": {
+        "waiting": "waits", "sending": "is being sent", "taken": "taken", "refused": "refused by the partner",
+        "unclear": "unclear", "stopped": "stays here",
+    },
+    "share-rule": {
+        "agreed": "passes: labels, kind and purpose are agreed", "was-sent": "passes: they have it from us",
+        "absent": "no such entry", "suspended": "suspended here", "tlp-red": "TLP:RED never leaves",
+        "tlp-above": "its TLP is stricter than agreed", "pap-above": "its PAP is stricter than agreed",
+        "pap-unknown": "its PAP cannot be read", "kind": "its kind is not agreed",
+        "unconfirmed": "two people have not confirmed it", "theirs": "they gave it to us",
+        "not-theirs": "not an entry of their list", "others": "another organisation gave it to us",
+        "sent-before": "sent before", "never-sent": "they do not have it from us",
+        "under-way": "in another share that has not ended", "changed": "changed since it was approved",
+        "not-sent": "the share ended before",
+    },
+    "share-purpose": {
+        "matching": "recognising and removing files", "victim-identification": "identifying victims",
+        "law-enforcement": "law enforcement", "list-quality": "the quality of their list", "research": "research",
+    },
+    "share-reason": {
+        "agreed-exchange": "agreed exchange", "partner-asked": "the partner asked", "own-assessment": "assessed by us",
+        "court-order": "a court's order", "correction": "corrects what was sent before",
+    },
+    "share-refusal": {
+        "not-agreed": "not what was agreed", "too-much": "more than is needed", "wrong-partner": "the wrong partner",
+        "mistake": "a mistake", "taken-back": "taken back", "expired": "nobody decided in time",
+    },
+    "source-standing": {
+        "never": "never pulled", "pulling": "being pulled", "good": "good", "cut": "cut off: the next pull goes on",
+        "failed": "failed", "unreadable": "cannot be read",
     },
     "health-check": {
         "database": "Database", "worker": "Worker", "key": "Key", "disk": "Disk", "clock": "Clock", "queue": "Queue",

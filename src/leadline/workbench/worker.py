@@ -33,7 +33,7 @@ _AWAY_S = 2.0  # between two looks whether the database is back
 _RESULTS_KEPT = timedelta(days=7)
 HEARTBEAT = "worker:"
 # Duties with a thread of their own: what must hold to the minute waits for no other, and what may hang holds up none.
-OWN_THREAD = frozenset({"evidence.match-changes", "reports.alerts", "reports.mail"})
+OWN_THREAD = frozenset({"evidence.match-changes", "reports.alerts", "reports.mail", "sharing.send"})
 # What these destroy does not come back, so they wait while the clock is in doubt.
 DESTROYING = frozenset(
     {"evidence.erase-expired", "evidence.sweep", "reports.retention", "reports.forget", "webhooks.forget"}

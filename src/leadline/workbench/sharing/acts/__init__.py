@@ -1,0 +1,1 @@
+"""Acts of sharing, one module a noun."""

@@ -1,0 +1,157 @@
+"""How each source of lists is, for pages: read from its folder and its bank. Asks no source, changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.utils import timezone
+
+from leadline.errors import LeadlineError
+from leadline.subscriptions.folder import Subscription
+from leadline.subscriptions.health import describe_source
+from leadline.workbench.sharing import reach
+
+SHOWN_RUNS = 24
+_CHART_HEIGHT, _BAR_WIDTH, _STEP = 40, 8, 12
+_RUN_COUNTS = ("added", "changed", "withdrawn", "same", "left_out", "refused", "refused_hashes")
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One run in the chart, in its units: what came above the line, what went below it."""
+
+    x: int
+    added_height: int
+    withdrawn_height: int
+    has_failed: bool
+
+    @property
+    def added_y(self) -> int:
+        return _CHART_HEIGHT - self.added_height
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One pull. counts: as `_RUN_COUNTS` names them; failure: a code."""
+
+    ended_at: datetime | None
+    counts: Mapping[str, int]
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    width: int
+    bars: list[Bar]
+    height: int = 2 * _CHART_HEIGHT
+    middle: int = _CHART_HEIGHT
+    bar_width: int = _BAR_WIDTH
+
+
+@dataclass(frozen=True, slots=True)
+class SourceView:
+    """standing: a code. fault: why it cannot be read. faults: refused lines of the last run, as they were told."""
+
+    name: str
+    standing: str
+    subscription: Subscription | None = None
+    last_success: datetime | None = None
+    lag_s: int | None = None
+    entries: int = 0
+    by_kind: tuple[tuple[str, int], ...] = ()
+    by_fingerprint: tuple[tuple[str, int], ...] = ()
+    pending: int = 0
+    runs: tuple[Run, ...] = ()
+    refused: int = 0
+    reasons: tuple[tuple[str, int], ...] = ()
+    unknown: tuple[tuple[str, int], ...] = ()
+    faults: tuple[str, ...] = ()
+    fault: str = ""
+
+    @property
+    def last_run(self) -> Run | None:
+        return self.runs[0] if self.runs else None
+
+    @property
+    def chart(self) -> Chart:
+        return _chart(self.runs)
+
+
+def all_sources() -> list[SourceView]:
+    return [describe(name) for name in reach.subscriptions().names()]
+
+
+def find_source(name: str) -> SourceView | None:
+    return describe(name) if name in reach.subscriptions().names() else None
+
+
+def describe(name: str) -> SourceView:
+    """One whose files are damaged says so, and hides no other."""
+    known = reach.subscriptions()
+    try:
+        health = describe_source(known, name, timezone.now().timestamp())
+        told = known.status(name).get("runs") or []
+    except LeadlineError as error:
+        return SourceView(name, "unreadable", fault=error.code)
+    last = health.last_run
+    return SourceView(
+        name, health.standing.name.lower(), health.subscription, _moment(health.last_success),
+        health.lag_s if health.lag_s >= 0 else None, health.entries,
+        tuple((str(kind), count) for kind, count in health.by_kind.items() if count),
+        tuple(health.by_fingerprint.items()), health.withdrawals_pending,
+        tuple(_run(run) for run in reversed(told[-SHOWN_RUNS:]) if isinstance(run, dict)),
+        _number(last, "refused") + _number(last, "refused_hashes"), _pairs(last.get("reasons")),
+        _pairs(last.get("unknown")), tuple(map(str, last.get("faults") or ())),
+        "bank" if health.bank_error else "",
+    )  # fmt: skip
+
+
+def longest_lag_s(late_s: float) -> tuple[int, float | None]:
+    """How many sources have had no good pull for longer than that, and the greatest lag; None where nothing lags.
+
+    One that was never pulled is late as well; a look-up service, which is asked and not pulled, never is.
+    """
+    lists = [view for view in all_sources() if view.subscription is None or view.subscription.bank]
+    late = [view for view in lists if view.lag_s is None or view.lag_s > late_s]
+    lags = [float(view.lag_s) for view in lists if view.lag_s is not None]
+    return len(late), max(lags, default=None)
+
+
+def _run(run: Mapping[str, Any]) -> Run:
+    error = run.get("error") or {}
+    code = str(error.get("code", "fault")) if isinstance(error, dict) and error else ""
+    return Run(_moment(_number(run, "ended")), {name: _number(run, name) for name in _RUN_COUNTS}, code)
+
+
+def _chart(newest_first: tuple[Run, ...]) -> Chart:
+    runs = newest_first[::-1]
+    most = max([1, *(max(run.counts["added"] + run.counts["changed"], run.counts["withdrawn"]) for run in runs)])
+    bars = [
+        Bar(
+            at * _STEP, _height(run.counts["added"] + run.counts["changed"], most),
+            _height(run.counts["withdrawn"], most), bool(run.failure),
+        )
+        for at, run in enumerate(runs)
+    ]  # fmt: skip
+    return Chart(max(1, len(runs)) * _STEP, bars)
+
+
+def _height(count: int, most: int) -> int:
+    """At least one unit where there was anything at all."""
+    return 0 if not count else max(1, round(_CHART_HEIGHT * count / most))
+
+
+def _number(run: Mapping[str, Any], name: str) -> int:
+    value = run.get(name, 0)
+    return value if isinstance(value, int) else 0
+
+
+def _pairs(value: Any) -> tuple[tuple[str, int], ...]:
+    return tuple((str(name), int(count)) for name, count in value.items()) if isinstance(value, dict) else ()
+
+
+def _moment(seconds: int) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None
