@@ -16,6 +16,7 @@ from leadline.cli import (
     demo,
     doctor,
     exchange,
+    feed,
     hash,
     journal,
     match,
@@ -80,6 +81,7 @@ def _options(
 app.command("hash")(hash.hash_command)
 app.add_typer(bank.app, name="bank")
 app.add_typer(exchange.app, name="exchange")
+app.add_typer(feed.app, name="feed")
 app.command("match")(match.match_command)
 app.command("compare")(compare.compare_command)
 app.command("scan")(scan.scan_command)

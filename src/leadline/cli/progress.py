@@ -40,9 +40,9 @@ class Counter:
             self._progress.start()
         return self
 
-    def step(self) -> None:
-        self._count += 1
-        if self._shown and (self._count & 63) == 0 and (now := time.monotonic()) >= self._next:
+    def step(self, count: int = 1) -> None:
+        self._count += count
+        if self._shown and (count > 1 or (self._count & 63) == 0) and (now := time.monotonic()) >= self._next:
             self._next = now + _EVERY_S
             self._progress.update(self._task, completed=self._count)
 

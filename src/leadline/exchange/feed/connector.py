@@ -10,20 +10,19 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-import msgspec
 from pydantic import Field, field_validator
-from tuf.api.exceptions import LengthOrHashMismatchError
 
-from leadline.errors import ExchangeError, FeedRefused, SourceBroken, sentence
+from leadline.errors import ExchangeError, FeedRefused, sentence
 from leadline.exchange.connector import Checked, Checkpoint, ListConnector, Page, Record, WebOptions
-from leadline.exchange.feed.contents import MAX_PART_BYTES, Head, Reading, open_part
+from leadline.exchange.feed.contents import Head, Reading, open_part
 from leadline.exchange.feed.keys import SubscriberKey
 from leadline.exchange.feed.places import Place, open_place
+from leadline.exchange.feed.reading import read_piece, require_head
 from leadline.exchange.feed.receipts import make_receipt, next_proof, receipt_name
 from leadline.exchange.feed.telling import Piece, Telling, choose, tellings_for
-from leadline.exchange.feed.trust import Believed, Trust, believe, read_root
+from leadline.exchange.feed.trust import Believed, Trust, believe
 from leadline.match.fingerprints import load_kinds
 
 _MAX_ROOT_BYTES = 1 << 20
@@ -159,14 +158,13 @@ class FeedConnector(ListConnector):
             step = bytes.fromhex(head.proof)
             proof = step if telling.is_whole else next_proof(bytes.fromhex(state.proof), step)
         except ValueError:
-            raise self._refuse("contents without a proof", "damaged") from None
+            mend = "nothing of it was taken; tell the publisher"
+            raise FeedRefused("contents without a proof", where=self.name, mend=mend, code="damaged") from None
         return replace(state, serial=telling.serial, proof=proof.hex(), mark="", part=0)
 
     def _open(self, piece: Piece, believed: Believed) -> tuple[Head, list[bytes]]:
         head, lines = open_part(read_piece(self._place, piece, self.name), self._key, self.name)
-        told = (head.feed, head.subscriber, head.since, head.serial, head.part)
-        if told != (believed.feed, self._key.id, piece.since, piece.serial, piece.part):
-            raise self._refuse("contents of another list, subscriber or state", "mixed")
+        require_head(head, believed.feed, self._key.id, piece, self.name)
         return head, lines
 
     def _tell_applied(self, state: State) -> None:
@@ -177,29 +175,3 @@ class FeedConnector(ListConnector):
         )
         self._place.leave_receipt(receipt_name(self._key.id, state.serial), receipt)
         self._confirmed = state.serial
-
-    def _refuse(self, what: str, code: Literal["mixed", "damaged"]) -> FeedRefused:
-        return FeedRefused(what, where=self.name, mend="nothing of it was taken; tell the publisher", code=code)
-
-
-def read_piece(place: Place, piece: Piece, where: str) -> bytes:
-    """One file of contents: the very bytes that were signed. FeedRefused otherwise."""
-    mend = "pull again; where it stays so, tell the publisher"
-    try:
-        untrusted = place.read(piece.name, min(piece.file.length, MAX_PART_BYTES))
-        if untrusted is None:
-            raise FeedRefused("a file of contents is missing", where=where, mend=mend, code="missing")
-        piece.file.verify_length_and_hashes(untrusted)
-    except (LengthOrHashMismatchError, SourceBroken) as error:
-        if isinstance(error, SourceBroken) and error.code != "too-large":
-            raise
-        what = "a file of contents is not the one that was signed"
-        raise FeedRefused(what, where=where, mend=mend, code="damaged") from None
-    return untrusted
-
-
-def subscription_options(address: str, root: bytes, where: str, **more: object) -> dict[str, Any]:
-    """What a subscription keeps. ConfigError where the root is none."""
-    read_root(root, where)
-    made: dict[str, Any] = msgspec.to_builtins({"address": address, "root": root.decode(), **more})
-    return made
