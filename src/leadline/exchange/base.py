@@ -184,7 +184,7 @@ def metadata_text(values: Mapping[str, object]) -> str:
 def record_digest(untrusted_record: object) -> bytes:
     """SHA-256 of a record of JSON, however its fields were ordered and spaced. ListFormatError beyond all depth."""
     try:
-        text = json.dumps(untrusted_record, sort_keys=True, separators=(",", ":"))
+        text = json.dumps(untrusted_record, sort_keys=True, separators=(",", ":"), default=str)  # str: Decimal of ijson
     except RecursionError:  # reading stops at about the same depth, but not at exactly the same
         raise ListFormatError("nested too deeply", mend="tell the source") from None
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,193 @@
+"""Bundles of STIX 2.1 <-> entries. Read in a stream; what is written never holds media or links to it.
+
+Perceptual hashes stand in an extension of ours, `media-fingerprints` (its schema is in data/stix and goes along).
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import ijson
+
+from leadline.domain import EXACT_ALGORITHMS, Entry, Tlp
+from leadline.errors import HashRefused, LeadlineError, ListFormatError
+from leadline.exchange.base import BoundedRecords, EntryDefaults, located, recode
+from leadline.exchange.connector import Record
+from leadline.exchange.stix_markings import make_marking, marking_name
+from leadline.exchange.stix_objects import EXTENSION, INDICATOR_TYPES, NO_PRINT, read_objects
+from leadline.exchange.vics import records_at
+
+SCHEMA = Path(__file__).parent / "data" / "stix" / "media-fingerprints.schema.json"
+AUTHOR = "identity--8b0c1e58-6f3f-4f0e-8a53-4d0d5f3c9e21"
+_NAMES = uuid.UUID("7e7a2f0e-3a57-4f0c-9a0b-0d8f6f0d7c11")  # of indicators made of entries
+_PUBLISHED = "2026-11-27T00:00:00.000Z"  # of author and extension
+_HASH_NAMES = {"md5": "MD5", "sha1": "'SHA-1'", "sha256": "'SHA-256'", "pdq": "PDQ"}  # as a pattern writes them
+_LATEST_S = 1 << 37
+
+
+def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[Entry | LeadlineError]:
+    """Entries of the indicators and files of a bundle; the latest version of each counts, and a revoked one is none.
+
+    Entries come at the end: until then any object may be a later version of another. Broken JSON ends the list, after
+    what came before it.
+    """
+    latest: dict[str, _Told] = {}
+    for told in _read_all(stream, where, defaults):
+        if isinstance(told, LeadlineError):
+            yield told
+        elif told.record.key not in latest or _is_later(told.record, latest[told.record.key].record):
+            latest[told.record.key] = told
+    for told in latest.values():
+        if told.record.entry is not None:
+            yield told.record.entry
+            yield from told.refused
+
+
+class _Told(NamedTuple):
+    record: Record
+    refused: Sequence[LeadlineError]  # single hashes out of it
+
+
+def _is_later(one: Record, other: Record) -> bool:
+    """Nothing comes after a revocation."""
+    if one.entry is None or other.entry is None:
+        return one.entry is None
+    return one.entry.last_seen >= other.entry.last_seen
+
+
+def _read_all(stream: BinaryIO, where: str, defaults: EntryDefaults) -> Iterator[_Told | LeadlineError]:
+    source = BoundedRecords(recode(stream, repair=True))
+    number = 0
+    try:
+        for untrusted_object in records_at(source, ("objects", None)):
+            source.since_record = 0
+            number += 1
+            yield from _read_one(untrusted_object, f"{where}: record {number}", defaults)
+    except ListFormatError as error:
+        yield located(error, f"{where}: after record {number}")
+    except (ijson.JSONError, ValueError, ArithmeticError):
+        mend = "ask the sender for a whole file; the records before this one were read"
+        place = f"{where}: after record {number}"
+        yield ListFormatError("the JSON breaks off or is malformed here", where=place, mend=mend)
+    else:
+        if number == 0:
+            mend = 'expect {"type": "bundle", "objects": [...]}'
+            yield ListFormatError("no object of STIX found", where=where, mend=mend)
+
+
+def _read_one(untrusted_object: object, place: str, defaults: EntryDefaults) -> Iterator[_Told | LeadlineError]:
+    told = read_objects([untrusted_object], defaults, place)
+    refused = [fault for fault in told.faults if isinstance(fault, HashRefused)]
+    yield from (fault for fault in told.faults if not isinstance(fault, HashRefused))
+    yield from (_Told(record, refused) for record in told.records)
+    if NO_PRINT in told.unknown:
+        yield ListFormatError("it holds no hash of a file that is known here", where=place, mend="nothing to mend")
+
+
+# --- out
+
+
+def write(entries: Iterable[Entry], stream: BinaryIO, *, made_s: int, revoked: Iterable[Entry] = ()) -> int:
+    """A bundle with one indicator for each entry, its markings of TLP 2.0, and the definition of our extension.
+
+    made_s   now, in seconds since 1970: the time of this version of every indicator
+    revoked  entries that were in an earlier bundle and are withdrawn
+
+    An indicator's id follows from source, source's id, id and fingerprints of its entry. Entries that are suspended,
+    or without a fingerprint, are left out; returns how many.
+    """
+    left_out, used = 0, set[Tlp]()
+    stream.write(f'{{"type":"bundle","id":"bundle--{uuid.uuid4()}","objects":['.encode())
+    stream.write(",".join(map(_json, _make_beside())).encode())
+    for entry, is_revoked in chain(((one, False) for one in entries), ((one, True) for one in revoked)):
+        if not entry.fingerprints or (entry.disabled_until > made_s and not is_revoked):
+            left_out += 1
+            continue
+        used.add(entry.tlp)
+        stream.write(b",\n" + _json(make_indicator(entry, made_s, is_revoked=is_revoked)).encode())
+    for tlp in sorted(used):
+        stream.write(b",\n" + _json(make_marking(tlp)).encode())
+    stream.write(b"]}\n")
+    return left_out
+
+
+def make_indicator(entry: Entry, made_s: int, *, is_revoked: bool = False) -> dict[str, object]:
+    made = format_time(made_s)
+    begun = entry.first_seen or entry.added or made_s
+    told: dict[str, object] = {
+        "type": "indicator", "spec_version": "2.1", "id": _name(entry), "created_by_ref": AUTHOR,
+        "created": format_time(min(begun, made_s)), "modified": made, "valid_from": format_time(min(begun, made_s)),
+        "pattern": _pattern(entry), "pattern_type": "stix", "pattern_version": "2.1",
+        "object_marking_refs": [marking_name(entry.tlp)],
+        "extensions": {EXTENSION: _extension(entry)},
+    }  # fmt: skip
+    if is_revoked:
+        told["revoked"] = True
+    if entry.scheme == INDICATOR_TYPES and entry.label:
+        told["indicator_types"] = entry.label.split(",")
+    return told
+
+
+def _name(entry: Entry) -> str:
+    prints = {name: value.hex() for name, value in entry.fingerprints.items()}
+    told = json.dumps([entry.source, entry.source_id, entry.id, prints], sort_keys=True)
+    return f"indicator--{uuid.uuid5(_NAMES, told)}"
+
+
+def _pattern(entry: Entry) -> str:
+    parts = (f"file:hashes.{_hash_name(name)} = '{value.hex()}'" for name, value in entry.fingerprints.items())
+    return f"[{' OR '.join(parts)}]"
+
+
+def _hash_name(kind: str) -> str:
+    return _HASH_NAMES.get(kind, f"'{kind}'")  # of a bank's own kinds: small letters, digits, - and _
+
+
+def _extension(entry: Entry) -> dict[str, object]:
+    told: dict[str, object] = {"extension_type": "property-extension"}
+    others = {name: value for name, value in entry.fingerprints.items() if name not in EXACT_ALGORITHMS}
+    if others:
+        told["fingerprints"] = [_fingerprint(entry, name, value) for name, value in others.items()]
+    if entry.scheme and entry.label:  # a code never leaves without saying whose it is
+        told["classification"] = {"scheme": entry.scheme, "label": entry.label}
+    texts = {"source": entry.source, "source_id": entry.source_id, "licence": entry.licence}
+    return told | {name: text for name, text in texts.items() if text}
+
+
+def _fingerprint(entry: Entry, name: str, value: bytes) -> dict[str, object]:
+    told: dict[str, object] = {"algorithm": name, "value": value.hex()}
+    if name == "pdq":
+        told["family"] = str(entry.pdq_family)
+        if entry.quality is not None:
+            told["quality"] = entry.quality
+    return told
+
+
+def _make_beside() -> list[dict[str, object]]:
+    """Who wrote it (a program, not an organisation), and the definition of the extension with its schema as text."""
+    author = {
+        "type": "identity", "spec_version": "2.1", "id": AUTHOR, "created": _PUBLISHED, "modified": _PUBLISHED,
+        "name": "Leadline", "identity_class": "system",
+    }  # fmt: skip
+    extension = {
+        "type": "extension-definition", "spec_version": "2.1", "id": EXTENSION, "created_by_ref": AUTHOR,
+        "created": _PUBLISHED, "modified": _PUBLISHED, "name": "media-fingerprints", "version": "1.0.0",
+        "description": "Perceptual fingerprints of a media file, and its classification as its source gives it",
+        "schema": json.dumps(json.loads(SCHEMA.read_text()), separators=(",", ":")),
+        "extension_types": ["property-extension"],
+    }  # fmt: skip
+    return [author, extension]
+
+
+def format_time(seconds: int) -> str:
+    return datetime.fromtimestamp(max(0, min(seconds, _LATEST_S)), UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
