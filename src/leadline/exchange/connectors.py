@@ -13,6 +13,8 @@ CONNECTORS: dict[str, str] = {
     "arachnid": "arachnid:ArachnidShield",
     "threatexchange": "threatexchange:ThreatExchange",
     "leadline-feed": "feed.connector:FeedConnector",
+    "misp": "misp:Misp",
+    "taxii": "taxii:Taxii",
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 
-from leadline.exchange.mock import stopncii, threatexchange
+from leadline.exchange.mock import stopncii, taxii, threatexchange
 from leadline.exchange.mock.base import PASSWORD, TOKEN, USER, Mock
 
 
@@ -39,6 +39,13 @@ SERVERS: dict[str, Server] = {
         "threatexchange",
         {"address": "{address}/v21.0", "privacy_group": threatexchange.GROUP},
         {"token": threatexchange.TOKEN},
+    ),
+    "misp": Server("misp:MispMock", "misp", secrets={"key": TOKEN}),
+    "taxii": Server(
+        "taxii:TaxiiMock",
+        "taxii",
+        {"address": "{address}/api", "collection": taxii.COLLECTION},
+        {"user": USER, "password": PASSWORD},
     ),
 }
 
