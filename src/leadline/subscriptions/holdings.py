@@ -21,9 +21,8 @@ _VERSION = 1
 _ASKED_AT_ONCE = 500
 _TABLES = """
 CREATE TABLE entry (
-  key TEXT PRIMARY KEY, id INTEGER NOT NULL, digest BLOB, round INTEGER NOT NULL, state INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE UNIQUE INDEX entry_id ON entry (id);
+  id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, digest BLOB, round INTEGER NOT NULL, state INTEGER NOT NULL
+);
 CREATE INDEX entry_round ON entry (round);
 CREATE INDEX entry_unsettled ON entry (state) WHERE state <> 1;
 CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -31,7 +30,6 @@ CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 
 class State(IntEnum):
-    ADDING = 0  # the bank is about to be given it, perhaps under another id
     HELD = 1  # the bank was given it; where it has it no more, a person took it out
     REMOVING = 2  # the source withdrew it, and the bank is about to lose it
 
@@ -146,11 +144,11 @@ class Holdings:
                 found.update((key, Held(entry_id, digest)) for key, entry_id, digest in rows)
         return found
 
-    def note(self, adding: Iterable[tuple[str, int]], changing: Iterable[str], removing: Iterable[str]) -> None:
-        """What the bank is about to be given, as (key, wished-for id), to have changed, to lose."""
+    def note(self, adding: Mapping[str, int], changing: Iterable[str], removing: Iterable[str]) -> None:
+        """What the bank is about to be given, as key -> id that it will have unless another writer comes first, to
+        have changed, to lose."""
         with self._writing() as file:
-            added = ((key, entry_id, State.ADDING) for key, entry_id in adding)
-            file.executemany("INSERT INTO entry VALUES (?, ?, NULL, 0, ?)", added)
+            _put_facts(file, {"adding": json.dumps(dict(adding), separators=(",", ":"))})
             file.executemany("UPDATE entry SET digest = NULL WHERE key = ?", ((key,) for key in changing))
             removed = ((State.REMOVING, key) for key in removing)
             file.executemany("UPDATE entry SET digest = NULL, state = ? WHERE key = ?", removed)
@@ -165,16 +163,13 @@ class Holdings:
         facts: Mapping[str, str],
     ) -> None:
         """The bank has it. made: (key, digest, id); gone: keys; same: keys told again."""
-        made = list(made)
+        rows = ((entry_id, key, digest, round_, State.HELD) for key, digest, entry_id in made)
         with self._writing() as file:
             file.executemany("DELETE FROM entry WHERE key = ?", ((key,) for key in gone))
-            # An id may be the one that another entry of this batch wished for: so out with all of them first.
-            file.executemany("DELETE FROM entry WHERE key = ?", ((key,) for key, _, _ in made))
-            rows = ((key, entry_id, digest, round_, State.HELD) for key, digest, entry_id in made)
-            file.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?)", rows)
+            file.executemany("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, ?)", rows)
             told = ((round_, key, round_) for key in same)
             file.executemany("UPDATE entry SET round = ? WHERE key = ? AND round <> ?", told)
-            _put_facts(file, facts)
+            _put_facts(file, {"adding": "{}", **facts})
 
     def not_told(self, number: int, at_most: int) -> list[tuple[str, int]]:
         """(key, id) of some of what the source has not told since round `number` began."""
@@ -209,6 +204,13 @@ class Holdings:
         rows = self._ask("SELECT key, id FROM entry WHERE state = ? ORDER BY id DESC LIMIT 1", (State.HELD,))
         return (rows[0][0], rows[0][1]) if rows else None
 
+    def adding(self) -> dict[str, int]:
+        """What a kill left of `note`, whether or not the bank was given it."""
+        try:
+            return dict(json.loads(self.fact("adding") or "{}"))
+        except (ValueError, TypeError):
+            raise self._damaged("what was being added is not readable") from None
+
     def unsettled(self, state: State) -> dict[str, int]:
         """Key -> id of what a kill left in this state."""
         rows = self._ask("SELECT key, id FROM entry WHERE state = ?", (state,))
@@ -218,7 +220,7 @@ class Holdings:
         """Rows out, and (key, id) in as held; what they were made of is not sure."""
         with self._writing() as file:
             file.executemany("DELETE FROM entry WHERE key = ?", ((key,) for key in gone))
-            rows = ((key, entry_id, State.HELD) for key, entry_id in held)
+            rows = ((entry_id, key, State.HELD) for key, entry_id in held)
             file.executemany("INSERT OR REPLACE INTO entry VALUES (?, ?, NULL, 0, ?)", rows)
 
     def doubt_all(self) -> None:

@@ -262,13 +262,11 @@ class Importer:
 
     def _apply(self, batch: _Batch, checkpoint: Checkpoint | None) -> None:
         """Withdrawals first: nothing may match a moment longer than it must."""
-        first = self._bank.snapshot.next_id
-        new = [(record, dataclasses.replace(entry, id=first + at)) for at, (record, entry) in enumerate(batch.new)]
-        adding = [(record.key, entry.id or 0) for record, entry in new]
-        gone = list(batch.gone)
+        first, gone = self._bank.snapshot.next_id, list(batch.gone)
+        adding = {record.key: first + at for at, (record, _) in enumerate(batch.new)}
         self._holdings.note(adding, [record.key for record, _ in batch.changed], [key for key, _ in gone])
         self._remove(gone)
-        made = [*self._change(batch.changed, gone), *self._add(new, gone)]
+        made = [*self._change(batch.changed, gone), *self._add(batch.new, gone)]
         facts = {} if checkpoint is None else self._facts(checkpoint)
         self._holdings.settle(made, [key for key, _ in gone], batch.same, round_=self._round, facts=facts)
 
@@ -349,7 +347,7 @@ class Importer:
             return
         while gone := holdings.not_told(self._round, self._batch_records):
             keys = [key for key, _ in gone]
-            holdings.note([], [], keys)
+            holdings.note({}, [], keys)
             self._remove(gone)
             holdings.settle([], keys, [], round_=self._round, facts={})
         holdings.set_facts(self._facts(checkpoint))

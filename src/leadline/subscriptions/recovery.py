@@ -54,9 +54,7 @@ def _drop_removed(bank: Bank, holdings: Holdings) -> None:
 def _adopt(bank: Bank, holdings: Holdings) -> list[int]:
     """Entries of the source that the bank has beyond those held: of a batch that a kill cut, or all where nothing is
     held. Ids of those that stand there twice."""
-    adding, found, doubles = holdings.unsettled(State.ADDING), set[str](), list[int]()
-    if adding:
-        holdings.replace(adding, [])
+    adding, doubles = holdings.adding(), list[int]()
     newest = holdings.newest()
     after = 0 if newest is None else newest[1]
     while page := bank.entries_after(after, _AT_ONCE):
@@ -67,11 +65,11 @@ def _adopt(bank: Bank, holdings: Holdings) -> list[int]:
         doubles += [entry.id or 0 for entry in page if _is_pulled(entry) and entry.id != told[entry.source_id]]
         doubles += [told[key] for key in twice]
         holdings.replace([], [(key, entry_id) for key, entry_id in told.items() if key not in twice])
-        found |= told.keys() & adding.keys()
-    # The bank had it, and has it no more: a person took it out, and it stays out.
-    taken_out = [(key, i) for key, i in adding.items() if key not in found and _was_taken_out(bank, i)]
-    if taken_out:
-        holdings.replace([], taken_out)
+    if adding:
+        # The bank had it, and has it no more: a person took it out, and it stays out.
+        found = holdings.find(list(adding))
+        holdings.replace([], [(key, i) for key, i in adding.items() if key not in found and _was_taken_out(bank, i)])
+        holdings.set_facts({"adding": "{}"})
     return doubles
 
 
