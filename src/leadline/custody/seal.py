@@ -222,6 +222,11 @@ def rewrap_text(sealed: bytes, slot: KeySlot, context: bytes) -> bytes:
     return _TEXT_HEAD.pack(TEXT_VERSION, len(fresh)) + fresh + rest
 
 
+def wrapped_key_of(sealed: bytes) -> bytes:
+    """The wrapped data key of a sealed text. SealBroken where it is none."""
+    return _split_text(sealed)[0]
+
+
 def _split_text(sealed: bytes) -> tuple[bytes, bytes]:
     """Wrapped key; nonce and what it sealed."""
     if len(sealed) >= _TEXT_HEAD.size:

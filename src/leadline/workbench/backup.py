@@ -1,9 +1,9 @@
 """A copy of the whole office, and its way back. Keys and the list of erasures are never in a copy: they are kept apart.
 
-A backup is a folder: database, sealed files, banks, exhibits, law data, case templates, and backup.json with the
-SHA-256 of each. It appears under its name complete or not at all. Sealed files and sealed fields open with the
-instance key only; the rest of the database, banks and exhibits lie in it as they lie in the office, so a backup
-belongs on an encrypted disk.
+A backup is a folder: database, sealed files, banks, exhibits, law data, case templates, what is set up for lists of
+others, and backup.json with the SHA-256 of each. It appears under its name complete or not at all. Sealed files,
+fields and credentials open with the instance key only; the rest of the database, banks and exhibits lie in it as they
+lie in the office, so a backup belongs on an encrypted disk.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ FORMAT = "leadline-backup-1"
 _SQLITE, _POSTGRESQL = "database.sqlite3", "database.pgdump"
 _COPY_BYTES = 1 << 20
 _REFERENCE, _VAULT, _BANKS = "backup.json", "vault", "banks"
-_OWN = ("exhibits", "law", "case-templates")  # folders in LEADLINE_HOME that are copied as they are
+_OWN = ("exhibits", "law", "case-templates", "exchanges")  # folders in LEADLINE_HOME that are copied as they are
+_REMADE = "holdings.sqlite"  # of a source: made anew from its bank, which alone is the truth
 _BANK_LOCK_TIMEOUT_S = 60.0
 _ID = re.compile(r"leadline-[0-9]{8}T[0-9]{6}Z(?:-[0-9a-f]{6})?")
 _FAULTS = (OSError, sqlite3.Error, DatabaseError, subprocess.CalledProcessError, VaultUnavailable, SealBroken)
@@ -202,7 +203,7 @@ def _files_of(folder: Path) -> Iterator[Path]:
     for inner, _, found in os.walk(folder):
         for name in sorted(found):
             path = Path(inner, name)
-            if path.is_file() and not path.is_symlink():
+            if path.is_file() and not path.is_symlink() and not name.startswith(_REMADE):
                 yield path
 
 

@@ -23,11 +23,13 @@ from django.conf import settings
 from django.db import models
 
 from leadline.custody.keys import KEY_BYTES, InstanceKey, SigningKey, WatchedKeySlot, forget_older_keys, rewrap
+from leadline.custody.seal import rewrap_text, wrapped_key_of
 from leadline.custody.slots import GuardedSlot, open_slot
 from leadline.custody.upkeep import count_older, remove_unnamed
 from leadline.custody.vault import Vault
 from leadline.custody.vault import open_vault as open_vault_at
 from leadline.errors import CustodyFormatError, KeyUnavailable, SealBroken
+from leadline.subscriptions.folder import Sealing, Subscriptions
 
 _VERSION, _NONCE_BYTES, _LENGTH_BYTES = b"\x01", 12, 2
 _FIELDS = b"leadline/fields"  # context of the data keys that fields are sealed with
@@ -183,6 +185,20 @@ def _sealed_fields() -> Iterator[tuple[type[models.Model], str, object, bytes]]:
                         yield model, field.name, pk, bytes(value)
 
 
+def rewrap_sources(damaged: list[str]) -> int:
+    """Every sealed credential of a source of lists; how many were under an older key. `damaged` gets the others."""
+    slot = key_slot()
+    return _sources().reseal(lambda sealed, context: rewrap_text(sealed, slot, context), damaged)
+
+
+def _sources() -> Subscriptions:
+    return Subscriptions(settings.LEADLINE_HOME / "exchanges", {}, _no_sealing)
+
+
+def _no_sealing() -> Sealing:
+    raise NotImplementedError("nothing is sealed or opened while keys are changed")
+
+
 def has_older_keys() -> bool:
     """Whether a key that was replaced still lies beside the present one."""
     path = settings.LEADLINE_KEY_FILE
@@ -204,6 +220,9 @@ def _wrapped_in_rows() -> Iterator[bytes]:
             yield _split(held)[0]
     for wrapped in apps.get_model("evidence", "WrappedSecret").objects.values_list("wrapped", flat=True):
         yield bytes(wrapped)
+    for sealed in _sources().sealed():
+        with contextlib.suppress(SealBroken):
+            yield wrapped_key_of(sealed)
 
 
 def forget_older() -> list[str]:

@@ -72,7 +72,8 @@ def check_vault() -> VaultCheck:
 
 
 def rotate_key() -> tuple[dict[str, int], list[str]]:
-    """A new key, and everything wrapped under it: files, secrets, sealed fields of every row. Others work meanwhile.
+    """A new key, and everything wrapped under it: files, secrets, sealed fields of every row, credentials of sources.
+    Others work meanwhile.
 
     What was done, and what is damaged and was passed over. While a key of before still lies beside the present one, no
     other is made: what was stopped is finished. A service changes its keys by itself; then its answers are made anew.
@@ -86,6 +87,7 @@ def rotate_key() -> tuple[dict[str, int], list[str]]:
         held = bytes(kept.wrapped)
         if (fresh := sealing.rewrap_secret(kept.purpose, held)) != held:
             done["secrets"] += WrappedSecret.objects.filter(pk=kept.pk, wrapped=held).update(wrapped=fresh)
+    done["sources"] = sealing.rewrap_sources(damaged)
     done["older"] = sealing.count_under_older_keys()
     details = done | {"damaged": len(damaged)}
     with transaction.atomic():
