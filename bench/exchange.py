@@ -82,10 +82,14 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MB
 
 
-def measured(begin: float, entries: int) -> dict[str, Any]:
-    """begin: by perf_counter. Of the processor's time, what was used before (imports) counts too; it is a second."""
-    seconds = time.perf_counter() - begin
-    cpu_us = time.process_time() / entries * 1e6
+def now() -> tuple[float, float]:
+    """Of the clock and of this process's use of processors."""
+    return time.perf_counter(), time.process_time()
+
+
+def measured(begin: tuple[float, float], entries: int) -> dict[str, Any]:
+    seconds, cpu_s = (after - before for after, before in zip(now(), begin, strict=True))
+    cpu_us = cpu_s / entries * 1e6
     return {"entries": entries, "s": seconds, "us": seconds / entries * 1e6, "cpu_us": cpu_us, "mb": peak_mb()}
 
 
@@ -95,7 +99,7 @@ def bare(address: str, entries: int) -> dict[str, Any]:
     from lxml import etree
 
     tags = ["{*}image", "{*}video", "{*}next"]
-    link, told, begin = first_page(entries), 0, time.perf_counter()
+    link, told, begin = first_page(entries), 0, now()
     with httpx.Client(auth=("rehearsal", "rehearsal-password"), trust_env=False) as client:
         while link:
             body = client.get(address + link).content
@@ -132,7 +136,7 @@ def ours(address: str, entries: int) -> dict[str, Any]:
         subscriptions.add(
             Subscription("bench", "ncmec", {"address": address}, str(bank.path), Kind.OTHER), secrets_of(environment)
         )
-        begin = time.perf_counter()
+        begin = now()
         outcome = pull_source(subscriptions, "bench", Wish())
         told = measured(begin, outcome.told)
         assert outcome.added == entries, outcome
@@ -194,7 +198,7 @@ def theirs(address: str, entries: int) -> dict[str, Any]:
     kinds = [PdqSignal, VideoMD5Signal]
     with tempfile.TemporaryDirectory() as folder:
         state, indices = CliSimpleState(Exchange, Path(folder)), CliIndexStore(Path(folder))
-        begin, told = time.perf_counter(), 0
+        begin, told = now(), 0
         exchange = Exchange(collab, "rehearsal", "rehearsal-password")
         for delta in exchange.fetch_iter(kinds, ncmec_api.NCMECCheckpoint(FIRST_S - 1, paging)):
             state.merge(collab, delta)
@@ -202,14 +206,14 @@ def theirs(address: str, entries: int) -> dict[str, Any]:
             if delta.checkpoint.paging_info is None:
                 break  # what it would ask for next is beyond its share
         state.flush()
-        fetched = time.perf_counter()
+        fetched = now()
         count = 0
         for kind in kinds:
             values = state.get_for_signal_type([collab], kind).get(collab.name, {})
             indices.store(kind, kind.get_index_cls().build(values.items()))
             count += len(values)
         done = measured(begin, told)
-    fetch_us = (fetched - begin) / told * 1e6
+    fetch_us = (fetched[0] - begin[0]) / told * 1e6
     return done | {"fetch_us": fetch_us, "index_us": done["us"] - fetch_us, "signals": count}
 
 
