@@ -18,6 +18,7 @@ PARTS = {
     "bench.attack_vault": ["300"],
     "bench.attack_office": ["200"],
     "bench.attack_service": ["20", "10000000"],
+    "bench.attack_exchange": ["200"],
 }
 TARGET = Path(__file__).parent / "ATTACK.md"
 
