@@ -146,7 +146,7 @@ def _page(place: Place, asked: Range) -> bytes:
     who = write_member(member_number(place.token.name), place.token.name)
     feedback = {entry_id: write_feedback(who, given, REASONS) for entry_id, given in said.items()}
     if not next_page:
-        _note_read(place, until, end - first)
+        _note_read(place, until, int(np.count_nonzero(rows.is_latest[first:end])))
     return write_page(told, place.publisher, feedback, next_page)
 
 
