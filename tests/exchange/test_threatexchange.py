@@ -20,7 +20,7 @@ from leadline.errors import (
     SourceBroken,
     SourceUnavailable,
 )
-from leadline.exchange.connector import Act, Outgoing
+from leadline.exchange.connector import Act, Outgoing, Page
 from leadline.exchange.mock.base import Asked, Mock, Reply, json_reply
 from leadline.exchange.mock.threatexchange import APP, GROUP, OTHER_APP, TOKEN, ThreatExchangeMock
 from leadline.exchange.threatexchange import ThreatExchange, ThreatExchangeOptions
@@ -131,8 +131,11 @@ class TestThreatExchange(ListConnectorContract):
         self, given: Given, exchange: ThreatExchangeMock, monkeypatch: pytest.MonkeyPatch, link: object
     ) -> None:
         monkeypatch.setattr(exchange, "answer", lambda asked: json_reply({"data": [], "paging": {"next": link}}))
-        error = self.refusal(given.connector(), self.ask)
+        pages: list[Page] = []
+        error = self.refusal(given.connector(), lambda connector: pages.extend(connector.pull(None)))  # type: ignore[attr-defined]
         assert isinstance(error, SourceBroken)
+        assert not pages
+        assert len(exchange.asked) == 1
 
     def test_the_next_page_is_asked_for_at_our_address_wherever_its_link_leads(
         self, given: Given, exchange: ThreatExchangeMock, monkeypatch: pytest.MonkeyPatch

@@ -89,7 +89,8 @@ def _commands(name: str, server: Server, address: str) -> list[str]:
     for of in server.secrets:
         words += ["--secret", f"{of}=env:REHEARSAL_{of.upper()}"]
     source = f"rehearsal-{name}"
-    return [shlex.join(words), f"leadline exchange check {source}", f"leadline exchange pull {source}"]
+    use = f"look-up {source} {server.example}" if server.example else f"pull {source}"
+    return [shlex.join(words), f"leadline exchange check {source}", f"leadline exchange {use}"]
 
 
 def _lines(name: str, address: str, entries: int, variables: Mapping[str, Any], commands: list[str]) -> list[str]:

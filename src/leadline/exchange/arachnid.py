@@ -78,7 +78,7 @@ class ArachnidShield(LookUpConnector):
         """Asks about one made-up hash: the service has no question that is only for checking."""
         self._ask_hashes([_PROBE])
         leaving = [name for name in ("send_urls", "send_media") if getattr(self.options, name)]
-        return Checked(notes=(f"beside hashes may leave: {', '.join(leaving) or 'nothing'}", *self.unverified))
+        return Checked(notes=(f"beside hashes may leave: {', '.join(leaving) or 'nothing'}",))
 
     def look_up(self, asked: Sequence[Fingerprints]) -> list[Found]:
         """By PDQ. A file without a PDQ hash of quality 50 or more is not asked about; its details say so."""

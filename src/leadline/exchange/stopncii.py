@@ -107,7 +107,7 @@ class StopNcii(ListConnector):
         self._fetch(int(self.clock()), "", 1)
         absent = [name for name in self.optional_secret_names if not self.secrets.get(name)]
         notes = (f"no {name}: nothing of its kind can be sent" for name in absent)
-        return Checked(notes=("its programme is for adults: see that --kind fits", *notes, *self.unverified))
+        return Checked(notes=("its programme is for adults: see that --kind fits", *notes))
 
     # --- the list ----------------------------------------------------------------------------------------------------
 

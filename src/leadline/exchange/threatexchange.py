@@ -134,7 +134,7 @@ class ThreatExchange(ListConnector):
             notes.append("members may not share with this privacy group: nothing can be submitted")
         name = group.get("name")
         identity = f"privacy group {self.options.privacy_group}" + (f" {name[:100]}" if isinstance(name, str) else "")
-        return Checked(identity, (*notes, *self.unverified))
+        return Checked(identity, tuple(notes))
 
     def _get(self, path: str, asked: dict[str, Any]) -> dict[str, Any]:
         told = {**asked, "access_token": self.secrets["token"]}

@@ -12,6 +12,7 @@ from leadline.exchange.mock.timeline import digits
 
 LABELS = ("csam", "harmful-abusive-material")  # the service's own words
 _LABELLED_EACH = 2  # hashes with such numbers are known
+EXAMPLE = f"pdq:{digits(1, 0, 64)}"  # one of them
 
 
 class ArachnidMock(Mock):

@@ -207,12 +207,15 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None and fault.kind is FaultKind.MALFORMED:
             body = body[: len(body) // 2] + b"<{" * 3
             told = len(body)
-        self.send_response(reply.status)
-        for name, value in {"content-type": reply.content_type, **reply.headers}.items():
-            self.send_header(name, value)
-        self.send_header("content-length", str(told))
-        self.end_headers()
-        self.wfile.write(body)
+        try:
+            self.send_response(reply.status)
+            for name, value in {"content-type": reply.content_type, **reply.headers}.items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(told))
+            self.end_headers()
+            self.wfile.write(body)
+        except ConnectionError:  # who asked is gone
+            self.close_connection = True
 
 
 def _told(asked: Asked) -> dict[str, Any]:

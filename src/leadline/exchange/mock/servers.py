@@ -6,18 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 
-from leadline.exchange.mock import stopncii, taxii, threatexchange
+from leadline.exchange.mock import arachnid, stopncii, taxii, threatexchange
 from leadline.exchange.mock.base import PASSWORD, TOKEN, USER, Mock
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """place: module:Class. connector, options and secrets: of `leadline exchange add`; {address} is the stand-in's."""
+    """place: module:Class. connector, options and secrets: of `leadline exchange add`; {address} is the stand-in's.
+
+    example  of what a look-up is asked about; empty where it gives a list
+    """
 
     place: str
     connector: str
     options: Mapping[str, str] = field(default_factory=lambda: {"address": "{address}"})
     secrets: Mapping[str, str] = field(default_factory=dict)
+    example: str = ""
 
 
 SERVERS: dict[str, Server] = {
@@ -33,7 +37,9 @@ SERVERS: dict[str, Server] = {
             "feedback_key": stopncii.FEEDBACK_KEY,
         },
     ),
-    "arachnid": Server("arachnid:ArachnidMock", "arachnid", secrets={"user": USER, "password": PASSWORD}),
+    "arachnid": Server(
+        "arachnid:ArachnidMock", "arachnid", secrets={"user": USER, "password": PASSWORD}, example=arachnid.EXAMPLE
+    ),
     "threatexchange": Server(
         "threatexchange:ThreatExchangeMock",
         "threatexchange",
