@@ -29,6 +29,7 @@ class Settings:
     home       of the workbench, of the match service's state, of what is set up for lists of others
     banks      folder where banks of other organisations' lists are made, and where the workbench looks for banks
     key_file   the instance key; key_slot: NAME:ARGUMENT of a key service in its place, or empty
+    api        address of the workbench that `exchange send` asks; api_key_file: of the person's own key
     limits     of decoding (media/limits.py)
     """
 
@@ -39,12 +40,15 @@ class Settings:
     banks: Path = Path("~/.local/share/leadline/banks")
     key_file: Path = Path("~/.local/share/leadline/keys/instance.key")
     key_slot: str = ""
+    api: str = ""
+    api_key_file: str = ""
     limits: Limits = field(default_factory=Limits)
 
 
 def variables() -> dict[str, str]:
     """Name of every variable -> its default, for the reference."""
     names = {PREFIX + "WORKERS": "one per core", PREFIX + "THREADS": "1", PREFIX + "TRACEBACK": "0"}
+    names |= {"LEADLINE_API": "", "LEADLINE_API_KEY_FILE": ""}
     limits = Limits()
     names |= {variable.name: variable.default for variable in WORKBENCH_VARIABLES}
     return names | {PREFIX + spec.name.upper(): str(getattr(limits, spec.name)) for spec in dataclasses.fields(Limits)}
@@ -71,6 +75,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         banks=_path(values, "BANKS", home),
         key_file=_path(values, "KEY_FILE", home),
         key_slot=values.get(PREFIX + "KEY_SLOT", ""),
+        api=values.get("LEADLINE_API", ""),
+        api_key_file=values.get("LEADLINE_API_KEY_FILE", ""),
         limits=_limits(limits),
     )
 

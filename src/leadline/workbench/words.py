@@ -334,11 +334,13 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "database": "Database", "worker": "Worker", "key": "Key", "disk": "Disk", "clock": "Clock", "queue": "Queue",
         "duties": "Duties", "mail": "Mailbox", "backup": "Backup", "anchor": "Anchor", "timestamps": "Timestamps",
         "banks": "Banks", "bank-entries": "Entries of banks", "search": "Search", "webhooks": "Webhooks",
+        "sources": "Sources of lists", "feed-receipts": "Receipts for withdrawals that are overdue",
+        "shares": "Shares that wait for a person to put them right",
     },
     "health-state": {"ok": "well", "late": "late", "failed": "failed", "off": "off"},
     "health-note": {
         "never": "never yet", "unstamped": "without a timestamp", "not-left-this-machine": "has not left this machine",
-        "clearing": "is being emptied", "filling": "is being filled",
+        "clearing": "is being emptied", "filling": "is being filled", "unreadable": "cannot be read",
     },
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ import pytest
 from tests.workbench.sharing.conftest import agree, entry, propose, rules, set_up, submit
 
 from leadline.domain import Kind, Tlp
-from leadline.errors import BankNotFound, ConfigError, InputError
+from leadline.errors import BankNotFound, InputError
 from leadline.exchange.connector import Act
 from leadline.match.bank import Bank
 from leadline.workbench.accounts.models import Person
@@ -182,7 +182,7 @@ def test_an_agreement_does_not_hold_where_the_source_leads_elsewhere_by_now(
     with pytest.raises(InputError, match="leads elsewhere"):
         access.preview(proposer, partner, submit(1), "matching")
     reach.subscriptions().remove("partner")
-    with pytest.raises(ConfigError, match="no such source"):
+    with pytest.raises(InputError, match="not set up"):
         access.preview(proposer, partner, submit(1), "matching")
 
 

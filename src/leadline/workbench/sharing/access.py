@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from leadline.custody.canonical import encode_canonical
 from leadline.custody.chain import format_time
-from leadline.errors import BankError, InputError, sentence
+from leadline.errors import BankError, ConfigError, InputError, sentence
 from leadline.exchange.connector import Act
 from leadline.match.bank import Bank
 from leadline.workbench import sealing
@@ -122,7 +122,12 @@ def agreement_for(partner: Partner, act: Act) -> Agreement:
         found = agreements_of(partner).first()
     if found is None or not (act is Act.WITHDRAW or is_agreed(found)):
         raise InputError("no agreement with this partner holds today", where="partner", mend="make one first")
-    if found.reach != reach.reach_of(partner.source):
+    try:
+        is_same = found.reach == reach.reach_of(partner.source)
+    except ConfigError:
+        mend = "set it up with `leadline exchange add`"
+        raise InputError("the partner's source is not set up", where="partner", mend=mend) from None
+    if not is_same:
         mend = "make a new agreement: it says whom the partner is reached by"
         raise InputError("the partner's source leads elsewhere than when this was agreed", where="partner", mend=mend)
     return found
@@ -166,6 +171,11 @@ def shares_page(actor: Actor, state: str, partner: Any, cursor: str) -> Slice:
 
 def count_to_decide(actor: Actor) -> int:
     return visible_shares(actor, state=ShareState.PROPOSED).exclude(proposed_by=actor.person).count()
+
+
+def count_stuck() -> int:
+    """What waits for a person to find something out or put it right; nobody's view, so a number alone."""
+    return Share.objects.filter(state__in=(ShareState.UNCLEAR, ShareState.FAILED)).count()
 
 
 def items_of(share: Share) -> QuerySet[ShareItem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 from django.utils import timezone
 
 from leadline.errors import LeadlineError
+from leadline.match.folder import FEED
 from leadline.subscriptions.folder import Subscription
 from leadline.subscriptions.health import describe_source
+from leadline.workbench.banks.access import all_banks
 from leadline.workbench.sharing import reach
 
 SHOWN_RUNS = 24
@@ -109,15 +112,50 @@ def describe(name: str) -> SourceView:
     )  # fmt: skip
 
 
-def longest_lag_s(late_s: float) -> tuple[int, float | None]:
-    """How many sources have had no good pull for longer than that, and the greatest lag; None where nothing lags.
+@dataclass(frozen=True, slots=True)
+class Lateness:
+    """Of all sources that are pulled: how many there are, are late, cannot be read; and the greatest lag, if any."""
 
-    One that was never pulled is late as well; a look-up service, which is asked and not pulled, never is.
+    lists: int = 0
+    late: int = 0
+    unreadable: int = 0
+    lag_s: float | None = None
+
+
+def lateness(late_s: float) -> Lateness:
+    """From their status alone: no bank is opened. One that was never pulled is late, a look-up service never is."""
+    known, now_s = reach.subscriptions(), timezone.now().timestamp()
+    lists = late = unreadable = 0
+    lags = []
+    for name in known.names():
+        try:
+            if not known.get(name).bank:
+                continue
+            started = _number(known.status(name).get("last_success") or {}, "started")
+        except LeadlineError:
+            unreadable += 1
+            continue
+        lists += 1
+        late += now_s - started > late_s
+        lags += [max(0.0, now_s - started)] if started else []
+    return Lateness(lists, late, unreadable, max(lags, default=None))
+
+
+def overdue_receipts() -> int | None:
+    """Subscribers of our feeds who owe a receipt for withdrawals beyond its deadline; None where nothing is published.
+
+    BankError where a feed's ledger cannot be read.
     """
-    lists = [view for view in all_sources() if view.subscription is None or view.subscription.bank]
-    late = [view for view in lists if view.lag_s is None or view.lag_s > late_s]
-    lags = [float(view.lag_s) for view in lists if view.lag_s is not None]
-    return len(late), max(lags, default=None)
+    published = [bank.path for bank in all_banks() if (bank.path / FEED).exists()]
+    if not published:
+        return None
+    from leadline.exchange.feed.ledger import Ledger  # what it needs is installed where something is published
+
+    now_s, overdue = timezone.now().timestamp(), 0
+    for path in published:
+        with closing(Ledger(path, must_exist=True)) as ledger:
+            overdue += sum(standing.is_overdue(now_s) for standing in ledger.standings())
+    return overdue
 
 
 def _run(run: Mapping[str, Any]) -> Run:

@@ -13,12 +13,15 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
+from leadline.errors import LeadlineError
 from leadline.workbench import chain, sealing, worker
 from leadline.workbench.banks.access import all_banks, bank_faults
 from leadline.workbench.hooks.models import Delivery
 from leadline.workbench.journal.access import clock_doubts, latest_anchor
 from leadline.workbench.journal.models import Duty
 from leadline.workbench.search.access import lag
+from leadline.workbench.sharing import sources
+from leadline.workbench.sharing.access import count_stuck
 
 _HOUR_S, _DAY_S = 3600, 24 * 3600
 _BEAT_LATE_S, _QUEUE_LATE_S, _MAIL_LATE_S, _DUTY_LATE_S = 60, 600, 900, 300
@@ -167,6 +170,32 @@ def _search() -> Check:
     return Check("search", "late" if is_late else "ok", float(behind.behind), "count", note=behind.note)
 
 
+def _sources() -> Check:
+    found = sources.lateness(_DAILY_LATE_S)
+    if not found.lists and not found.unreadable:
+        return Check("sources", "off")
+    state = "failed" if found.unreadable else "late" if found.late else "ok"
+    note = "unreadable" if found.unreadable else "never" if found.lag_s is None else ""
+    return Check("sources", state, found.lag_s, "s", note)
+
+
+def _receipts() -> Check:
+    """Who takes our lists has to prove that what we withdrew is gone there too."""
+    try:
+        overdue = sources.overdue_receipts()
+    except (LeadlineError, ImportError):
+        return Check("feed-receipts", "failed", note="unreadable")
+    if overdue is None:
+        return Check("feed-receipts", "off")
+    return Check("feed-receipts", "late" if overdue else "ok", float(overdue), "count")
+
+
+def _shares() -> Check:
+    """What somebody has to look after: unclear whether it arrived, or not to be sent."""
+    stuck = count_stuck()
+    return Check("shares", "late" if stuck else "ok", float(stuck), "count")
+
+
 _LOOKS: dict[str, Callable[[], Check]] = {
     "database": _database,
     "worker": _worker,
@@ -183,4 +212,7 @@ _LOOKS: dict[str, Callable[[], Check]] = {
     "bank-entries": _entries,
     "search": _search,
     "webhooks": _webhooks,
+    "sources": _sources,
+    "feed-receipts": _receipts,
+    "shares": _shares,
 }

@@ -1,0 +1,124 @@
+"""The page of sources, and what health says of them: read from what pulls noted, a damaged one hides no other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from tests.workbench.sharing.conftest import Desk, set_up
+
+from leadline.domain import Entry, Kind
+from leadline.match.bank import Bank
+from leadline.workbench.accounts.models import Person
+from leadline.workbench.sharing import reach, sources
+from leadline.workbench.stats import access as stats
+
+
+def run(*, ended: int, **counts: Any) -> dict[str, Any]:
+    """As subscriptions/pulling.py notes one."""
+    names = ("told", "added", "changed", "withdrawn", "same", "left_out", "absent", "refused", "refused_hashes")
+    told = {name: counts.pop(name, 0) for name in names}
+    more = {"unknown": {}, "reasons": {}, "faults": [], "pending": 0, "is_complete": True}
+    return {"started": ended - 5, "ended": ended, **told, **more, **counts}
+
+
+@pytest.fixture
+def pulled(office: Any, desk: Desk) -> str:
+    bank = Bank.create(office.banks / "list", name="list", kind=Kind.ILLEGAL)
+    bank.add([Entry(Kind.ILLEGAL, {"md5": bytes([n]) * 16}) for n in range(3)])
+    bank.add([Entry(Kind.OTHER, {"sha1": bytes([9]) * 20})])
+    set_up("list", str(bank.path))
+    now = int(time.time())
+    known = reach.subscriptions()
+    known.note_run("list", run(ended=now - 7200, added=5))
+    known.note_run(
+        "list",
+        run(
+            ended=now - 100, added=2, withdrawn=1, refused=3, reasons={"a hash that is none": 3},
+            faults=["a hash that is none (record 7)"], unknown={"fingerprint made-up": 4},
+        ),
+    )  # fmt: skip
+    known.note_run("list", run(ended=now - 50, pending=6, error={"code": "source-shrank", "text": "it shrank"}))
+    return "list"
+
+
+def test_a_source_is_told_at_a_glance(pulled: str) -> None:
+    [found] = sources.all_sources()
+    assert (found.standing, found.entries, found.pending) == ("failed", 4, 6)
+    assert dict(found.by_kind) == {"illegal": 3, "other": 1}
+    assert dict(found.by_fingerprint) == {"md5": 3, "sha1": 1}
+    assert found.lag_s is not None
+    assert 100 <= found.lag_s < 200
+    assert [(r.counts["added"], r.counts["withdrawn"], r.failure) for r in found.runs] == [
+        (0, 0, "source-shrank"), (2, 1, ""), (5, 0, ""),
+    ]  # fmt: skip
+
+
+def test_the_chart_draws_the_oldest_run_first_and_the_greatest_highest(pulled: str) -> None:
+    [found] = sources.all_sources()
+    bars = found.chart.bars
+    assert [bar.added_height for bar in bars] == [40, 16, 0]
+    assert [bar.withdrawn_height for bar in bars] == [0, 8, 0]
+    assert [bar.has_failed for bar in bars] == [False, False, True]
+
+
+def test_pages_show_it_and_a_damaged_one_beside_it(
+    pulled: str, office: Any, client_of: Callable[[Person], Client], analyst: Person
+) -> None:
+    set_up("other")
+    (office.home / "exchanges" / "other" / "settings.json").write_text("{")
+    client = client_of(analyst)
+    page = client.get("/sources/").content.decode()
+    assert "cannot be read" in page
+    assert "+0" in page
+    page = client.get("/sources/list/").content.decode()
+    assert "source-shrank" in page
+    assert "<svg" in page
+    assert client.get("/sources/other/").status_code == 200
+    assert client.get("/sources/none/").status_code == 404
+
+
+def test_a_page_tells_what_was_refused_and_what_is_not_known(
+    pulled: str, client_of: Callable[[Person], Client], analyst: Person
+) -> None:
+    now = int(time.time())
+    last = run(ended=now, refused=3, reasons={"made-up reason": 3}, faults=["made-up fault"], unknown={"made-up": 4})
+    reach.subscriptions().note_run("list", last)
+    page = client_of(analyst).get("/sources/list/").content.decode()
+    for text in ("made-up reason: 3", "made-up fault", "made-up: 4"):
+        assert text in page
+
+
+def state(name: str) -> str:
+    return next(check.state for check in stats.health([name]))
+
+
+def test_health_tells_of_sources_that_lag_or_cannot_be_read(office: Any, desk: Desk) -> None:
+    assert state("sources") == "off"
+    Bank.create(office.banks / "list", name="list", kind=Kind.ILLEGAL)
+    set_up("list", str(office.banks / "list"))
+    assert state("sources") == "late"  # never pulled
+    now = int(time.time())
+    reach.subscriptions().note_run("list", run(ended=now - 27 * 3600))
+    assert state("sources") == "late"
+    reach.subscriptions().note_run("list", run(ended=now))
+    assert state("sources") == "ok"
+    (office.home / "exchanges" / "list" / "settings.json").write_text("{")
+    assert state("sources") == "failed"
+
+
+def test_a_look_up_service_is_never_late(office: Any, desk: Desk) -> None:
+    set_up("asked")
+    assert state("sources") == "off"
+
+
+def test_health_tells_of_receipts_that_are_overdue(office: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert state("feed-receipts") == "off"
+    bank = Bank.create(office.banks / "own", name="own", kind=Kind.ILLEGAL)
+    (bank.path / "feed.sqlite").write_bytes(b"no ledger at all")
+    assert state("feed-receipts") == "failed"
+    monkeypatch.setattr(sources, "overdue_receipts", lambda: 2)
+    assert state("feed-receipts") == "late"
