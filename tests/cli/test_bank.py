@@ -186,6 +186,17 @@ def test_exports_as_text_and_vics_read_back(run: Any, bank: Path, tmp_path: Path
     assert [m["MediaID"] for m in json.loads(vics.out)["value"]] == [7, 8, 9]
 
 
+def test_an_export_as_stix_is_read_back_and_leaves_suspended_entries_out(run: Any, bank: Path, tmp_path: Path) -> None:
+    (tmp_path / "more.csv").write_text(f"md5,disabled_until\n{'e7' * 16},2100-01-01\n")
+    assert run("bank", "add", bank, tmp_path / "more.csv").code == 0
+    ended = run("bank", "export", bank, "--format", "stix", "--out", tmp_path / "bundle.json")
+    assert ended.code == 3
+    assert "1 entries are suspended" in ended.faults[0]
+    assert _build(run, tmp_path / "again", tmp_path / "bundle.json").code == 0
+    text = run("bank", "export", tmp_path / "again", "--format", "text", "--out", "-")
+    assert set(text.out.split()) == {MD5, f"pdq:{PDQ}", SHA1, f"sha256:{SHA256}"}
+
+
 def test_entries_that_a_format_cannot_hold_are_told_and_the_rest_is_written(run: Any, tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text(f'md5,fingerprints\n{MD5},\n,"{{""made-up"": ""0102""}}"\n')
     assert _build(run, tmp_path / "b", tmp_path / "list.csv").code == 0

@@ -17,6 +17,8 @@ MD5 = "a1" * 16
         (MD5.encode() + b"\n", ".csv", ListFormat.TEXT),
         (b"# list\n\npdq " + b"c3" * 32, ".dat", ListFormat.TEXT),
         (b'\xef\xbb\xbf {"value": []}', ".bin", ListFormat.VICS),
+        (b'{"type": "bundle", "objects": []}', ".json", ListFormat.STIX),
+        (b'{"objects":[{"type":"indicator","spec_version":"2.1"}]}', "", ListFormat.STIX),
         (f"{MD5}\r\n".encode("utf-16"), ".x", ListFormat.TEXT),
         (b"broken header\n", ".csv", ListFormat.CSV),
         (b"nothing of the kind", ".txt", ListFormat.TEXT),

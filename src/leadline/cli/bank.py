@@ -35,7 +35,7 @@ from leadline.cli.output import (
 )
 from leadline.domain import Entry, Kind, Tlp
 from leadline.errors import BankCorrupt, ConfigError, InputError
-from leadline.exchange import csv_list, text_list, vics
+from leadline.exchange import csv_list, stix, text_list, vics
 from leadline.exchange.detect import ListFormat
 
 if TYPE_CHECKING:
@@ -358,7 +358,7 @@ def _check_category_set(value: str) -> str:
 @app.command("export")
 def export_command(
     bank: BankPath,
-    format_: Annotated[ListFormat, typer.Option("--format", help="csv keeps everything; text and vics keep less.")],
+    format_: Annotated[ListFormat, typer.Option("--format", help="csv keeps everything; the others keep less.")],
     out: Annotated[str, typer.Option("--out", metavar="FILE", help="File to write, or - for standard output.")],
     category_set: Annotated[
         str,
@@ -373,14 +373,15 @@ def export_command(
 
     Cells that a spreadsheet would take for formulas get an apostrophe, which reading takes away again. The VICS
     shape follows public descriptions and is not certified; a label becomes a Category only where its scheme is
-    vics:CATEGORY_SET.
+    vics:CATEGORY_SET. STIX is a bundle of indicators, with an extension for perceptual hashes (docs/lists.md);
+    suspended entries are left out.
 
     \b
     Examples:
       leadline bank export known --format csv --out known.csv
       leadline bank export known --format text --out - | sort
 
-    Exit codes: 0 all written, 1 nothing written, 3 some entries have no hash the format can hold.
+    Exit codes: 0 all written, 1 nothing written, 3 some entries were left out.
     """
     opened = _open(bank)
     with _sink(out) as stream:
@@ -389,10 +390,13 @@ def export_command(
             csv_list.write(opened.entries(), stream)
         elif format_ is ListFormat.TEXT:
             left_out = text_list.write(opened.entries(), stream)
+        elif format_ is ListFormat.STIX:
+            left_out = stix.write(opened.entries(), stream, made_s=int(time.time()))
         else:
             vics.write(opened.entries(), stream, category_set=category_set)
     if left_out:
-        what = f"{left_out} entries have no hash that plain text can hold"
+        why = "are suspended" if format_ is ListFormat.STIX else "have no hash that plain text can hold"
+        what = f"{left_out} entries {why}"
         complain(InputError(what, where=bank, mend="export as csv"))
     return EXIT_PARTLY if left_out else EXIT_DONE
 

@@ -31,8 +31,8 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT...",
-        help="Lists (CSV, plain text, VICS-shaped JSON), folders of media to be hashed, media files, or - for a list"
-        " on standard input.",
+        help="Lists (CSV, plain text, VICS-shaped JSON, STIX), folders of media to be hashed, media files, or - for a"
+        " list on standard input.",
     ),
 ]
 Source = Annotated[
@@ -249,9 +249,7 @@ def _placed(refusal: Any, where: str) -> LeadlineError:
     return error
 
 
-def _finish(
-    bank: Bank, path: str, counts: Counts, intake: Intake, *, json: bool, merging: bool = False
-) -> int:
+def _finish(bank: Bank, path: str, counts: Counts, intake: Intake, *, json: bool, merging: bool = False) -> int:
     record: dict[str, object] = {
         "bank": bank.name,
         **path_fields(os.fsencode(path)),

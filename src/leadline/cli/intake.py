@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from leadline.cli.files import Named, walk_files
 from leadline.domain import Entry, Kind, PdqFamily
 from leadline.errors import HashRefused, InputError, LeadlineError
-from leadline.exchange import csv_list, text_list, vics
+from leadline.exchange import csv_list, stix, text_list, vics
 from leadline.exchange.base import MAX_TEXT_CHARS, EntryDefaults
 from leadline.exchange.detect import HEAD_BYTES, ListFormat, detect_format
 from leadline.match.fingerprints import load_kinds
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from leadline.scan.hashing import FileFacts, FileHasher
 
 Taken = Entry | LeadlineError
-_READERS = {ListFormat.CSV: csv_list.read, ListFormat.TEXT: text_list.read, ListFormat.VICS: vics.read}
+_READERS = {
+    ListFormat.CSV: csv_list.read, ListFormat.TEXT: text_list.read,
+    ListFormat.VICS: vics.read, ListFormat.STIX: stix.read,
+}  # fmt: skip
 MEDIA = "media"
 
 
@@ -74,7 +77,7 @@ class Intake:
         kind = self.format or detect_format(buffered.head, os.path.splitext(path)[1])
         if kind is None and path == "-":
             raise InputError(
-                "no list format recognised", where="standard input", mend="say which: --format csv, text or vics"
+                "no list format recognised", where="standard input", mend="say which: --format csv, text, vics or stix"
             )
         return (None, ListFormat.TEXT) if kind is None else (buffered, kind)  # type: ignore[return-value]
 

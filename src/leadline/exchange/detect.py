@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 from leadline.errors import HashFormatError
@@ -9,12 +10,14 @@ from leadline.exchange.base import parse_hash, recode_head
 from leadline.exchange.csv_list import split_header
 
 HEAD_BYTES = 1 << 16
+_BUNDLE = re.compile(r'"type"\s*:\s*"bundle"|"spec_version"\s*:\s*"2\.1"')
 
 
 class ListFormat(StrEnum):
     CSV = "csv"
     TEXT = "text"
     VICS = "vics"
+    STIX = "stix"
 
 
 _BY_ENDING = {
@@ -39,7 +42,7 @@ def detect_format(untrusted_head: bytes, ending: str) -> ListFormat | None:
     by_ending = _BY_ENDING.get(ending.lower())
     text = recode_head(untrusted_head)
     if text.lstrip().startswith("{"):
-        return ListFormat.VICS
+        return ListFormat.STIX if _BUNDLE.search(text) else ListFormat.VICS
     line = next((x for x in text.splitlines() if x.strip() and not x.startswith(("#", "sep="))), "")
     if "\0" in line:
         return by_ending

@@ -18,9 +18,8 @@ import ijson
 from leadline.domain import EXACT_ALGORITHMS, Entry, Tlp
 from leadline.errors import HashRefused, LeadlineError, ListFormatError
 from leadline.exchange.base import BoundedRecords, EntryDefaults, located, recode
-from leadline.exchange.connector import Record
 from leadline.exchange.stix_markings import make_marking, marking_name
-from leadline.exchange.stix_objects import EXTENSION, INDICATOR_TYPES, NO_PRINT, read_objects
+from leadline.exchange.stix_objects import EXTENSION, INDICATOR_TYPES, NO_PRINT, ToldObject, read_objects
 from leadline.exchange.vics import records_at
 
 SCHEMA = Path(__file__).parent / "data" / "stix" / "media-fingerprints.schema.json"
@@ -50,11 +49,11 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
 
 
 class _Told(NamedTuple):
-    record: Record
+    record: ToldObject
     refused: Sequence[LeadlineError]  # single hashes out of it
 
 
-def _is_later(one: Record, other: Record) -> bool:
+def _is_later(one: ToldObject, other: ToldObject) -> bool:
     """Nothing comes after a revocation."""
     if one.entry is None or other.entry is None:
         return one.entry is None

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from leadline.domain import EXACT_ALGORITHMS, Entry, PdqFamily
 from leadline.errors import HashFormatError, HashRefused, LeadlineError, ListFormatError, sentence
@@ -26,7 +26,6 @@ from leadline.exchange.base import (
     record_digest,
     record_metadata,
 )
-from leadline.exchange.connector import Record
 from leadline.exchange.stix_markings import read_markings
 
 EXTENSION = "extension-definition--3c1f2d1b-7d5e-4f0a-9a55-2f6d1c0be7a4"
@@ -48,11 +47,19 @@ _FAMILIES = {str(family): family for family in PdqFamily}
 _MAX_LABELS, _MAX_OTHER_CHARS = 10, 300
 
 
+class ToldObject(NamedTuple):
+    """key: its STIX id; digest: 32 bytes, of the raw object; entry: None where it is revoked or without a fingerprint."""
+
+    key: str
+    digest: bytes
+    entry: Entry | None
+
+
 @dataclass(slots=True)
 class ObjectsTold:
     """What some objects told; the latest version of each is the last."""
 
-    records: list[Record] = field(default_factory=list)
+    records: list[ToldObject] = field(default_factory=list)
     faults: list[LeadlineError] = field(default_factory=list)
     unknown: Counter[str] = field(default_factory=Counter)
 
@@ -91,24 +98,24 @@ class _Object:
         extension = extensions.get(EXTENSION) if isinstance(extensions, dict) else None
         self._extension: Mapping[str, Any] = extension if isinstance(extension, dict) else {}
 
-    def read(self) -> Record:
+    def read(self) -> ToldObject:
         key = self._untrusted.get("id")
         if not isinstance(key, str) or not _KEY.fullmatch(key):
             raise ListFormatError("an object without a name of STIX", mend="give TYPE--UUID")
         digest = record_digest(dict(self._untrusted))
         if self._untrusted.get("revoked") is True:
-            return Record(key, digest, None)
+            return ToldObject(key, digest, None)
         for name, value in self._stated():
             self._take(name, value)
         if not self._hashes.found:
             if self._hashes.faults:
                 raise self._hashes.faults[0]
             self._told.unknown[NO_PRINT] += 1
-            return Record(key, digest, None)
+            return ToldObject(key, digest, None)
         for fault in self._hashes.faults:
             what = sentence("%(what)s; the rest of its record stays", what=fault.what)
             self._told.faults.append(HashRefused(what, where=f"{self._place} {key}", mend=fault.mend))
-        return Record(key, digest, self._entry(key, digest))
+        return ToldObject(key, digest, self._entry(key, digest))
 
     def _stated(self) -> Iterator[tuple[str, object]]:
         """(kind, hexadecimal digits) of the pattern or the hashes, then of our extension."""

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from leadline.errors import ConfigError, ListFormatError, SourceBroken
 from leadline.exchange.base import parse_time
-from leadline.exchange.connector import Checked, Checkpoint, ListConnector, Page, WebOptions
+from leadline.exchange.connector import Checked, Checkpoint, ListConnector, Page, Record, WebOptions
 from leadline.exchange.stix import format_time
 from leadline.exchange.stix_objects import read_objects
 from leadline.exchange.telling import Telling, Told, begin_at, pull_told
@@ -114,7 +114,8 @@ class Taxii(ListConnector):
             raise SourceBroken("its objects are no list", where=self._where, mend="retry; where it stays so, tell it")
         told = read_objects(untrusted_objects, self.defaults, f"{self._where}: a page")
         next_s = max(telling.next_s, _seconds(last_added))
-        return Told(told.records, self._next(envelope, last_added), next_s, told.faults, told.unknown)
+        records = [Record(*one) for one in told.records]
+        return Told(records, self._next(envelope, last_added), next_s, told.faults, told.unknown)
 
     def _asked(self, telling: Telling) -> dict[str, str | int]:
         asked: dict[str, str | int] = {"limit": self.options.page_size, "match[type]": "indicator,file"}

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from leadline.domain import DEFAULT_QUALITY_FLOOR, DEFAULT_RADIUS_BITS, Entry, Kind, Tlp
 from leadline.errors import HashFormatError, InputError, LeadlineError
-from leadline.exchange import csv_list, text_list, vics
+from leadline.exchange import csv_list, stix, text_list, vics
 from leadline.exchange.base import EntryDefaults, parse_hash
 from leadline.exchange.detect import HEAD_BYTES, ListFormat, detect_format
 from leadline.match.admission import MAX_FALSE_POSITIVE_RADIUS_BITS, MAX_ID
@@ -25,7 +25,10 @@ from leadline.workbench.words import choices, told
 KINDS = choices("kind", *Kind)
 TLPS = [(tlp.value, f"TLP:{tlp.value.upper()}") for tlp in Tlp]
 MAX_LOOKED_UP = 1000
-_READERS = {ListFormat.CSV: csv_list.read, ListFormat.TEXT: text_list.read, ListFormat.VICS: vics.read}
+_READERS = {
+    ListFormat.CSV: csv_list.read, ListFormat.TEXT: text_list.read,
+    ListFormat.VICS: vics.read, ListFormat.STIX: stix.read,
+}  # fmt: skip
 
 
 class BankSettingsForm(forms.Form):
@@ -65,9 +68,7 @@ class AddForm(forms.Form):
         label=_("Hashes"), widget=forms.Textarea, required=False, max_length=2_000_000,
         help_text=_("One a line. 64 digits are taken as SHA-256 and PDQ, unless sha256: or pdq: stands before them."),
     )  # fmt: skip
-    upload = forms.FileField(
-        label=_("Or a list"), required=False, help_text=_("CSV, plain text, or VICS-shaped JSON.")
-    )
+    upload = forms.FileField(label=_("Or a list"), required=False, help_text=_("CSV, plain text, or VICS-shaped JSON."))
     kind = forms.ChoiceField(label=_("Kind"), choices=KINDS)
     radius_bits = forms.IntegerField(
         label=_("Radius of false positives"), min_value=0, max_value=MAX_FALSE_POSITIVE_RADIUS_BITS, initial=0,
