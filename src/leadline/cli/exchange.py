@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leadline.cli import exchange_look_up, exchange_mock, exchange_pull, exchange_status
+from leadline.cli import exchange_look_up, exchange_mock, exchange_pull, exchange_send, exchange_status
 from leadline.cli.bank_fill import Family, LabelKinds, Licence, Scheme, TlpOption, kinds_by_label
 from leadline.cli.config import load_settings
 from leadline.cli.exchange_setup import (
@@ -37,6 +37,7 @@ app = typer.Typer(
     help="Lists of other organisations: set sources up, pull them into banks, look how they are, rehearse.",
 )
 app.command("pull")(exchange_pull.pull_command)
+app.command("send")(exchange_send.send_command)
 app.command("status")(exchange_status.status_command)
 app.command("look-up")(exchange_look_up.look_up_command)
 app.command("mock")(exchange_mock.mock_command)
