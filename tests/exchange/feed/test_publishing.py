@@ -13,6 +13,7 @@ from tests.exchange.feed.conftest import DAY_S, Clock, Publisher, entry, md5
 from leadline.domain import Kind, Tlp
 from leadline.errors import ConfigError, FeedRefused, KeyUnavailable
 from leadline.exchange.feed.shelf import Shelf
+from leadline.match.bank import Bank
 
 
 def contents(publisher: Publisher, reader_id: str) -> list[Path]:
@@ -300,3 +301,15 @@ def test_nothing_that_is_published_shows_a_hash_or_a_name(publisher: Publisher) 
         data = path.read_bytes()
         assert md5(1).hex().encode() not in data
         assert b"Hotline of B" not in data
+
+
+def test_a_folder_that_was_moved_is_still_the_feed(publisher: Publisher) -> None:
+    publisher.admit("B")
+    publisher.bank.add([entry(1)])
+    publisher.publish()
+    before = publisher.feed
+    publisher.folder = publisher.folder.rename(publisher.folder.with_name("moved"))
+    publisher.bank = Bank.open(publisher.folder / "bank", clock=publisher.clock)
+    assert not publisher.publish().is_new
+    with publisher.ledger() as ledger:
+        assert ledger.fact("directory") == str(publisher.feed) != str(before)

@@ -136,6 +136,7 @@ class Ledger:
                 self._file.execute("COMMIT")
             self._file.execute(_CHANGES)
         if self._version() > _VERSION:
+            self._file.close()
             raise BankError("made by a newer leadline", where=str(self._path), mend="use that one")
 
     def _version(self) -> int:

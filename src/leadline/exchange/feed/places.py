@@ -51,13 +51,7 @@ class FolderPlace:
         return data
 
     def leave_receipt(self, name: str, receipt: bytes) -> None:
-        try:
-            make_folder(self._receipts)
-            replace_file(self._receipts / name, receipt)
-        except OSError as error:
-            mend = "name a folder for receipts that can be written, and take them to the publisher"
-            what = f"the receipt is not written: {error.strerror}"
-            raise SourceUnavailable(what, where=str(self._receipts), mend=mend) from None
+        _write_receipt(self._receipts, name, receipt)
 
     def close(self) -> None:
         pass
@@ -70,10 +64,10 @@ class FolderPlace:
 
 class WebPlace:
     """An address: `leadline serve --publish BANK` answers below .../feed/BANK; any web server with the folder will do,
-    but takes no receipts."""
+    but takes no receipts. receipts: a folder that they are left in instead."""
 
-    def __init__(self, web: Web) -> None:
-        self._web = web
+    def __init__(self, web: Web, receipts: Path | None = None) -> None:
+        self._web, self._receipts = web, receipts
 
     def read(self, name: str, most_bytes: int) -> bytes | None:
         try:
@@ -84,10 +78,23 @@ class WebPlace:
             raise
 
     def leave_receipt(self, name: str, receipt: bytes) -> None:
+        if self._receipts is not None:
+            _write_receipt(self._receipts, name, receipt)
+            return
         self._web.send("POST", f"/{RECEIPTS}", content=receipt, content_type="application/json")
 
     def close(self) -> None:
         self._web.close()
+
+
+def _write_receipt(folder: Path, name: str, receipt: bytes) -> None:
+    try:
+        make_folder(folder)
+        replace_file(folder / name, receipt)
+    except OSError as error:
+        mend = "name a folder for receipts that can be written, and take them to the publisher"
+        what = f"the receipt is not written: {error.strerror}"
+        raise SourceUnavailable(what, where=str(folder), mend=mend) from None
 
 
 def open_place(
@@ -103,7 +110,8 @@ def open_place(
     """ConfigError for an address that is none."""
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", address):
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        return WebPlace(Web(source, address, sleep=sleep, headers=headers, timeout_s=timeout_s, ca_file=ca_file))
+        web = Web(source, address, sleep=sleep, headers=headers, timeout_s=timeout_s, ca_file=ca_file)
+        return WebPlace(web, receipts)
     if not address:
         raise ConfigError("no address", where=source, mend="give https://NAME/feed/BANK, or a folder")
     return FolderPlace(Path(address), receipts)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +29,6 @@ from leadline.exchange.feed.contents import (
     entry_line,
     line_digest,
     seal_part,
-    withdrawn_line,
 )
 from leadline.exchange.feed.keys import Agreement
 from leadline.exchange.feed.ledger import FileRow, Known, Ledger, Publication, Step
@@ -36,6 +36,7 @@ from leadline.exchange.feed.metadata import sign_online
 from leadline.exchange.feed.receipts import PROOF_BYTES, next_proof
 from leadline.exchange.feed.roots import Roots
 from leadline.exchange.feed.shelf import PartWriter, Shelf
+from leadline.exchange.feed.step import NextStep, Outgoing
 from leadline.match.bank import Bank
 from leadline.match.folder import FEED_LOCK, hold_lock
 
@@ -77,15 +78,6 @@ class Published:
     told: tuple[Told, ...]
     removed: tuple[str, ...]
     expires: int
-
-
-class Change(NamedTuple):
-    """An entry as it may leave (line None: it may not, or is gone). is_other: than what was told; was_told: at all."""
-
-    id: int
-    line: bytes | None
-    is_other: bool
-    was_told: bool
 
 
 def publish(
@@ -143,11 +135,9 @@ class _Publication:
         lost = self._lost_files()
         ledger.forget_changes()
         if looks := self._may_differ(agreements, lost or bool(ahead)):
-            self._returns_at = 0
-            for agreement in agreements:
-                self._tell(agreement, known.get(agreement.id), serials.get(agreement.id, 0), lost)
+            self._tell_all(agreements, known, serials, lost)
         if not self._told and not removed and not self._is_due(version, ahead):
-            if looks:
+            if looks or ledger.fact("directory") != str(shelf.folder.absolute()):
                 self._note_look(agreements)
             return self._published(version, False, removed)
         self._write(max(version, ahead) + 1, agreements)
@@ -194,7 +184,8 @@ class _Publication:
         with self._ledger.writing():
             for write in self._writes:  # of agreements that are others and let out the same
                 write(0)
-            self._ledger.set_facts({"look": self._look(agreements), "returns-at": self._returns_at})
+            place = str(self._shelf.folder.absolute())
+            self._ledger.set_facts({"look": self._look(agreements), "returns-at": self._returns_at, "directory": place})
 
     def _is_due(self, version: int, ahead: int) -> bool:
         """Whether what is signed has to be signed anew."""
@@ -204,37 +195,61 @@ class _Publication:
 
     # --- one subscriber ----------------------------------------------------------------------------------------------
 
-    def _tell(self, agreement: Agreement, known: Known | None, ahead: int, lost: frozenset[int]) -> None:
-        number = known.number if known else self._next_number()
-        before = known.serial if known else 0
+    def _tell_all(
+        self,
+        agreements: Sequence[Agreement],
+        known: Mapping[str, Known],
+        ahead: Mapping[str, int],
+        lost: frozenset[int],
+    ) -> None:
+        """In one walk over the bank."""
+        self._returns_at = 0
+        new = count(self._ledger.next_number())
+        steps = [
+            self._begin(agreement, known.get(agreement.id), ahead.get(agreement.id, 0), lost, new)
+            for agreement in agreements
+        ]
+        for given in self._outgoing():
+            for step in steps:
+                step.offer(given)
+        for step in steps:
+            step.end()
+            self._finish(step, known.get(step.agreement.id))
+
+    def _begin(
+        self, agreement: Agreement, known: Known | None, ahead: int, lost: frozenset[int], new: Iterator[int]
+    ) -> NextStep:
+        number, before = (known.number, known.serial) if known else (next(new), 0)
         is_whole = known is None or known.removed_at > 0 or number in lost or ahead > before
         since = max(before, ahead)
-        step = secrets.token_bytes(PROOF_BYTES)
-        proof = step if is_whole else next_proof(self._ledger.last_step(number), step)
-        serial = since + 1
-        writer = self._writer(agreement, 0 if is_whole else since, serial, step)
-        entries, withdrawn, is_other = self._write_changes(agreement, number, writer, is_whole=is_whole)
-        if not is_other and not is_whole:
-            if known and known.agreement != agreement:
-                self._later(lambda version: self._ledger.keep_subscriber(number, agreement, before))
+        piece = secrets.token_bytes(PROOF_BYTES)
+        proof = piece if is_whole else next_proof(self._ledger.last_step(number), piece)
+        writer = self._writer(agreement, 0 if is_whole else since, since + 1, piece)
+        return NextStep(self._ledger, writer, agreement, number=number, since=since, proof=proof, is_whole=is_whole)
+
+    def _finish(self, step: NextStep, known: Known | None) -> None:
+        if not step.is_other and not step.is_whole:
+            if known and known.agreement != step.agreement:
+                self._later(partial(self._keep_agreement, step))
             return
-        by = self._now + self._terms.withdraw_within_s if withdrawn else 0
-        rows = writer.end(by)
-        wholes_before = serial if is_whole else 0
-        if not is_whole and self._is_whole_due(number, entries + withdrawn):
-            again = self._writer(agreement, 0, serial, proof)
-            self._write_changes(agreement, number, again, is_whole=True, notes=False)
-            rows += again.end(by)
-            wholes_before = serial
-        taken = Step(serial, proof, entries, withdrawn, by)
-        self._later(lambda version: self._keep(version, number, agreement, taken, rows, wholes_before, is_whole))
-        self._told.append(Told(agreement.name, serial, entries, withdrawn, is_whole))
+        by = self._now + self._terms.withdraw_within_s if step.withdrawn else 0
+        rows, wholes_before = step.writer.end(by), step.serial if step.is_whole else 0
+        if not step.is_whole and self._is_whole_due(step.number, step.entries + step.withdrawn):
+            rows, wholes_before = rows + self._write_whole(step), step.serial
+        self._later(partial(self._keep, step, by, rows, wholes_before))
+        told = Told(step.agreement.name, step.serial, step.entries, step.withdrawn, step.is_whole)
+        self._told.append(told)
+
+    def _write_whole(self, step: NextStep) -> list[FileRow]:
+        """The whole list of this state, for those who come later."""
+        writer = self._writer(step.agreement, 0, step.serial, step.proof)
+        for given in self._outgoing():
+            if step.agreement.admits(given.kind, given.tlp):
+                writer.add(given.line, is_withdrawal=False)
+        return writer.end(0)
 
     def _later(self, write: Callable[[int], None]) -> None:
         self._writes.append(write)
-
-    def _next_number(self) -> int:
-        return self._ledger.next_number() + sum(1 for told in self._told if told.serial and told.is_whole)
 
     def _writer(self, agreement: Agreement, since: int, serial: int, step: bytes) -> PartWriter:
         recipient, feed = agreement.recipient(), self._roots.feed
@@ -248,41 +263,18 @@ class _Publication:
 
         return PartWriter(self._shelf, agreement.id, since, serial, seal)
 
-    def _write_changes(
-        self, agreement: Agreement, number: int, writer: PartWriter, *, is_whole: bool, notes: bool = True
-    ) -> tuple[int, int, bool]:
-        """How many entries and withdrawals were written, and whether anything is other than what was told."""
-        entries = withdrawn = 0
-        noted: list[tuple[int, bytes | None]] = []
-        is_other = False
-        for change in find_changes(self._lines(agreement), self._ledger.told(number)):
-            if change.is_other and notes:
-                is_other = True
-                noted.append((change.id, line_digest(change.line) if change.line else None))
-                withdrawn += change.line is None
-                if len(noted) >= _PAGE:
-                    self._ledger.note_changes(number, noted)
-                    noted = []
-            if change.line is not None and (is_whole or change.is_other):
-                writer.add(change.line, is_withdrawal=False)
-                entries += 1
-            elif change.line is None and not is_whole:
-                writer.add(withdrawn_line(change.id), is_withdrawal=True)
-        self._ledger.note_changes(number, noted)
-        return entries, withdrawn, is_other
-
-    def _lines(self, agreement: Agreement) -> Iterator[tuple[int, bytes]]:
-        """Of each entry that this subscriber may have now; ids ascending."""
+    def _outgoing(self) -> Iterator[Outgoing]:
+        """Each entry that counts now, as it leaves; ids ascending."""
         manifest = self._bank.snapshot.manifest
         if manifest.tlp is Tlp.RED:
             return
         default = Provenance(manifest.source or self._roots.publisher, manifest.licence)
         for entry in self._entries():
             if entry.disabled_until > self._now:
-                returns_at = self._returns_at if self._returns_at > self._now else entry.disabled_until
-                self._returns_at = min(returns_at, entry.disabled_until)
-            elif agreement.admits(entry.kind, entry.tlp):
-                yield entry.id or 0, entry_line(entry, default)
+                self._returns_at = min(self._returns_at or entry.disabled_until, entry.disabled_until)
+            else:
+                line = entry_line(entry, default)
+                yield Outgoing(entry.id or 0, entry.kind, entry.tlp, line, line_digest(line))
 
     def _entries(self) -> Iterator[Entry]:
         after = 0
@@ -300,16 +292,17 @@ class _Publication:
         is_much = written > max(_WHOLE_AFTER_LEAST, _WHOLE_AFTER_SHARE * size)
         return is_much or len({row.serial for row in steps}) + 1 >= STEPS_BETWEEN_WHOLES
 
-    def _keep(
-        self, version: int, number: int, agreement: Agreement, step: Step, rows: Iterable[FileRow], wholes_before: int,
-        is_whole: bool,
-    ) -> None:  # fmt: skip
-        ledger = self._ledger
-        kept_from = step.serial if is_whole else step.serial - STEPS_KEPT  # what leads to a lost state leads nowhere
-        ledger.drop_files(number, version, wholes_before=wholes_before, changes_until=kept_from)
-        ledger.keep_subscriber(number, agreement, step.serial)
+    def _keep(self, step: NextStep, by: int, rows: Sequence[FileRow], wholes_before: int, version: int) -> None:
+        ledger, number = self._ledger, step.number
+        # What leads to a state whose files were lost leads nowhere.
+        dropped_until = step.serial if step.is_whole else step.serial - STEPS_KEPT
+        ledger.drop_files(number, version, wholes_before=wholes_before, changes_until=dropped_until)
+        ledger.keep_subscriber(number, step.agreement, step.serial)
         ledger.add_files(number, rows)
-        ledger.add_step(number, step, self._now)
+        ledger.add_step(number, Step(step.serial, step.proof, step.entries, step.withdrawn, by), self._now)
+
+    def _keep_agreement(self, step: NextStep, version: int) -> None:
+        self._ledger.keep_subscriber(step.number, step.agreement, step.since)
 
     # --- all of it ---------------------------------------------------------------------------------------------------
 
@@ -342,19 +335,3 @@ class _Publication:
     def _published(self, version: int, is_new: bool, removed: Sequence[str]) -> Published:
         expires = self._ledger.fact("expires", 0)
         return Published(version, is_new, self._bank.list_version, tuple(self._told), tuple(removed), expires)
-
-
-def find_changes(lines: Iterator[tuple[int, bytes]], told: Iterator[tuple[int, bytes]]) -> Iterator[Change]:
-    """Both by ascending id: each entry that may leave, and each that was told and may no more."""
-    end = (1 << 62, b"")
-    line, before = next(lines, end), next(told, end)
-    while line is not end or before is not end:
-        if line[0] < before[0]:
-            yield Change(line[0], line[1], True, False)
-            line = next(lines, end)
-        elif line[0] > before[0]:
-            yield Change(before[0], None, True, True)
-            before = next(told, end)
-        else:
-            yield Change(line[0], line[1], line_digest(line[1]) != before[1], True)
-            line, before = next(lines, end), next(told, end)
