@@ -341,8 +341,16 @@ def test_pymisp_refuses_an_object_without_a_fingerprint_by_the_template() -> Non
         made.to_dict(strict=True)
 
 
-@pytest.mark.parametrize("entry", [Entry(Kind.OTHER, {}), Entry(Kind.OTHER, {"md5": b"\1" * 16}, label="A1")])
-def test_what_says_too_little_is_not_sent(entry: Entry) -> None:
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Entry(Kind.OTHER, {}),
+        Entry(Kind.OTHER, {"md5": b"\1" * 16}, label="A1"),
+        Entry(Kind.BENIGN, {"md5": b"\1" * 16}),
+        Entry(Kind.FALSE_POSITIVE, {"md5": b"\1" * 16}),
+    ],
+)
+def test_what_says_too_little_or_would_say_the_opposite_is_not_sent(entry: Entry) -> None:
     with pytest.raises(InputError):
         misp_objects.make_object(entry)
 

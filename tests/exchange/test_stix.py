@@ -175,6 +175,12 @@ def test_only_patterns_that_say_hashes_and_nothing_else_are_read(
     assert read_pattern(pattern) == found
 
 
+def test_what_a_source_calls_benign_is_never_illegal_by_default() -> None:
+    illegal = EntryDefaults(Kind.ILLEGAL)
+    told = [read_objects([indicator(**fields)], illegal, "x") for fields in ({}, {"indicator_types": ["benign"]})]
+    assert [one.records[0].entry and one.records[0].entry.kind for one in told] == [Kind.ILLEGAL, Kind.OTHER]
+
+
 # --- markings
 
 
@@ -339,6 +345,12 @@ def test_suspended_entries_are_left_out() -> None:
     suspended = Entry(Kind.OTHER, {"md5": b"\1" * 16}, disabled_until=MADE_S + 1)
     text, left_out = written(suspended, WRITTEN)
     assert (left_out, len(indicators(text))) == (1, 1)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_what_is_benign_here_is_called_so(kind: Kind) -> None:
+    (told,) = indicators(written(Entry(kind, {"md5": b"\1" * 16}))[0])
+    assert ("benign" in told.get("indicator_types", [])) is (kind in (Kind.BENIGN, Kind.FALSE_POSITIVE))
 
 
 def test_a_label_without_a_scheme_does_not_leave() -> None:

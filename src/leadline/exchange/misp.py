@@ -220,9 +220,9 @@ class Misp(ListConnector):
         for (tlp, pap), objects in made.items():
             today = datetime.fromtimestamp(self.clock(), UTC).date()
             event = make_event([of for _, of in objects], self.options.info, today, tlp, pap)
-            error = self._try_post("/events/add", json.loads(event.to_json()))
+            failed = self._try_post("/events/add", json.loads(event.to_json()))
             for number, of in objects:
-                sent[number] = Sent(outgoing[number], "" if error else of.uuid, error)
+                sent[number] = Sent(outgoing[number], "" if failed else of.uuid, failed)
         return sent
 
     def _try_post(self, path: str, told: Mapping[str, Any]) -> LeadlineError | None:

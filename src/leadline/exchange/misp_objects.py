@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pymisp
 
-from leadline.domain import EXACT_ALGORITHMS, Entry, PdqFamily, Tlp
+from leadline.domain import EXACT_ALGORITHMS, Entry, Kind, PdqFamily, Tlp
 from leadline.errors import InputError, sentence
 from leadline.exchange.misp_tags import PAP_LEVELS
 
@@ -26,7 +26,11 @@ _UNDEFINED_THREAT, _ANALYSED = 4, 2
 
 
 def make_object(entry: Entry) -> pymisp.MISPObject:
-    """Its UUID is the key of the entry at that MISP. InputError for an entry without a fingerprint."""
+    """Its UUID is the key of the entry at that MISP. InputError for an entry without a fingerprint, and for one that
+    calls its file harmless: the template cannot say so, and it would be taken for the opposite."""
+    if entry.kind in (Kind.BENIGN, Kind.FALSE_POSITIVE):
+        what = sentence("an entry of kind %(kind)s is not submitted", kind=str(entry.kind))
+        raise InputError(what, mend="its readers would take it for the opposite")
     if not entry.fingerprints:
         raise InputError("an entry without a fingerprint", mend="give at least one hash")
     made = pymisp.MISPObject(OBJECT_NAME, strict=True, standalone=False, misp_objects_path_custom=TEMPLATES)

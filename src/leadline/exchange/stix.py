@@ -15,11 +15,11 @@ from typing import BinaryIO, NamedTuple
 
 import ijson
 
-from leadline.domain import EXACT_ALGORITHMS, Entry, Tlp
+from leadline.domain import EXACT_ALGORITHMS, Entry, Kind, Tlp
 from leadline.errors import HashRefused, LeadlineError, ListFormatError
 from leadline.exchange.base import BoundedRecords, EntryDefaults, located, recode
 from leadline.exchange.stix_markings import make_marking, marking_name
-from leadline.exchange.stix_objects import EXTENSION, INDICATOR_TYPES, NO_PRINT, ToldObject, read_objects
+from leadline.exchange.stix_objects import BENIGN, EXTENSION, INDICATOR_TYPES, NO_PRINT, ToldObject, read_objects
 from leadline.exchange.vics import records_at
 
 SCHEMA = Path(__file__).parent / "data" / "stix" / "media-fingerprints.schema.json"
@@ -128,8 +128,11 @@ def make_indicator(entry: Entry, made_s: int, *, is_revoked: bool = False) -> di
     }  # fmt: skip
     if is_revoked:
         told["revoked"] = True
-    if entry.scheme == INDICATOR_TYPES and entry.label:
-        told["indicator_types"] = entry.label.split(",")
+    types = entry.label.split(",") if entry.scheme == INDICATOR_TYPES and entry.label else []
+    if entry.kind in (Kind.BENIGN, Kind.FALSE_POSITIVE) and BENIGN not in types:
+        types = [*types, BENIGN]
+    if types:
+        told["indicator_types"] = types
     return told
 
 
@@ -170,11 +173,11 @@ def _fingerprint(entry: Entry, name: str, value: bytes) -> dict[str, object]:
 
 def _make_beside() -> list[dict[str, object]]:
     """Who wrote it (a program, not an organisation), and the definition of the extension with its schema as text."""
-    author = {
+    author: dict[str, object] = {
         "type": "identity", "spec_version": "2.1", "id": AUTHOR, "created": _PUBLISHED, "modified": _PUBLISHED,
         "name": "Leadline", "identity_class": "system",
     }  # fmt: skip
-    extension = {
+    extension: dict[str, object] = {
         "type": "extension-definition", "spec_version": "2.1", "id": EXTENSION, "created_by_ref": AUTHOR,
         "created": _PUBLISHED, "modified": _PUBLISHED, "name": "media-fingerprints", "version": "1.0.0",
         "description": "Perceptual fingerprints of a media file, and its classification as its source gives it",

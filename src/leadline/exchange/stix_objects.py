@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from leadline.domain import EXACT_ALGORITHMS, Entry, PdqFamily
+from leadline.domain import EXACT_ALGORITHMS, Entry, Kind, PdqFamily
 from leadline.errors import HashFormatError, HashRefused, LeadlineError, ListFormatError, sentence
 from leadline.exchange.base import (
     MAX_TEXT_CHARS,
@@ -30,6 +30,7 @@ from leadline.exchange.stix_markings import read_markings
 
 EXTENSION = "extension-definition--3c1f2d1b-7d5e-4f0a-9a55-2f6d1c0be7a4"
 INDICATOR_TYPES = "stix:indicator_types"
+BENIGN = "benign"  # of indicator_types: the source calls the file harmless
 NO_PRINT = "object without a fingerprint known here"
 OTHER_PATTERN = "pattern of other things than file hashes"
 _READ = frozenset({"indicator", "file"})
@@ -48,7 +49,7 @@ _MAX_LABELS, _MAX_OTHER_CHARS = 10, 300
 
 
 class ToldObject(NamedTuple):
-    """key: its STIX id; digest: 32 bytes, of the raw object; entry: None where it is revoked or without a fingerprint."""
+    """key: its STIX id; digest: 32 bytes of the raw object; entry: None where it is revoked or has no fingerprint."""
 
     key: str
     digest: bytes
@@ -163,6 +164,8 @@ class _Object:
         tlp = read_markings(self._untrusted, self._told.unknown)
         if tlp is not None:
             fields["tlp"] = tlp
+        if BENIGN in self._words("indicator_types") and fields["kind"] in (Kind.ILLEGAL, Kind.EXPLOITATIVE):
+            fields["kind"] = Kind.OTHER  # a default must not turn "harmless" into its opposite
         licence = self._said("licence")
         if licence:
             fields["licence"] = licence
