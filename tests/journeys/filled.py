@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from django.db import IntegrityError
@@ -13,15 +13,17 @@ from django.utils import timezone
 from tests.journeys.inside import PASSPHRASE
 
 from leadline.domain import Channel, Entry, IncomingItem, IncomingReport, ItemKind, Kind, Tlp, Urgency
+from leadline.exchange.connector import Act
 from leadline.media.photos import find_photos
 from leadline.media.scenes import draw_scene, encode_picture
+from leadline.subscriptions.folder import Subscription
 from leadline.workbench.accounts import actions as accounts
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
 from leadline.workbench.banks import actions as banks
 from leadline.workbench.cases import actions as cases
 from leadline.workbench.cases.outlines import outlines
-from leadline.workbench.cases.states import PartyRole, SelectorKind
+from leadline.workbench.cases.states import Pap, PartyRole, SelectorKind
 from leadline.workbench.evidence import actions as evidence
 from leadline.workbench.evidence import tasks
 from leadline.workbench.evidence.models import Asset, Exhibit, MediaMode, Task
@@ -36,6 +38,10 @@ from leadline.workbench.reports.models import Report
 from leadline.workbench.reports.states import Reason, State
 from leadline.workbench.review import actions as review
 from leadline.workbench.review.models import Assessment, Member, Review
+from leadline.workbench.sharing import actions as sharing
+from leadline.workbench.sharing import reach
+from leadline.workbench.sharing.access import preview
+from leadline.workbench.sharing.gate import Wish
 
 BANK = "known"
 ANSWERS = {
@@ -58,6 +64,7 @@ def fill(people: People, hook_url: str = "https://hook.example.net/in") -> dict[
         **fill_reports(people),
         **fill_outside(people, hook_url),
     }
+    filled |= fill_sharing(people)
     return filled | fill_case(people[Role.SENIOR], Asset.objects.get(pk=filled["asset"]))
 
 
@@ -191,6 +198,29 @@ def fill_case(senior: Person, asset: Asset) -> dict[str, str]:
     cases.add_task(senior, case.pk, "made up", assignee=senior)
     cases.open_case(senior, "Another", things=[asset])
     return {"case": str(case.pk)}
+
+
+def fill_sharing(people: People) -> dict[str, str]:
+    """A source that was pulled, a partner reached by it, an agreement, and a share that waits for a second person."""
+    known = reach.subscriptions()
+    options = {"address": "https://partner.example.org/v1"}
+    keys = {"subscription_key": "made up", "fetch_key": "made up"}
+    known.add(Subscription("partner", "stopncii", options, "", Kind.OTHER), keys)
+    counts = {"told": 7, "added": 5, "changed": 0, "withdrawn": 2, "same": 0, "refused": 1, "refused_hashes": 0}
+    run = {"started": 1_790_000_000, "ended": 1_790_000_060, "is_complete": True, "pending": 1, **counts}
+    known.note_run("partner", {**run, "reasons": {"made up": 1}, "faults": ["made up"], "unknown": {"made up": 3}})
+    administrator, investigator = people[Role.ADMINISTRATOR], Actor.of_person(people[Role.INVESTIGATOR])
+    partner = sharing.make_partner(administrator, "A made-up partner", "partner")
+    sharing.agree(
+        administrator, partner, tlp=Tlp.AMBER_STRICT, pap=Pap.AMBER, kinds=[Kind.ILLEGAL], purposes=["matching"],
+        valid_from=date(2026, 1, 1), valid_until=date(2120, 1, 1), document="made up",
+    )  # fmt: skip
+    wish = Wish(Act.SUBMIT, BANK, (1, 999))
+    seen = preview(investigator, partner, wish, "matching")
+    share = sharing.propose(
+        investigator, partner, wish, purpose="matching", reason="agreed-exchange", seen_digest=seen.digest
+    )
+    return {"source": "partner", "partner": str(partner.pk), "share": str(share.pk)}
 
 
 def fill_outside(people: People, hook_url: str) -> dict[str, str]:

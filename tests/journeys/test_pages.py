@@ -37,12 +37,15 @@ VISITED: dict[str, dict[str, str]] = {
     "quality_choose": {},
     "quality_set": {"set_id": "golden_set"}, "quality_item": {"item_id": "golden_item"}, "quality_disagreements": {},
     "quality_disagreement": {"pair_id": "pair"}, "quality_office": {},
+    "shares": {}, "new_share": {}, "share": {"share_id": "share"}, "partners": {}, "make_partner": {},
+    "partner": {"partner_id": "partner"}, "agree": {"partner_id": "partner"}, "sources": {},
+    "source": {"name": "source"},
     "review_assessments": {}, "review_office": {}, "law": {}, "correct_law": {}, "law_office": {},
 }  # fmt: skip
 # Of these, those that are walked through with the Tab key: one of each make.
 WALKED = (
     "home", "new_report", "report", "bank", "asset", "exhibit", "webhook", "review_queue", "review_me", "quality_item",
-    "case", "search",
+    "case", "search", "new_share", "share",
 )
 # Opened by somebody who has not signed in.
 VISITED_OUTSIDE = (
@@ -62,7 +65,7 @@ NOT_VISITED: dict[str, str] = {
             "decide_report_handling", "report_hold", "end_report_hold", "let_see_report", "withdraw_entries",
             "decide_proposal", "send_webhook_again", "change_webhook", "confirm_clock", "end_evidence_task",
             "hold_asset", "end_hold", "set_term", "set_handling", "download_exhibit", "build_exhibit_again",
-            "note_receipt", "decide_exhibit", "set_language", "send",
+            "note_receipt", "decide_exhibit", "set_language", "send", "decide_share", "withdraw_share", "end_agreement",
         ],
         _FORM,
     ),
@@ -103,6 +106,7 @@ NOT_VISITED: dict[str, str] = {
     "mfa_edit_webauthn": "needs a security key: test_newcomer adds one",
     "mfa_view_recovery_codes": "looked at in test_newcomer; not there before somebody made some",
     "mfa_download_recovery_codes": "a text file",
+    "share_receipt": "a file: tests/workbench/sharing",
     "journal-chain": "a file: test_court",
     "journal-proofs": "a file: test_court",
     "openid_connect_login": "leads to the provider: tests/workbench/accounts/test_oidc.py",

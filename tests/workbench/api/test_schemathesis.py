@@ -20,6 +20,7 @@ from schemathesis.config import SchemathesisConfig
 from tests.journeys.filled import fill, picture
 
 from leadline.domain import Channel, IncomingReport
+from leadline.exchange.connector import Act
 from leadline.workbench import matching, sealing
 from leadline.workbench.accounts.actions import make_key
 from leadline.workbench.accounts.models import Person
@@ -27,6 +28,9 @@ from leadline.workbench.actors import Actor
 from leadline.workbench.evidence import tasks
 from leadline.workbench.permissions import ROLE_PERMISSIONS, Role
 from leadline.workbench.review import actions as review
+from leadline.workbench.sharing.access import preview
+from leadline.workbench.sharing.gate import Wish
+from leadline.workbench.sharing.models import Partner
 
 BUDGET_S = 60.0  # of this process's own time, in which the whole office is served: a busy machine changes nothing
 POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
@@ -136,6 +140,7 @@ def filled(make_person: Callable[..., Person], settings: Any, monkeypatch: pytes
         "exhibit_id": ids["exhibit"],
         "bank_id": ids["bank"],
         "entry_id": ids["entry"],
+        "share_id": ids["share"],
         "webhook_id": ids["webhook"],
         "delivery_id": ids["hook_delivery"],
     }
@@ -145,6 +150,12 @@ def filled(make_person: Callable[..., Person], settings: Any, monkeypatch: pytes
     review.sort_assets()
     outcome = {"about": "asset", "id": ids["asset_id"], "word": "removed", "source": "host"}
     monkeypatch.setitem(GOOD, "POST /api/v1/outcomes", {"body": outcome, "media_type": "application/json"})
+    wish = {"partner": "partner", "act": "submit", "bank": ids["bank_id"], "purpose": "matching", "ids": [3]}
+    seen = preview(Actor.of_key(made[Role.SENIOR][0]), Partner.objects.get(), Wish(Act.SUBMIT, "known", (3,)), "matching")
+    proposal = wish | {"reason": "agreed-exchange", "digest": seen.digest}
+    for label, body in (("dry-run", wish), ("", proposal)):
+        path = "POST /api/v1/shares" + (f"/{label}" if label else "")
+        monkeypatch.setitem(GOOD, path, {"body": body, "media_type": "application/json"})
     yield Walk(ids, {role: secret for role, (_, secret) in made.items()})
     matching.close_engine()
     sealing.forget()

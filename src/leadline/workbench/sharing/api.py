@@ -125,7 +125,7 @@ class ShareEntryList(Schema):
     next: str | None
 
 
-class ReceiptOut(Schema):
+class ShareReceiptOut(Schema):
     """Canonical JSON, signed; as text, so that its bytes stay what was signed."""
 
     receipt: str
@@ -200,7 +200,7 @@ def list_share_entries(request: HttpRequest, share_id: UUID, at: Query[CursorQue
     return {"items": items, "next": page.next}
 
 
-@router.get("/shares/{uuid:share_id}/receipt", response=ReceiptOut)
+@router.get("/shares/{uuid:share_id}/receipt", response=ShareReceiptOut)
 @needs(Permission.SHARING_READ)
 def show_receipt(request: HttpRequest, share_id: UUID) -> object:
     """Of what has left up to now."""
