@@ -104,7 +104,7 @@ class Misp(ListConnector):
         user, role, organisation = (_object(told.get(name)) for name in ("User", "Role", "Organisation"))
         name = organisation.get("name") or f"organisation {user.get('org_id')}"
         notes = () if role.get("perm_add") else ("this key may not add events",)
-        return Checked(str(name)[:200], (*notes, *self.unverified))
+        return Checked(str(name)[:200], notes)
 
     # --- the list ----------------------------------------------------------------------------------------------------
 

@@ -78,10 +78,10 @@ class Taxii(ListConnector):
 
     def check(self) -> Checked:
         if not self.options.collection:
-            return Checked(notes=(*self._list_collections(), *self.unverified))
+            return Checked(notes=tuple(self._list_collections()))
         told = self._ask_json(f"/collections/{self.options.collection}/")
         notes = () if told.get("can_read") is True else ("this collection may not be read with these credentials",)
-        return Checked(_shown(told.get("title")), (*notes, *self.unverified))
+        return Checked(_shown(told.get("title")), notes)
 
     def _list_collections(self) -> list[str]:
         collections = self._ask_json("/collections/").get("collections")
