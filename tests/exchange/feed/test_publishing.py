@@ -11,7 +11,7 @@ import pytest
 from tests.exchange.feed.conftest import DAY_S, Clock, Publisher, entry, md5
 
 from leadline.domain import Kind, Tlp
-from leadline.errors import ConfigError, FeedRefused, KeyUnavailable
+from leadline.errors import BankError, ConfigError, FeedRefused, KeyUnavailable
 from leadline.exchange.feed.shelf import Shelf
 from leadline.match.bank import Bank
 
@@ -250,6 +250,23 @@ def test_a_ledger_from_a_backup_goes_on_after_what_was_published_since(publisher
     shutil.copy(tmp_path / "copy", publisher.bank.path / "feed.sqlite")
     publisher.bank.remove([1])
     publisher.publish()
+    reader.pull(publisher.feed)
+    assert reader.ids == {2}
+
+
+def test_without_its_ledger_a_feed_goes_on_with_whole_lists(publisher: Publisher) -> None:
+    reader = publisher.admit("B")
+    publisher.bank.add([entry(1)])
+    publisher.publish()
+    reader.pull(publisher.feed)
+    ledger = publisher.bank.path / "feed.sqlite"
+    ledger.write_bytes(b"damaged" * 1000)
+    with pytest.raises(BankError, match="may be removed"):
+        publisher.publish()
+    ledger.unlink()
+    publisher.bank.remove([1])
+    publisher.bank.add([entry(2)])
+    assert publisher.publish().version == 2
     reader.pull(publisher.feed)
     assert reader.ids == {2}
 

@@ -152,7 +152,7 @@ class Ledger:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            mend = "check its folder, rights and disk space; where it is damaged, restore it"
+            mend = "check disk and rights; a damaged one may be removed: all is told anew, receipts are forgotten"
             raise BankError(f"not kept: {error}", where=str(self._path), mend=mend) from error
 
     @contextmanager
