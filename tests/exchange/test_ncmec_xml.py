@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from leadline.errors import SourceBroken
-from leadline.exchange.ncmec_xml import PageReader, ToldEntry, parse_document
+from leadline.exchange.ncmec_xml import ToldEntry, XmlReader, parse_document
 
 NAMESPACE = "https://hashsharing.ncmec.org/hashsharing/v2"
 PAGE = f"""<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
@@ -63,8 +63,8 @@ PAGE = f"""<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
 </queryResult>"""
 
 
-def read(xml: str | bytes) -> tuple[list[ToldEntry], PageReader]:
-    reader = PageReader(io.BytesIO(xml.encode() if isinstance(xml, str) else xml), "rehearsal")
+def read(xml: str | bytes) -> tuple[list[ToldEntry], XmlReader]:
+    reader = XmlReader(io.BytesIO(xml.encode() if isinstance(xml, str) else xml), "rehearsal")
     return list(reader), reader
 
 
@@ -173,7 +173,7 @@ def test_hostile_xml_is_refused_without_a_word_of_it(what: str) -> None:
 
 def test_entries_before_a_break_were_told_and_it_says_the_line() -> None:
     broken = PAGE.split("</images>")[0] + "</image>"
-    reader = iter(PageReader(io.BytesIO(broken.encode()), "rehearsal"))
+    reader = iter(XmlReader(io.BytesIO(broken.encode()), "rehearsal"))
     assert [next(reader).id, next(reader).id] == ["image1", "image2"]
     with pytest.raises(SourceBroken, match=f"line {1 + broken.count(chr(10))} "):
         next(reader)
@@ -205,7 +205,7 @@ class Endless:
 )
 def test_an_entry_without_end_is_refused(begin: bytes, piece: bytes) -> None:
     with pytest.raises(SourceBroken):
-        list(PageReader(Endless(begin, piece), "rehearsal"))
+        list(XmlReader(Endless(begin, piece), "rehearsal"))
 
 
 def test_a_page_without_end_is_read_in_bounded_memory() -> None:
@@ -225,7 +225,7 @@ def test_a_page_without_end_is_read_in_bounded_memory() -> None:
             return next(self.pieces, b"")
 
     before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert sum(1 for _ in PageReader(Pieces(), "rehearsal")) == 100_000
+    assert sum(1 for _ in XmlReader(Pieces(), "rehearsal")) == 100_000
     assert (
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < 25 << 10
     )  # as a tree it were six times as much

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, BinaryIO, TypeAlias
 
+import msgspec
+
 from leadline.domain import EXACT_ALGORITHMS, MAX_METADATA_BYTES, PDQ_BYTES, Entry, Kind, PdqFamily, Tlp
 from leadline.errors import HashFormatError, HashRefused, ListFormatError, sentence
 
@@ -27,7 +29,6 @@ ABSENT = frozenset({"", "-", "null", "none", "n/a", "na", "nan"})  # words for n
 _CHUNK_BYTES = 1 << 18
 _HASH_BYTES: Mapping[str, int] = {**EXACT_ALGORITHMS, "pdq": PDQ_BYTES}
 _BY_DIGITS = {32: "md5", 40: "sha1"}
-_HEX = frozenset("0123456789abcdefABCDEF")
 
 
 class HashType(StrEnum):
@@ -71,17 +72,22 @@ def entry_fields(defaults: EntryDefaults) -> dict[str, Any]:
 def parse_hex(algorithm: str, text: str) -> bytes:
     """Hexadecimal digits of either case -> digest bytes. Raises HashFormatError; never repeats the digits."""
     want = 2 * _HASH_BYTES[algorithm]
+    if len(text) == want:
+        try:
+            digest = bytes.fromhex(text)  # passes over spaces, so the length shows whether there were any
+        except ValueError:
+            digest = b""
+        if 2 * len(digest) == want:
+            return digest
     if len(text) != want:
         raise HashFormatError(
             sentence("%(algorithm)s has %(count)s characters", algorithm=algorithm, count=len(text)),
             mend=sentence("give %(want)s hexadecimal digits", want=want),
         )
-    if not _HEX.issuperset(text):
-        raise HashFormatError(
-            sentence("%(algorithm)s holds characters that are no hexadecimal digits", algorithm=algorithm),
-            mend=sentence("give %(want)s hexadecimal digits", want=want),
-        )
-    return bytes.fromhex(text)
+    raise HashFormatError(
+        sentence("%(algorithm)s holds characters that are no hexadecimal digits", algorithm=algorithm),
+        mend=sentence("give %(want)s hexadecimal digits", want=want),
+    )
 
 
 _PREFIXED = re.compile(r"([A-Za-z][\w-]{0,30})(?::\s*|\s+)(\S+)")
@@ -118,15 +124,11 @@ def parse_photodna(text: str) -> bytes:
     """288 hexadecimal digits or the base64 of 144 bytes -> bytes. Raises HashFormatError."""
     value = b""
     try:
-        value = (
-            bytes.fromhex(text) if len(text) == 2 * PHOTODNA_BYTES else base64.b64decode(text, validate=True)
-        )
+        value = bytes.fromhex(text) if len(text) == 2 * PHOTODNA_BYTES else base64.b64decode(text, validate=True)
     except (ValueError, binascii.Error):
         pass
     if len(value) != PHOTODNA_BYTES:
-        raise HashFormatError(
-            "photodna is not 144 bytes", mend="give base64 (192) or hexadecimal (288) characters"
-        )
+        raise HashFormatError("photodna is not 144 bytes", mend="give base64 (192) or hexadecimal (288) characters")
     return value
 
 
@@ -175,7 +177,10 @@ def metadata_text(values: Mapping[str, object]) -> str:
     """JSON of the values; where that passes 4096 bytes, only how many were left out: {"left_out": n}."""
     if not values:
         return ""
-    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text = msgspec.json.encode(values).decode()  # ten times as fast as json, at each entry of a long list
+    except UnicodeEncodeError:  # half a pair of surrogates
+        text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
     if len(text.encode("utf-8", "surrogatepass")) <= MAX_METADATA_BYTES:
         return text.encode("utf-8", "replace").decode("utf-8")
     return json.dumps({"left_out": len(values)})

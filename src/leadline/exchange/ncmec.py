@@ -18,7 +18,8 @@ from leadline.exchange.connector import Act, Checked, Checkpoint, ListConnector,
 from leadline.exchange.ncmec_entries import RecordMaker
 from leadline.exchange.ncmec_feedback import Feedback
 from leadline.exchange.ncmec_lists import NcmecOptions
-from leadline.exchange.ncmec_xml import PageReader, parse_document
+from leadline.exchange.ncmec_plain import PageReader
+from leadline.exchange.ncmec_xml import parse_document
 from leadline.exchange.web import Web
 from leadline.match.fingerprints import load_kinds
 

@@ -15,10 +15,10 @@ from leadline.exchange.base import (
     EntryDefaults,
     RecordHashes,
     located,
-    metadata_text,
     parse_hex,
     parse_photodna,
     parse_time,
+    record_metadata,
 )
 from leadline.exchange.connector import Record
 from leadline.exchange.ncmec_xml import ToldEntry
@@ -57,13 +57,14 @@ class RecordMaker:
             return Record(key, told.digest, None)
         hashes, others = RecordHashes(), dict[str, str]()
         self._take_prints(told, hashes, others)
-        linked = self._take_linked(told, hashes)
-        place = f"{self._where}: entry {key}"
-        if not hashes.found:
-            return self._without_prints(Record(key, told.digest, None), hashes, place)
-        for fault in hashes.faults:
-            what = sentence("%(what)s; the rest of its record stays", what=fault.what)
-            self.faults.append(HashRefused(what, where=place, mend=fault.mend))
+        linked = self._take_linked(told, hashes) if told.linked else None
+        if hashes.faults or not hashes.found:
+            place = f"{self._where}: entry {key}"
+            if not hashes.found:
+                return self._without_prints(Record(key, told.digest, None), hashes, place)
+            for fault in hashes.faults:
+                what = sentence("%(what)s; the rest of its record stays", what=fault.what)
+                self.faults.append(HashRefused(what, where=place, mend=fault.mend))
         digest = hashlib.sha256(told.digest + ",".join(linked).encode()).digest() if linked else told.digest
         return Record(key, digest, self._entry(told, key, hashes.found, others))
 
@@ -86,7 +87,7 @@ class RecordMaker:
 
     def _take_prints(self, told: ToldEntry, hashes: RecordHashes, others: dict[str, str]) -> None:
         for name, text in told.prints.items():
-            kind = name.lower().replace("-", "_")
+            kind = name if name in _KNOWN else name.lower().replace("-", "_")
             try:
                 if kind in _KNOWN:
                     hashes.found[kind] = parse_hex(kind, text)
@@ -118,7 +119,7 @@ class RecordMaker:
     def _entry(self, told: ToldEntry, key: str, prints: Mapping[str, bytes], others: Mapping[str, str]) -> Entry:
         defaults, label = self._defaults, told.classification[:100]
         facts: dict[str, Any] = {
-            "record": told.digest.hex(), "type": told.type, "member": f"{told.member} {told.member_name[:100]}",
+            "type": told.type, "member": f"{told.member} {told.member_name[:100]}",
             **told.feedback,
         }  # fmt: skip
         if others:
@@ -129,7 +130,7 @@ class RecordMaker:
             kind=defaults.kind, fingerprints=prints, pdq_family=defaults.pdq_family,
             scheme=defaults.scheme or (self._scheme_of(label) if label else ""), label=label or defaults.label,
             source=defaults.source, source_id=key, licence=defaults.licence, tlp=defaults.tlp,
-            last_seen=self._time(told, facts), metadata=metadata_text(facts),
+            last_seen=self._time(told, facts), metadata=record_metadata(told.digest, facts),
         )  # fmt: skip
 
     def _scheme_of(self, label: str) -> str:

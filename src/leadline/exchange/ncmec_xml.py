@@ -19,7 +19,7 @@ from leadline.errors import SourceBroken, sentence
 MAX_RECORD_BYTES = 4 << 20  # one entry has less than 10 kB; elements take up to thirty times their bytes in memory
 _SWEPT_EACH = 64  # entries
 _KEPT_NAMES = 100  # of unknown things: their names come from outside
-_ENTRIES = {
+ENTRY_TAGS = {
     "image": ("image", False),
     "video": ("video", False),
     "deletedimage": ("image", True),
@@ -61,7 +61,7 @@ class ToldEntry:
     feedback: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
-class PageReader:
+class XmlReader:
     """The entries of one answer, as they come. After the last of them `next_link` says where the list goes on, empty
     where it does not. unknown: elements that nobody here knows, with their count."""
 
@@ -81,7 +81,7 @@ class PageReader:
                     is_checked = True
                 name = self._name(element.tag)
                 if name in _GROUPS:
-                    self._count_unknown(element, _ENTRIES)
+                    self._count_unknown(element, ENTRY_TAGS)
                 elif name == "paging":
                     self.next_link = (element.findtext("{*}next") or "").strip()
                 elif self._name(element.getparent().tag) in _GROUPS:  # else it is of something that nobody knows
@@ -107,8 +107,8 @@ class PageReader:
         return name
 
     def _entry(self, element: Any, name: str) -> ToldEntry:
-        entry_type, is_deleted = _ENTRIES[name.lower()]
-        told = ToldEntry(entry_type, is_deleted, hashlib.sha256(etree.tostring(element, with_tail=False)).digest())
+        entry_type, is_deleted = ENTRY_TAGS[name.lower()]
+        told = ToldEntry(entry_type, is_deleted, _digest(element))
         for child in element:
             name = self._name(child.tag)
             if name == "fingerprints":
@@ -146,7 +146,7 @@ class PageReader:
         """What comes before this entry leaves memory. The entry itself stays: the parser still stands at it."""
         parent = element.getparent()
         for sibling in list(element.itersiblings(preceding=True)):
-            if self._name(sibling.tag).lower() not in _ENTRIES:
+            if self._name(sibling.tag).lower() not in ENTRY_TAGS:
                 self._note(f"element {self._name(sibling.tag)}")
             parent.remove(sibling)
 
@@ -161,6 +161,11 @@ class PageReader:
         if what not in self.unknown and len(self.unknown) >= _KEPT_NAMES:
             what = "element"
         self.unknown[what] += 1
+
+
+def _digest(element: Any) -> bytes:
+    xml: bytes = etree.tostring(element, encoding="utf-8", with_tail=False)
+    return hashlib.sha256(xml).digest()
 
 
 class _Metered:
