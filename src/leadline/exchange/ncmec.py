@@ -86,8 +86,10 @@ class NcmecConnector(ListConnector):
     @cached_property
     def _web(self) -> Web:
         auth = self.secrets["user"], self.secrets["password"]
-        given = {"timeout_s": self.options.timeout_s, "ca_file": self.options.ca_file}
-        return Web(self._where, self.options.base, sleep=self.sleep, auth=auth, **given)
+        options = self.options
+        return Web(
+            self._where, options.base, sleep=self.sleep, auth=auth, timeout_s=options.timeout_s, ca_file=options.ca_file
+        )
 
     @property
     def _where(self) -> str:

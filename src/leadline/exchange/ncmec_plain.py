@@ -41,15 +41,16 @@ class PageReader:
     def __init__(self, untrusted: Readable, where: str) -> None:
         self._untrusted, self._where = untrusted, where
         self.next_link, self.unknown = "", Counter[str]()
+        self._others = XmlReader(untrusted, where)
 
     def __iter__(self) -> Iterator[ToldEntry]:
         body = _read(self._untrusted, _READ_AT_ONCE_BYTES)
         if len(body) < _READ_AT_ONCE_BYTES:
             parse_document(body, "queryResult", self._where)
             if (found := self._read_plain(body)) is not None:
+                self.unknown = self._others.unknown
                 yield from found
                 return
-        self.unknown.clear()
         reader = XmlReader(_Joined(body, self._untrusted), self._where)
         yield from reader
         self.next_link, self.unknown = reader.next_link, reader.unknown
@@ -96,13 +97,10 @@ class PageReader:
     def _read_other(self, xml: str, xmlns: str) -> ToldEntry | None:
         """An entry with feedback, links, or what nobody knows."""
         page = f"<queryResult{xmlns}><images>{xml}</images></queryResult>"
-        reader = XmlReader(_Joined(page.encode(), None), self._where)
         try:
-            (told,) = reader
-        except (SourceBroken, ValueError):  # its end was not where it seemed
+            return self._others.read_one(page.encode())
+        except SourceBroken:  # its end was not where it seemed
             return None
-        self.unknown.update(reader.unknown)
-        return told
 
 
 def _entry(found: re.Match[str], xmlns: str) -> ToldEntry:
@@ -130,7 +128,7 @@ def _read(untrusted: Readable, most_bytes: int) -> bytes:
 class _Joined:
     """What was read already, and after it the rest."""
 
-    def __init__(self, head: bytes, rest: Readable | None) -> None:
+    def __init__(self, head: bytes, rest: Readable) -> None:
         self._head, self._rest = head, rest
 
     def read(self, size: int = -1) -> bytes:
@@ -138,4 +136,4 @@ class _Joined:
             size = len(self._head) if size < 0 else size
             piece, self._head = self._head[:size], self._head[size:]
             return piece
-        return b"" if self._rest is None else self._rest.read(size)
+        return self._rest.read(size)

@@ -34,6 +34,9 @@ _SAFE: Mapping[str, bool] = {
 }  # fmt: skip
 
 
+_PARSER = etree.XMLParser(**_SAFE)
+
+
 class Readable(Protocol):
     def read(self, size: int = -1, /) -> bytes: ...
 
@@ -93,6 +96,13 @@ class XmlReader:
             raise malformed(error, self._where) from None
         self._check(events.root.getroottree())
         self._count_unknown(events.root, _GROUPS | {"paging"})
+
+    def read_one(self, untrusted_xml: bytes) -> ToldEntry | None:
+        """The entry of a page with no other, or None where there is none or more. SourceBroken for what is no page."""
+        groups = parse_document(untrusted_xml, "queryResult", self._where)
+        if len(groups) != 1 or len(groups[0]) != 1:
+            return None
+        return self._entry(groups[0][0], self._name(groups[0][0].tag))
 
     def _check(self, tree: Any) -> None:
         check_document(tree, "queryResult", self._where)
@@ -186,7 +196,7 @@ class _Metered:
 def parse_document(untrusted_xml: bytes, root: str, where: str) -> Any:
     """The root of a small document; `root` is its name, empty: any. SourceBroken for any other, or a broken one."""
     try:
-        element = etree.fromstring(untrusted_xml, etree.XMLParser(**_SAFE))
+        element = etree.fromstring(untrusted_xml, _PARSER)
     except etree.XMLSyntaxError as error:
         raise malformed(error, where) from None
     check_document(element.getroottree(), root, where)
