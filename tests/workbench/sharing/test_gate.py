@@ -135,8 +135,19 @@ def test_what_is_only_for_this_office_does_not_leave_with_an_entry(
     [ruling] = access.preview(proposer, partner, submit(number), "matching").rulings
     assert b"made-up note" not in ruling.left
     assert b"made" not in ruling.left
+    assert ruling.told["entry"]["metadata"] == '{"pap": "amber"}'
     assert ruling.told["entry"]["fingerprints"] == {"md5": "00" * 15 + "09"}
     assert (ruling.told["entry"]["scheme"], ruling.told["entry"]["label"]) == ("own:1", "A1")
+
+
+@pytest.mark.parametrize(("said", "leaves_with"), [("red", "red"), ("PAP:WHITE", "clear"), ("green", "green")])
+def test_an_entry_leaves_with_its_own_pap(
+    partner: Partner, bank: Bank, proposer: Actor, administrator: Person, said: str, leaves_with: str
+) -> None:
+    agree(administrator, partner, pap=Pap.RED)
+    [number] = bank.add([entry(9, metadata=f'{{"pap": "{said}", "tags": ["made up"]}}')]).ids
+    [ruling] = access.preview(proposer, partner, submit(number), "matching").rulings
+    assert ruling.told["entry"]["metadata"] == f'{{"pap": "{leaves_with}"}}'
 
 
 def test_without_numbers_the_filters_choose(partner: Partner, bank: Bank, proposer: Actor) -> None:

@@ -158,7 +158,7 @@ class Gate:
     def _outgoing(self, entry: Entry) -> Outgoing:
         wish = self._wish
         if wish.act is Act.SUBMIT:
-            return Outgoing(wish.act, "", wish.algorithm, wish.codes, leaving.strip(entry))
+            return Outgoing(wish.act, "", wish.algorithm, wish.codes, leaving.strip(entry, str(pap_of(entry) or "")))
         return Outgoing(wish.act, entry.source_id, wish.algorithm, wish.codes)  # an opinion: its own key, no more
 
     def _sent_before(self, ids: Sequence[int]) -> dict[int, ShareItem]:
@@ -184,8 +184,8 @@ class Gate:
 def pap_of(entry: Entry) -> Pap | None:
     """Of its metadata; an entry without one counts as amber. None where it says something nobody here knows."""
     try:
-        said = json.loads(entry.metadata or "{}").get("pap", "")
-        return Pap(str(said).lower().removeprefix("pap:")) if said else UNMARKED_PAP
+        said = str(json.loads(entry.metadata or "{}").get("pap", "")).lower().removeprefix("pap:")
+        return Pap("clear" if said == "white" else said) if said else UNMARKED_PAP  # white: of older PAP
     except (ValueError, AttributeError):
         return None
 

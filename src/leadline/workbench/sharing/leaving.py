@@ -15,9 +15,12 @@ from leadline.exchange.connector import Act, Outgoing
 _FIELDS = tuple(field.name for field in fields(Entry))
 
 
-def strip(entry: Entry) -> Entry:
-    """Without what is only for this office: notes, the source's raw facts, when it came in here, its suspension."""
-    return replace(entry, note="", metadata="", added=0, disabled_until=0)
+def strip(entry: Entry, pap: str) -> Entry:
+    """Without what is only for this office: notes, the source's raw facts, when it came in here, its suspension.
+
+    pap: the label that it leaves with, where connectors look for one; of an entry that had none, the one it counts as.
+    """
+    return replace(entry, note="", metadata=json.dumps({"pap": pap}), added=0, disabled_until=0)
 
 
 def encode(outgoing: Outgoing) -> bytes:
