@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
-from tests.contracts.connector import DEFAULTS, Given, ListConnectorContract, Oddity, Planted, Subscriber
+from tests.contracts.connector import DEFAULTS, Given, Killed, ListConnectorContract, Oddity, Planted, Subscriber
 
 from leadline.domain import Tlp
-from leadline.errors import ConfigError, CredentialsRefused, SourceBroken
-from leadline.exchange.mock.base import PASSWORD, TOKEN, USER, Asked, Mock, Reply, json_reply
+from leadline.errors import ConfigError, CredentialsRefused, SourceBroken, SourceUnavailable
+from leadline.exchange.mock.base import PASSWORD, TOKEN, USER, Asked, Fault, FaultKind, Mock, Reply, json_reply
 from leadline.exchange.mock.taxii import COLLECTION, MEDIA_TYPE, TaxiiMock, indicator
 from leadline.exchange.taxii import Taxii
 
@@ -61,6 +61,50 @@ class TestTaxii(ListConnectorContract):
         subscriber = new()
         assert subscriber.pull().added == 40
         assert not any("next" in one.query for one in given.mock.asked)
+
+    def test_a_server_whose_next_names_a_session_loses_nothing_by_a_kill(
+        self, new: Callable[[], Subscriber], given: Given
+    ) -> None:
+        assert isinstance(given.mock, TaxiiMock)
+        given.mock.has_sessions = True
+        subscriber = new()
+        for pages in (1, 2, 3):
+            with pytest.raises(Killed):
+                subscriber.pull(batch_records=1, pages=pages)
+        assert subscriber.pull().is_complete
+        assert len(subscriber.entries()) == 40
+
+    def test_a_session_is_not_asked_again_after_a_fault_that_may_have_moved_it_on(
+        self, new: Callable[[], Subscriber], given: Given, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert isinstance(given.mock, TaxiiMock)
+        given.mock.has_sessions = True
+        answer, lost = given.mock.answer, [2]
+
+        def answer_and_lose(asked: Asked) -> Reply:
+            """Worked on, and not told."""
+            reply = answer(asked)
+            lost[0] -= 1
+            return Reply(500) if lost[0] == 0 else reply
+
+        monkeypatch.setattr(given.mock, "answer", answer_and_lose)
+        subscriber = new()
+        with pytest.raises(SourceUnavailable):
+            subscriber.pull()
+        assert subscriber.pull().is_complete
+        assert len(subscriber.entries()) == 40
+
+    def test_a_session_that_is_too_busy_is_asked_again(self, new: Callable[[], Subscriber], given: Given) -> None:
+        assert isinstance(given.mock, TaxiiMock)
+        given.mock.has_sessions = True
+        given.mock.faults.append(Fault(FaultKind.TOO_MANY, after=1))
+        assert new().pull().added == 40
+
+    def test_the_same_page_for_ever_is_a_fault_and_no_loop(self, given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
+        body = json_reply({"more": True, "next": "1", "objects": []}).body
+        monkeypatch.setattr(given.mock, "answer", lambda asked: Reply(200, body, MEDIA_TYPE))
+        with contextlib.closing(given.connector()) as connector, pytest.raises(SourceBroken):
+            list(connector.pull(None))
 
     def test_a_pull_asks_for_what_was_added_since_the_last(self, new: Callable[[], Subscriber], given: Given) -> None:
         subscriber = new()

@@ -6,7 +6,9 @@ that a server deletes are never told, so the whole collection is pulled anew fro
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -25,6 +27,7 @@ _BY_NEXT, _BY_DATE = "next:", "after:"
 _MAX_PAGE_BYTES = 64 << 20
 _MAX_NEXT_CHARS = 4_096
 _MAX_NAMED = 20
+_DIGEST_CHARS = 16
 _NEVER_S = 1 << 40
 
 
@@ -47,7 +50,7 @@ class Taxii(ListConnector):
     name = "taxii"
     title = "STIX 2.1 over TAXII 2.1"
     optional_secret_names = ("user", "password", "token")
-    unverified: ClassVar[tuple[str, ...]] = ("it was run against a stand-in and no other server",)
+    unverified: ClassVar[tuple[str, ...]] = ("servers other than medallion 3.0, OASIS's own, were not tried",)
     options_type = TaxiiOptions
     options: TaxiiOptions
 
@@ -97,46 +100,90 @@ class Taxii(ListConnector):
     def pull(self, checkpoint: Checkpoint | None) -> Iterator[Page]:
         if not self.options.collection:
             raise ConfigError("no collection is chosen", where=self._where, mend="set --option collection=ID")
-        yield from pull_told(
-            checkpoint, self._tell, self.clock, first_s=0, stale_s=_NEVER_S,
+        paging = _Paging()
+        pages = pull_told(
+            checkpoint, lambda telling: self._tell(telling, paging), self.clock, first_s=0, stale_s=_NEVER_S,
             whole_every_s=self.options.whole_every_h * 3600,
         )  # fmt: skip
+        for page in pages:
+            is_kept = paging.is_cursor or not page.checkpoint["token"].startswith(_BY_NEXT)
+            yield page if is_kept else replace(page, checkpoint={**page.checkpoint, "token": ""})
 
     def start_at(self, since_s: int) -> Checkpoint:
         return begin_at(since_s, self.clock())
 
-    def _tell(self, telling: Telling) -> Told:
+    def _tell(self, telling: Telling, paging: _Paging) -> Told:
         path = f"/collections/{self.options.collection}/objects/"
-        with self._open().open(path, self._asked(telling), most_bytes=_MAX_PAGE_BYTES) as answer:
-            envelope, last_added = read_json(answer.read(), self._where), answer.headers.get(_LAST_ADDED, "").strip()
+        paging.ask(telling.token)
+        with self._open().open(
+            path, self._asked(telling), most_bytes=_MAX_PAGE_BYTES, is_repeatable=paging.is_repeatable
+        ) as answer:
+            body, last_added = answer.read(), answer.headers.get(_LAST_ADDED, "").strip()
+        envelope = read_json(body, self._where)
         untrusted_objects = envelope.get("objects", [])
         if not isinstance(untrusted_objects, list):
             raise SourceBroken("its objects are no list", where=self._where, mend="retry; where it stays so, tell it")
         told = read_objects(untrusted_objects, self.defaults, f"{self._where}: a page")
         next_s = max(telling.next_s, _seconds(last_added))
         records = [Record(*one) for one in told.records]
-        return Told(records, self._next(envelope, last_added), next_s, told.faults, told.unknown)
+        token = self._next(envelope, last_added, hashlib.sha256(body).hexdigest()[:_DIGEST_CHARS])
+        paging.note(token)
+        return Told(records, token, next_s, told.faults, told.unknown)
 
     def _asked(self, telling: Telling) -> dict[str, str | int]:
         asked: dict[str, str | int] = {"limit": self.options.page_size, "match[type]": "indicator,file"}
         if telling.since_s:  # one second more: others may have been added in the second of the last one
             asked["added_after"] = format_time(telling.since_s - 1)
         if telling.token.startswith(_BY_NEXT):
-            asked["next"] = telling.token.removeprefix(_BY_NEXT)
+            asked["next"] = _next_of(telling.token)
         elif telling.token:
             asked["added_after"] = telling.token.removeprefix(_BY_DATE)
         return asked
 
-    def _next(self, envelope: dict[str, Any], last_added: str) -> str:
-        """Where the next page begins: as `next` says, else after the last date of this one; empty at the end."""
+    def _next(self, envelope: dict[str, Any], last_added: str, digest: str) -> str:
+        """Where the next page begins: as `next` says, else after the last date of this one; empty at the end.
+
+        With a digest of this page: some servers give the same `next` for every page, and the same page twice is a loop.
+        """
         if envelope.get("more") is not True:
             return ""
         following = envelope.get("next")
         if isinstance(following, str) and 0 < len(following) <= _MAX_NEXT_CHARS:
-            return _BY_NEXT + following
+            return f"{_BY_NEXT}{digest}:{following}"
         if following is None and _seconds(last_added):
             return _BY_DATE + last_added
         raise SourceBroken("it says there is more, and not where", where=self._where, mend="tell the source")
+
+
+@dataclass(slots=True)
+class _Paging:
+    """What the `next` of a server is: a cursor, another with each page, that can be asked for again; or the name of a
+    session (medallion's is), where asking moves on, and what was asked and lost is told no more.
+
+    Until two are seen nobody knows; what is no cursor is not kept in a checkpoint, and not asked for twice.
+    """
+
+    is_cursor: bool = False
+    is_repeatable: bool = True
+    last: str = ""
+
+    def ask(self, token: str) -> None:
+        """Before a page; its token is empty where a telling begins, and only cursors come from a checkpoint."""
+        if not token.startswith(_BY_NEXT):
+            self.is_cursor, self.last = False, ""
+        elif not self.last:
+            self.is_cursor, self.last = True, _next_of(token)
+        self.is_repeatable = self.is_cursor or not self.last
+
+    def note(self, token: str) -> None:
+        """Of the page after this one."""
+        following = _next_of(token) if token.startswith(_BY_NEXT) else ""
+        self.is_cursor = bool(self.last) and following != self.last
+        self.last = following
+
+
+def _next_of(token: str) -> str:
+    return token[len(_BY_NEXT) + _DIGEST_CHARS + 1 :]
 
 
 def _seconds(untrusted_time: str) -> int:

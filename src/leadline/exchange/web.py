@@ -112,11 +112,21 @@ class Web:
 
     @contextmanager
     def open(
-        self, path: str, params: Mapping[str, Any] | None = None, *, most_bytes: int = MAX_ANSWER_BYTES
+        self,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        most_bytes: int = MAX_ANSWER_BYTES,
+        is_repeatable: bool = True,
     ) -> Iterator[Answer]:
-        """The body of a GET as a stream. A later fault of the stream is not retried: what was read is the caller's."""
+        """The body of a GET as a stream. A later fault of the stream is not retried: what was read is the caller's.
+
+        is_repeatable   False: asking moves the source on, so it is retried after 429 alone, which says that it did not
+        """
         url = self._full(path)
-        response = self._retry(lambda: self._client.build_request("GET", url, params=params))
+        response = self._retry(
+            lambda: self._client.build_request("GET", url, params=params), is_repeatable=is_repeatable
+        )
         try:
             yield Answer(response, most_bytes, self._source)
         finally:
@@ -154,7 +164,7 @@ class Web:
     def _full(self, path: str) -> str:
         return self._stay(path) if path.startswith(("http:", "https:")) else self.address + path
 
-    def _retry(self, build: Callable[[], httpx.Request]) -> httpx.Response:
+    def _retry(self, build: Callable[[], httpx.Request], *, is_repeatable: bool = True) -> httpx.Response:
         pause_s = _FIRST_PAUSE_S
         for tries_left in range(self._retries, -1, -1):
             try:
@@ -167,6 +177,8 @@ class Web:
                 return response
             except SourceUnavailable as error:
                 if not tries_left or error.code == "certificate" or error.retry_after_s > _MAX_PAUSE_S:
+                    raise
+                if not is_repeatable and error.code != "too-busy":
                     raise
                 self._sleep(max(pause_s, error.retry_after_s))
                 pause_s = min(2 * pause_s, _MAX_PAUSE_S)

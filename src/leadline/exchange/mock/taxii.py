@@ -17,12 +17,14 @@ AUTHOR = "identity--2b6f0c1e-58aa-4d0f-8c6a-0a4b1f1d7c10"
 
 
 class TaxiiMock(Mock):
-    """has_next: its pages go on by `next`; without, by the date in its headers."""
+    """has_next: its pages go on by `next`; without, by the date in its headers. has_sessions: `next` names a session,
+    the same on each page, that moves on whenever it is asked (as medallion's does)."""
 
     name: ClassVar[str] = "taxii"
 
-    def __init__(self, entries: int = 100, seed: int = 1, *, has_next: bool = True) -> None:
+    def __init__(self, entries: int = 100, seed: int = 1, *, has_next: bool = True, has_sessions: bool = False) -> None:
         super().__init__(entries, seed)
+        self.has_sessions, self._sessions = has_sessions, dict[str, tuple[int, int]]()
         self._seed, self.has_next, self.timeline = seed, has_next, Timeline(entries, self._make)
 
     def _make(self, number: int) -> Change:
@@ -88,7 +90,7 @@ class TaxiiMock(Mock):
         after = asked.query.get("added_after")
         since_s, start = int(datetime.fromisoformat(after).timestamp()) + 1 if after else 0, 0
         if token:
-            since_s, start = read_token(token)
+            since_s, start = self._sessions.pop(token) if self.has_sessions else read_token(token)
         is_backwards = self.has_fault(FaultKind.OUT_OF_ORDER)
         changes, has_more = self.timeline.page(since_s, start, size, is_backwards=is_backwards)
         types = asked.query.get("match[type]", "").split(",")
@@ -99,8 +101,15 @@ class TaxiiMock(Mock):
         if objects := [one.record for one in changes if one.record["type"] in types]:
             told["objects"] = objects
         if has_more and self.has_next:
-            told["next"] = make_token(since_s, start + size)
+            told["next"] = self._next(token, since_s, start + size)
         return Reply(200, json_reply(told).body, MEDIA_TYPE, headers)
+
+    def _next(self, token: str, since_s: int, start: int) -> str:
+        if not self.has_sessions:
+            return make_token(since_s, start)
+        token = token or str(uuid.uuid4())
+        self._sessions[token] = since_s, start
+        return token
 
 
 def indicator(name: str, pattern: str, time_s: int, **more: Any) -> dict[str, Any]:
