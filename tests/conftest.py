@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.machine import Machine
 
 # Before pytest-django looks for them: the workbench's settings, over a home of this process's own.
 os.environ["DJANGO_SETTINGS_MODULE"] = "leadline.workbench.settings"
@@ -42,6 +43,16 @@ def data_dir() -> Path:
     if os.environ.get("CI") == "true":
         pytest.fail("LEADLINE_DATA is not set: a golden test must not be skipped in CI")
     pytest.skip("LEADLINE_DATA is not set: published test data absent")
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    """An office with its keys and tables, which each test that needs one takes a copy of."""
+    home = tmp_path_factory.mktemp("prepared") / "machine"
+    home.mkdir(mode=0o700)
+    made = Machine(home)
+    made.prepare()
+    return made
 
 
 @pytest.fixture(autouse=True)

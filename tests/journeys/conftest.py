@@ -8,6 +8,7 @@ import hmac
 import json
 import os
 import re
+import shutil
 import signal
 import ssl
 import struct
@@ -24,6 +25,7 @@ from typing import Any
 
 import pytest
 from tests.journeys.inside import PASSWORD
+from tests.machine import Machine
 from tests.servers import free_port, skip_without
 
 ROOT = Path(__file__).parents[2]
@@ -129,16 +131,23 @@ def serve_office(home: Path, given: Mapping[str, str] | None = None) -> Iterator
 
 
 @pytest.fixture
-def running_office(tmp_path: Path) -> Iterator[RunningOffice]:
-    """From nothing; nobody works there yet."""
+def new_office(tmp_path: Path) -> Iterator[RunningOffice]:
+    """From nothing, as a newcomer's."""
     with serve_office(tmp_path / "home") as running:
         yield running
 
 
+@pytest.fixture
+def running_office(prepared: Machine, tmp_path: Path) -> Iterator[RunningOffice]:
+    """With keys and tables; nobody works there yet."""
+    with serve_office(shutil.copytree(prepared.home, tmp_path / "home")) as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
-def staffed_office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningOffice]:
+def staffed_office(prepared: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningOffice]:
     """With STAFF, and one object of each kind. Each journey signs in people of its own: a code is good once."""
-    home = tmp_path_factory.mktemp("office") / "home"
+    home = shutil.copytree(prepared.home, tmp_path_factory.mktemp("office") / "home")
     with serve_office(home, {"LEADLINE_WEBHOOK_PRIVATE": "127.0.0.0/8"}) as running:
         running.people = running.ask("make_people", roles=STAFF)
         filling = {"senior": "everything", "investigator": "investigator", "administrator": "administrator"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import shutil
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tests.journeys.conftest import serve_office
 from tests.journeys.test_newcomer import set_up
 from tests.journeys.test_reporting import report_anonymously
+from tests.machine import Machine
 from tests.servers import postgresql, skip_without
 
 YEAR_S = 365 * 24 * 3600
@@ -45,9 +47,12 @@ def make_certificate(folder: Path) -> dict[str, str]:
     return {"LEADLINE_TLS_CERTIFICATE": str(chain), "LEADLINE_TLS_KEY": str(secret)}
 
 
-def test_behind_tls_cookies_are_bound_to_the_host_and_forms_to_the_site(make_visitor: Any, tmp_path: Path) -> None:
+def test_behind_tls_cookies_are_bound_to_the_host_and_forms_to_the_site(
+    make_visitor: Any, prepared: Machine, tmp_path: Path
+) -> None:
     visitor = make_visitor(ignore_https_errors=True)
-    with serve_office(tmp_path / "home", make_certificate(tmp_path)) as office:
+    home = shutil.copytree(prepared.home, tmp_path / "home")
+    with serve_office(home, make_certificate(tmp_path)) as office:
         set_up(visitor, office, alone=True)
         page, at = visitor.page, office.address
         answer = page.goto(f"{at}/people/")

@@ -5,6 +5,7 @@ Addresses, keys and ids are the same in every language; every word that is read 
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -13,13 +14,15 @@ import pytest
 from tests.journeys.conftest import RunningOffice, code_for, serve_office
 from tests.journeys.inside import PASSWORD
 from tests.journeys.test_reviewing import ask, is_blank, wait_for_name
+from tests.machine import Machine
 
 SINGLES, COPIES = 3, 3
 
 
 @pytest.fixture(scope="module")
-def bureau(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningOffice]:
-    with serve_office(tmp_path_factory.mktemp("french") / "home") as running:
+def bureau(prepared: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningOffice]:
+    home = shutil.copytree(prepared.home, tmp_path_factory.mktemp("french") / "home")
+    with serve_office(home) as running:
         roles = {"ana": ["analyst"], "sue": ["senior", "administrator"], "kim": ["senior"]}  # a code is good once
         running.people = running.ask("make_people", roles=roles)
         sue = running.people["sue"]["id"]

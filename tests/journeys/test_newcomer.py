@@ -28,11 +28,11 @@ def set_up(visitor: Any, office: Any, *, alone: bool = False) -> None:
     page.wait_for_url(lambda url: "/factors/app/" not in url)
 
 
-def test_a_newcomer_sets_up_an_office(running_office: Any, visitor: Any) -> None:
+def test_a_newcomer_sets_up_an_office(new_office: Any, visitor: Any) -> None:
     page = visitor.page
-    set_up(visitor, running_office)
+    set_up(visitor, new_office)
     visitor.look("recovery-codes")
-    page.goto(running_office.address)
+    page.goto(new_office.address)
     visitor.look("start")
     page.get_by_role("link", name="People").first.click()
     visitor.look("people")
@@ -44,10 +44,10 @@ def test_a_newcomer_sets_up_an_office(running_office: Any, visitor: Any) -> None
     visitor.look("invited")
     assert re.search(r"/join/\S{20,}/", page.locator("code").inner_text())
     page.get_by_role("button", name="Sign out").click()
-    page.goto(f"{running_office.address}/people/")
+    page.goto(f"{new_office.address}/people/")
     assert "/account/login/" in page.url
     visitor.look("sign-in")
-    page.goto(running_office.setup_link)
+    page.goto(new_office.setup_link)
     assert page.get_by_role("heading", name="Not found").is_visible()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from tests.journeys.conftest import ROOT, RunningOffice, serve_office
 from tests.journeys.test_reviewing import is_blank, start_shift, wait_for_name, wait_for_picture
+from tests.machine import Machine
 
 
 def ask(office: RunningOffice, function: str, **arguments: Any) -> Any:
@@ -21,9 +23,10 @@ def ask(office: RunningOffice, function: str, **arguments: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningOffice]:
+def measured(prepared: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningOffice]:
     """Ana and Ben saw one file differently; a golden item waits for answers."""
-    with serve_office(tmp_path_factory.mktemp("quality") / "home") as running:
+    home = shutil.copytree(prepared.home, tmp_path_factory.mktemp("quality") / "home")
+    with serve_office(home) as running:
         roles = {"ana": ["analyst"], "ben": ["analyst"], "sue": ["senior"], "tom": ["senior"]}
         running.people = running.ask("make_people", roles=roles)
         ids = {name: running.people[name]["id"] for name in roles}

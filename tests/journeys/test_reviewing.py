@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image, ImageFilter
 from tests.journeys.conftest import ROOT, RunningOffice, faults_of_tabs, serve_office
 from tests.journeys.inside_review import picture
+from tests.machine import Machine
 
 SINGLES, COPIES = 29, 12
 
@@ -27,9 +29,10 @@ def ask(office: RunningOffice, function: str, **arguments: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def reviewing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningOffice]:
+def reviewing(prepared: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningOffice]:
     """An office with pictures in its queue: 29 different ones, and one of which there are twelve."""
-    with serve_office(tmp_path_factory.mktemp("review") / "home") as running:
+    home = shutil.copytree(prepared.home, tmp_path_factory.mktemp("review") / "home")
+    with serve_office(home) as running:
         roles = {"ana": ["analyst"], "ben": ["analyst"], "sue": ["senior"], "kim": ["senior"], "out": []}
         running.people = running.ask("make_people", roles=roles)
         sue = running.people["sue"]["id"]

@@ -15,18 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.machine import Machine
 from tests.servers import Postgresql, skip_without
-from tests.workbench.evidence.test_faults import Machine
 
 pytestmark = pytest.mark.skipif("DATABASE_URL" in os.environ, reason="starts and stops databases of its own")
 _PATIENCE_S = 180.0
 
-_PREPARE = """
-import django
-django.setup()
-from leadline.workbench.office import prepare_office
-prepare_office(lambda text: None)
-"""
 # An office's web process without its sockets: reports come in by the API, pages are asked for, until it is told to end.
 _WORK = """
 import json, os, sys, time
@@ -105,20 +99,20 @@ class Away:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def away(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Away]:
+def away(request: pytest.FixtureRequest, prepared: Machine, tmp_path: Path) -> Iterator[Away]:
     home = tmp_path / "machine"
     home.mkdir(mode=0o700)
-    machine = Machine(home)
     if request.param == "sqlite":
-        machine.python(_PREPARE)
+        machine = Machine(home, like=prepared)
         yield Away(machine, lambda: _hide(home), lambda: _show(home))
         return
     skip_without("postgresql")
+    machine = Machine(home)
     server = Postgresql()
     server.start()
     machine.environment["DATABASE_URL"] = server.url
     try:
-        machine.python(_PREPARE)
+        machine.prepare()
         yield Away(machine, server.stop, server.start)
     finally:
         server.end()

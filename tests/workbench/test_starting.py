@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.workbench.evidence.test_faults import Machine
+from tests.machine import Machine
 
 from leadline.errors import ConfigError, WrongState
 from leadline.workbench import office as offices
@@ -29,11 +29,10 @@ with at_work(alone={alone}):
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
+def machine(prepared: Machine, tmp_path: Path) -> Machine:
     home = tmp_path / "machine"
     home.mkdir(mode=0o700)
-    made = Machine(home)
-    made.python("import django; django.setup()\nfrom leadline.workbench.office import prepare_office as p\np(print)")
+    made = Machine(home, like=prepared)
     return made
 
 

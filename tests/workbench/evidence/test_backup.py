@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.workbench.evidence.test_faults import Machine
+from tests.machine import Machine
 
 _KEEP_TWO = """
 import django
@@ -59,11 +59,10 @@ print(json.dumps({
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
+def machine(prepared: Machine, tmp_path: Path) -> Machine:
     home = tmp_path / "machine"
     home.mkdir(mode=0o700)
-    made = Machine(home)
-    made.python("import django; django.setup()\nfrom leadline.workbench.office import prepare_office as p\np(print)")
+    made = Machine(home, like=prepared)
     made.python(_KEEP_TWO)
     return made
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.db import models
-from tests.workbench.evidence.test_faults import Machine
+from tests.machine import Machine
 
 from leadline.custody.keys import InstanceKey
 from leadline.errors import KeyUnavailable, SealBroken, WrongState
@@ -56,11 +56,10 @@ _BOTH = [["before", "n1"], ["after ", "n2"]]
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
+def machine(prepared: Machine, tmp_path: Path) -> Machine:
     home = tmp_path / "machine"
     home.mkdir(mode=0o700)
-    made = Machine(home)
-    made.python("import django; django.setup()\nfrom leadline.workbench.office import prepare_office as p\np(print)")
+    made = Machine(home, like=prepared)
     return made
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.servers import fresh_database
+from tests.machine import Machine
 
 ON_SQLITE = pytest.mark.skipif("DATABASE_URL" in os.environ, reason="the server's files are not this process's")
 
@@ -32,12 +29,6 @@ print(json.dumps({
     "exhibits": list(Exhibit.objects.values_list("state", flat=True)),
 }))
 """
-_PREPARE = """
-import django
-django.setup()
-from leadline.workbench.office import prepare_office
-prepare_office(lambda text: None)
-"""
 _ASK_EXHIBIT = """
 import django
 django.setup()
@@ -50,60 +41,12 @@ actions.decide_exhibit(people[1], exhibit, release=True, reason="checked")
 """
 
 
-class Machine:
-    """An office in a folder of its own; every call is another process.
-
-    Its database is a SQLite file there, or where DATABASE_URL names a server a new one of that.
-    """
-
-    def __init__(self, home: Path, like: Machine | None = None) -> None:
-        self.home = home
-        if like is not None:
-            shutil.copytree(like.home, home, dirs_exist_ok=True)
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("LEADLINE_", "DATABASE_URL"))}
-        self.environment = kept | {
-            "LEADLINE_HOME": str(home),
-            "DJANGO_SETTINGS_MODULE": "leadline.workbench.settings",
-        }
-        if "DATABASE_URL" in os.environ:
-            template = "" if like is None else like.environment["DATABASE_URL"]
-            self.environment["DATABASE_URL"] = fresh_database(os.environ["DATABASE_URL"], like=template)
-
-    def run_in(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, *arguments],
-            env=self.environment, cwd=folder, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, *arguments], env=self.environment, capture_output=True, text=True, timeout=120, check=False
-        )
-
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, *arguments], env=self.environment)
-
-    def python(self, code: str) -> str:
-        done = self.run("-c", code)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def state(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.python(_ASK))
-        return found
+def state_of(machine: Machine) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(machine.python(_ASK))
+    return found
 
 
 FAULTS = ("-m", "tests.workbench.evidence.faults")
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Machine:
-    """An office with its keys and tables, which each test takes a copy of."""
-    home = tmp_path_factory.mktemp("prepared") / "machine"
-    home.mkdir(mode=0o700)
-    made = Machine(home)
-    made.python(_PREPARE)
-    return made
 
 
 @pytest.fixture
@@ -117,10 +60,10 @@ def machine(prepared: Machine, tmp_path: Path) -> Machine:
 def test_a_kill_while_a_file_is_taken_in_leaves_all_or_nothing(machine: Machine, point: str) -> None:
     killed = machine.run(*FAULTS, "take", point)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    state = machine.state()
+    state = state_of(machine)
     assert (state["fault"], state["assets"], state["told"]) == ("None", [], [])
     again = machine.run(*FAULTS, "take", "nowhere")
-    assert machine.state()["assets"] == [again.stdout.strip()]
+    assert state_of(machine)["assets"] == [again.stdout.strip()]
 
 
 _KEEP = """
@@ -140,11 +83,11 @@ def test_a_kill_while_a_file_is_sealed_leaves_nothing_acknowledged_and_a_sound_v
 ) -> None:
     machine.python(_KEEP)
     assert machine.run(*FAULTS, "take", point).returncode == -signal.SIGKILL
-    state = machine.state()
+    state = state_of(machine)
     assert (state["fault"], state["assets"]) == ("None", [])
     assert machine.run("-m", "leadline", "vault", "verify").returncode == 0
     again = machine.run(*FAULTS, "take", "nowhere")
-    assert machine.state()["assets"] == [again.stdout.strip()]
+    assert state_of(machine)["assets"] == [again.stdout.strip()]
     checked = json.loads(machine.run("-m", "leadline", "vault", "verify", "--json").stdout)
     assert (checked["files"], checked["unrecorded"], checked["faults"]) == (1, 0, [])
 
@@ -152,7 +95,7 @@ def test_a_kill_while_a_file_is_sealed_leaves_nothing_acknowledged_and_a_sound_v
 def test_eight_writers_at_once_cannot_fork_the_chain(machine: Machine) -> None:
     writers = [machine.start(*FAULTS, "many", f"writer{number}") for number in range(8)]
     assert [writer.wait(timeout=120) for writer in writers] == [0] * 8
-    state = machine.state()
+    state = state_of(machine)
     assert state["fault"] == "None"
     assert len(state["assets"]) == 48
     assert state["told"] == state["assets"]
@@ -163,7 +106,7 @@ def test_a_full_disk_refuses_and_loses_nothing_acknowledged(machine: Machine) ->
     starved = machine.run(*FAULTS, "starve", "200000")
     assert starved.returncode not in (0, -signal.SIGKILL)
     acknowledged = starved.stdout.split()
-    state = machine.state()
+    state = state_of(machine)
     assert state["fault"] == "None"
     assert acknowledged
     assert set(acknowledged) <= set(state["assets"])
@@ -180,7 +123,7 @@ def test_without_its_database_nothing_is_acknowledged(machine: Machine) -> None:
     assert refused.stdout == ""
     away.replace(machine.home / "leadline.sqlite3")
     assert machine.run(*FAULTS, "take", "nowhere").returncode == 0
-    assert machine.state()["fault"] == "None"
+    assert state_of(machine)["fault"] == "None"
 
 
 @pytest.mark.parametrize("point", ["bag", "pack", "note"])
@@ -193,7 +136,7 @@ def test_a_kill_while_an_exhibit_is_built_is_made_good_by_the_next_build(machine
         "from leadline.workbench.evidence.models import Exhibit\n"
         "tasks.build.call(str(Exhibit.objects.get().pk))"
     )
-    state = machine.state()
+    state = state_of(machine)
     assert (state["fault"], state["exhibits"]) == ("None", ["ready"])
     assert [act for act in state["acts"] if act.startswith("exhibit.")].count("exhibit.built") == 1
     assert sorted(path.suffix for path in (machine.home / "exhibits").iterdir()) == [".lock", ".zip"]

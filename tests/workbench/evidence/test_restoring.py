@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.machine import Machine
 from tests.workbench.evidence.test_backup import _ERASE_FIRST, command, look, machine  # noqa: F401
-from tests.workbench.evidence.test_faults import Machine
 
 from leadline.errors import AssetHeld, BackupFailed
 from leadline.match.bank import Bank

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.machine import Machine
 from tests.servers import free_port
 from tests.workbench.public.pages import FORM, PAGES, open_page, read_answer, send_report, urlencoded
 
@@ -243,14 +245,11 @@ def test_the_helpline_is_one_text_or_one_for_each_language(
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[int, Path, subprocess.Popen[bytes]]]:
+def served(prepared: Machine, tmp_path: Path) -> Iterator[tuple[int, Path, subprocess.Popen[bytes]]]:
     """The public form as `server.py` starts it, with its own office: port, home, process."""
     home, port = tmp_path / "home", free_port()
-    home.mkdir(mode=0o700)
+    shutil.copytree(prepared.home, home)
     environment = _environment(home, LEADLINE_PUBLIC_ADDRESS=f"127.0.0.1:{port}")
-    prepare = "import django; django.setup(); from leadline.workbench.office import prepare_office as p; p(print)"
-    office = environment | {"DJANGO_SETTINGS_MODULE": "leadline.workbench.settings"}
-    subprocess.run([sys.executable, "-c", prepare], env=office, check=True)
     with (tmp_path / "log").open("wb") as log:
         command = [sys.executable, "-m", "leadline.workbench.server", "public"]
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.machine import Machine
 from tests.workbench.evidence.test_backup import command
-from tests.workbench.evidence.test_faults import Machine
 from tests.workbench.reports.conftest import make_report
 
 from leadline.domain import Reporter
@@ -147,11 +147,10 @@ print(json.dumps({
 
 
 @pytest.mark.skipif(bool(os.environ.get("DATABASE_URL")), reason="makes an office of its own, on SQLite")
-def test_a_backup_of_before_brings_no_erased_contact_back(tmp_path: Path) -> None:
+def test_a_backup_of_before_brings_no_erased_contact_back(prepared: Machine, tmp_path: Path) -> None:
     home = tmp_path / "machine"
     home.mkdir(mode=0o700)
-    machine = Machine(home)
-    machine.python("import django; django.setup()\nfrom leadline.workbench.office import prepare_office as p\np(print)")
+    machine = Machine(home, like=prepared)
     machine.python(_MAKE)
     code, made = command(machine, "backup")
     assert code == 0, made

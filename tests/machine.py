@@ -1,0 +1,61 @@
+"""An office in a folder of its own, for tests that need other processes, kills and restores."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.servers import fresh_database
+
+_PREPARE = """
+import django
+django.setup()
+from leadline.workbench.office import prepare_office
+prepare_office(lambda text: None)
+"""
+
+
+class Machine:
+    """An office in a folder of its own; every call is another process.
+
+    Its database is a SQLite file there, or where DATABASE_URL names a server a new one of that.
+    """
+
+    def __init__(self, home: Path, like: Machine | None = None) -> None:
+        self.home = home
+        if like is not None:
+            shutil.copytree(like.home, home, dirs_exist_ok=True)
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("LEADLINE_", "DATABASE_URL"))}
+        self.environment = kept | {
+            "LEADLINE_HOME": str(home),
+            "DJANGO_SETTINGS_MODULE": "leadline.workbench.settings",
+        }
+        if "DATABASE_URL" in os.environ:
+            template = "" if like is None else like.environment["DATABASE_URL"]
+            self.environment["DATABASE_URL"] = fresh_database(os.environ["DATABASE_URL"], like=template)
+
+    def run_in(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments],
+            env=self.environment, cwd=folder, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments], env=self.environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, *arguments], env=self.environment)
+
+    def python(self, code: str) -> str:
+        done = self.run("-c", code)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def prepare(self) -> None:
+        """Keys and tables. It takes seconds: a copy of one that is prepared already takes none."""
+        self.python(_PREPARE)
