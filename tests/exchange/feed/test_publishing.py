@@ -12,6 +12,7 @@ from tests.exchange.feed.conftest import DAY_S, Clock, Publisher, entry, md5
 
 from leadline.domain import Kind, Tlp
 from leadline.errors import BankError, ConfigError, FeedRefused, KeyUnavailable
+from leadline.exchange.feed.roots import create_roots
 from leadline.exchange.feed.shelf import Shelf
 from leadline.match.bank import Bank
 
@@ -297,11 +298,20 @@ def test_another_feed_is_never_published_over(make_publisher: Callable[..., Publ
     shutil.copytree(one.feed, other.feed)
     with pytest.raises(ConfigError, match="another feed lies there"):
         other.publish()
-    shutil.rmtree(other.feed)
     shutil.rmtree(one.keys)
-    shutil.copytree(other.keys, one.keys)
+    create_roots(one.keys, "Example Hotline", keys=1, threshold=1, expires_s=one.clock.now + 300 * DAY_S)
     with pytest.raises(ConfigError, match="under other keys"):
         one.publish()
+
+
+def test_keys_publish_one_bank_so_that_no_list_can_stand_for_another(make_publisher: Callable[..., Publisher]) -> None:
+    one, other = make_publisher("one"), make_publisher("other")
+    one.publish()
+    shutil.rmtree(other.keys)
+    shutil.copytree(one.keys, other.keys)
+    with pytest.raises(ConfigError, match="another bank's feed"):
+        other.publish()
+    assert not other.feed.exists()
 
 
 def test_a_key_that_others_can_read_signs_nothing(publisher: Publisher) -> None:

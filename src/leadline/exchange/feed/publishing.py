@@ -123,6 +123,7 @@ class _Publication:
         ledger, shelf = self._ledger, self._shelf
         self._require_same_feed()
         shelf.require(self._roots.all[0])
+        self._roots.bind(self._bank.snapshot.manifest.identity)
         online = ledger.online()
         version = online.version if online else 0
         ahead, serials = shelf.ahead_of(version, self._all_roots(), [agreement.id for agreement in agreements])

@@ -3,6 +3,7 @@
 root-1.key, root-2.key ...  sign roots: keep them apart and offline, they are needed only here
 online-N.key                signs what `publish` makes; the highest N is the one in use
 N.root.json                 all roots; the latest is handed to subscribers
+bank                        which bank is published under these keys: one, so that no list can stand for another
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ from leadline.match.folder import make_folder, replace_file
 _ROOT = re.compile(r"([1-9][0-9]{0,5})\.root\.json")
 _ONLINE = re.compile(r"online-([1-9][0-9]{0,5})\.key")
 MAX_ROOTS = 1024
+_BANK_NAME = "bank"
 
 
 @dataclass(frozen=True, slots=True)
 class Roots:
     """What a publisher publishes under. all: bytes of each root, by version from 1."""
 
+    folder: Path
     root: Root
     all: tuple[bytes, ...]
     signer: CryptoSigner
@@ -45,6 +48,18 @@ class Roots:
 
     def signer_of(self, role: str) -> Signer:
         return self.signer
+
+    def bind(self, identity: str) -> None:
+        """These keys are for the bank of this identity from now on. ConfigError where they are for another.
+
+        Else whoever carries two lists of one publisher could give subscribers one in the place of the other.
+        """
+        path = self.folder / _BANK_NAME
+        if not path.exists():
+            replace_file(path, identity.encode())
+        if path.read_bytes() != identity.encode():
+            mend = "make keys for this bank: leadline feed keygen FOLDER --publisher NAME"
+            raise ConfigError("these keys are for another bank's feed", where=str(self.folder), mend=mend)
 
 
 def create_roots(folder: Path, publisher: str, *, keys: int, threshold: int, expires_s: float) -> Root:
@@ -95,7 +110,7 @@ def load_roots(folder: Path) -> Roots:
                if (folder / f"online-{n}.key").exists()]  # fmt: skip
     for signer in signers:
         if all(signer.public_key.keyid in root.roles[role].keyids for role in ONLINE_ROLES):
-            return Roots(root, data, signer)
+            return Roots(folder, root, data, signer)
     raise KeyUnavailable("no key here is named by the latest root", where=str(folder), mend="restore online-N.key")
 
 
