@@ -43,7 +43,7 @@ from leadline.workbench.sharing import reach
 from leadline.workbench.sharing.access import preview
 from leadline.workbench.sharing.gate import Wish
 
-BANK = "known"
+BANK, SOURCE = "known", "made-up-source"
 ANSWERS = {
     "age-band": ["adult"], "depiction": ["drawn"], "self-generated": ["no"], "live": ["no"], "commercial": ["no"],
 }  # fmt: skip
@@ -205,12 +205,12 @@ def fill_sharing(people: People) -> dict[str, str]:
     known = reach.subscriptions()
     options = {"address": "https://partner.example.org/v1"}
     keys = {"subscription_key": "made up", "fetch_key": "made up"}
-    known.add(Subscription("partner", "stopncii", options, "", Kind.OTHER), keys)
+    known.add(Subscription(SOURCE, "stopncii", options, "", Kind.OTHER), keys)
     counts = {"told": 7, "added": 5, "changed": 0, "withdrawn": 2, "same": 0, "refused": 1, "refused_hashes": 0}
     run = {"started": 1_790_000_000, "ended": 1_790_000_060, "is_complete": True, "pending": 1, **counts}
-    known.note_run("partner", {**run, "reasons": {"made up": 1}, "faults": ["made up"], "unknown": {"made up": 3}})
+    known.note_run(SOURCE, {**run, "reasons": {"made up": 1}, "faults": ["made up"], "unknown": {"made up": 3}})
     administrator, investigator = people[Role.ADMINISTRATOR], Actor.of_person(people[Role.INVESTIGATOR])
-    partner = sharing.make_partner(administrator, "A made-up partner", "partner")
+    partner = sharing.make_partner(administrator, "A made-up partner", SOURCE)
     sharing.agree(
         administrator, partner, tlp=Tlp.AMBER_STRICT, pap=Pap.AMBER, kinds=[Kind.ILLEGAL], purposes=["matching"],
         valid_from=date(2026, 1, 1), valid_until=date(2120, 1, 1), document="made up",
@@ -220,7 +220,7 @@ def fill_sharing(people: People) -> dict[str, str]:
     share = sharing.propose(
         investigator, partner, wish, purpose="matching", reason="agreed-exchange", seen_digest=seen.digest
     )
-    return {"source": "partner", "partner": str(partner.pk), "share": str(share.pk)}
+    return {"source": SOURCE, "partner": str(partner.pk), "share": str(share.pk)}
 
 
 def fill_outside(people: People, hook_url: str) -> dict[str, str]:

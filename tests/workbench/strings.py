@@ -31,8 +31,12 @@ _AT_THE_MACHINE = {
     *("settings.py", "public_settings.py", "backup.py", "demo.py", "office.py", "running.py", "server.py", "api.py"),
     *("chain.py", "sealing.py", "mailbox.py", "worker.py"),
 }
-# Below the workbench: whose errors a page of it shows, since it hands them what a person gave.
-_BELOW = ("exchange", "selectors", "law/assessments.py", "law/labels.py", "law/matrix.py", "law/matrix_files.py")
+# Below the workbench: whose errors a page of it shows, since it hands them what a person gave. Of `exchange` the readers
+# of files: what connectors say of a source is said at the machine, and pages name it by its code.
+_READERS = ("base", "bulk", "bulk_record", "csv_list", "csv_rows", "detect", "iccam", "incoming", "ncmec_report")
+_READERS += ("pinned", "text_list", "vics", "vics_case")
+_BELOW = ("selectors", "law/assessments.py", "law/labels.py", "law/matrix.py", "law/matrix_files.py")
+_BELOW += tuple(f"exchange/{name}.py" for name in _READERS)
 _BELOW += ("match/admission.py", "match/folder.py", "custody/vault.py", "custody/storage.py")
 
 

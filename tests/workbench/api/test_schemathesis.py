@@ -150,7 +150,7 @@ def filled(make_person: Callable[..., Person], settings: Any, monkeypatch: pytes
     review.sort_assets()
     outcome = {"about": "asset", "id": ids["asset_id"], "word": "removed", "source": "host"}
     monkeypatch.setitem(GOOD, "POST /api/v1/outcomes", {"body": outcome, "media_type": "application/json"})
-    wish = {"partner": "partner", "act": "submit", "bank": ids["bank_id"], "purpose": "matching", "ids": [3]}
+    wish = {"partner": "made-up-source", "act": "submit", "bank": ids["bank_id"], "purpose": "matching", "ids": [3]}
     seen = preview(Actor.of_key(made[Role.SENIOR][0]), Partner.objects.get(), Wish(Act.SUBMIT, "known", (3,)), "matching")
     proposal = wish | {"reason": "agreed-exchange", "digest": seen.digest}
     for label, body in (("dry-run", wish), ("", proposal)):
