@@ -49,31 +49,60 @@ class TestMisp(ListConnectorContract):
         more = {"shoe-size": "43"} if oddity is Oddity.UNKNOWN else {}
         return Planted(mock.put({"sha256": value, **more}), bytes.fromhex(SHA256))
 
-    def test_only_events_that_changed_are_asked_for(self, new: Callable[[], Subscriber], given: Given) -> None:
+    def test_only_events_that_changed_are_asked_for_where_the_key_is_told_what_was_deleted(
+        self, new: Callable[[], Subscriber], given: Given
+    ) -> None:
+        assert isinstance(given.mock, MispMock)
+        given.mock.is_sync = True
         subscriber = new()
         subscriber.pull()
-        assert isinstance(given.mock, MispMock)
         given.clock.now += 60
+        given.mock.asked.clear()
         given.mock.withdraw(next(iter(subscriber.entries())))
-        subscriber.pull()
+        assert subscriber.pull().withdrawn == 1
+        assert len([one for one in given.mock.asked if one.path.startswith("/events/view/")]) in (1, 2)
         given.mock.asked.clear()
         given.clock.now += 60
         given.mock.put({"md5": MD5})
         assert subscriber.pull().added == 1
         assert len([one for one in given.mock.asked if one.path.startswith("/events/view/")]) == 2  # the last one again
 
-    def test_an_event_that_was_deleted_goes_when_all_is_told_anew(
+    def test_an_event_that_was_deleted_goes_with_the_next_pull(
         self, new: Callable[[], Subscriber], given: Given
     ) -> None:
         subscriber = new()
         subscriber.pull()
         assert isinstance(given.mock, MispMock)
+        given.clock.now += 60
         given.mock.delete_event_of(next(iter(subscriber.entries())))
-        given.clock.now += 23 * HOUR_S
-        assert subscriber.pull().withdrawn == 0
-        given.clock.now += 2 * HOUR_S
         assert subscriber.pull().withdrawn == 10
         assert len(subscriber.entries()) == 30
+
+    def test_an_event_that_went_while_another_came_goes_within_a_day(
+        self, new: Callable[[], Subscriber], given: Given
+    ) -> None:
+        assert isinstance(given.mock, MispMock)
+        given.mock.is_sync = True
+        subscriber = new()
+        subscriber.pull()
+        given.mock.delete_event_of(next(iter(subscriber.entries())))
+        given.clock.now += 60
+        given.mock.put({"md5": MD5})
+        assert subscriber.pull().withdrawn == 0
+        given.clock.now += 25 * HOUR_S
+        assert subscriber.pull().withdrawn == 10
+
+    def test_the_last_object_of_an_event_takes_its_event_out_of_the_index_and_goes(
+        self, new: Callable[[], Subscriber], given: Given
+    ) -> None:
+        assert isinstance(given.mock, MispMock)
+        key = given.mock.put({"md5": MD5})
+        subscriber = new()
+        subscriber.pull()
+        given.clock.now += 60
+        given.mock.withdraw(key)
+        assert subscriber.pull().withdrawn == 1
+        assert key not in subscriber.entries()
 
     def test_an_event_deleted_between_index_and_view_stops_nothing(
         self, new: Callable[[], Subscriber], given: Given
@@ -101,6 +130,14 @@ class TestMisp(ListConnectorContract):
         assert subscriber.pull().changed == 10
         assert subscriber.entries()[key].tlp is Tlp.GREEN
 
+    def test_a_pull_since_a_time_asks_for_what_changed_since_then(self, given: Given) -> None:
+        assert isinstance(given.mock, MispMock)
+        given.clock.now += 60
+        key = given.mock.put({"md5": MD5})
+        with contextlib.closing(given.connector()) as connector:
+            told = connector.pull(connector.start_at(int(given.clock.now)))
+            assert [record.key for page in told for record in page.records] == [key]
+
     def test_only_events_with_the_tag_are_pulled(self, given: Given) -> None:
         assert isinstance(given.mock, MispMock)
         key = given.mock.put({"md5": MD5}, tags=("tlp:red",))
@@ -117,7 +154,9 @@ class TestMisp(ListConnectorContract):
 
     def test_a_check_says_whose_key_it_is(self, given: Given) -> None:
         with contextlib.closing(given.connector()) as connector:
-            assert connector.check().identity == "Example Hotline"
+            checked = connector.check()
+        assert checked.identity == "Example Hotline"
+        assert "not told what is deleted" in checked.notes[0]
 
     def test_what_is_submitted_is_pulled_back_the_same(self, given: Given) -> None:
         entry = Entry(
@@ -245,7 +284,21 @@ def test_an_object_nested_without_end_is_refused() -> None:
     nested: list[Any] = []
     for _ in range(5_000):
         nested = [nested]
-    assert [type(fault) for fault in read(("md5", MD5), Galaxy=nested).faults] == [ListFormatError]
+    assert [type(fault) for fault in read(("md5", MD5), comment=nested).faults] == [ListFormatError]
+
+
+def test_what_a_misp_adds_by_itself_changes_no_record() -> None:
+    added = {"Sighting": [{"type": "0"}], "Galaxy": [], "Feed": [7]}
+    attributes = [{"object_relation": "md5", "value": MD5, **more} for more in ({}, added)]
+    one, other = (read(Attribute=[attribute], **more) for attribute, more in zip(attributes, ({}, added), strict=True))
+    assert one.records[0].digest == other.records[0].digest
+    changed = read(("md5", "a2" * 16))
+    assert changed.records[0].digest != one.records[0].digest
+
+
+def test_a_deleted_object_that_was_cleared_is_withdrawn() -> None:
+    told = read(("comment", "deleted"), name="N/A", deleted=True)
+    assert [(record.key, record.entry) for record in told.records] == [(OBJECT, None)]
 
 
 # --- tags

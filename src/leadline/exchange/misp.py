@@ -11,7 +11,7 @@ import json
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -35,7 +35,10 @@ from leadline.exchange.web import Web, read_json
 
 _JSON = "application/json"
 _MAX_EVENT_BYTES, _MAX_INDEX_BYTES = 128 << 20, 64 << 20
-_NEVER_S = 1 << 40
+_NEVER_S, _LONG_AGO_S = 1 << 40, -(1 << 60)
+_WITHOUT = (  # no bytes of attached files above all, and nothing that a MISP adds by itself
+    "includeAttachments:0/noSightings:1/noEventReports:1/includeFeedCorrelations:0/includeWarninglistHits:0"
+)
 _SIGHTINGS = {Act.AFFIRM: "0", Act.DISPUTE: "1"}  # MISP's types: a sighting, a false positive
 _HASHES = (*EXACT_ALGORITHMS, "pdq")
 
@@ -59,11 +62,12 @@ class MispOptions(WebOptions):
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """uuids: of the events that changed since then, sorted; next_s: when the last of all changed."""
+    """uuids: of the events that changed since then, sorted; next_s: when the last of all changed; total: of all."""
 
     uuids: Sequence[str]
     next_s: int
     unnamed: int
+    total: int
 
 
 class Misp(ListConnector):
@@ -74,8 +78,8 @@ class Misp(ListConnector):
     secret_names = ("key",)
     act_names = frozenset({Act.SUBMIT, Act.WITHDRAW, Act.AFFIRM, Act.DISPUTE})
     unverified: ClassVar[tuple[str, ...]] = (
-        "the REST interface follows PyMISP; it was not run against a MISP",
-        "whether every change of an object, of its tags and of its deletion moves the time of its event",
+        "the REST interface follows the code of MISP and PyMISP; it was not run against a MISP",
+        "whether every change of an object and of its tags moves the time of its event",
     )
     options_type = MispOptions
     options: MispOptions
@@ -100,26 +104,52 @@ class Misp(ListConnector):
             self._web = None
 
     def check(self) -> Checked:
+        told = self._ask_user()
+        name = told["Organisation"].get("name") or f"organisation {told['User'].get('org_id')}"
+        rights = {
+            "perm_add": "this key may not add events",
+            "perm_sync": "this key is not told what is deleted: after each change all events are asked for",
+        }
+        return Checked(str(name)[:200], tuple(note for name, note in rights.items() if not told["Role"].get(name)))
+
+    def _ask_user(self) -> dict[str, dict[str, Any]]:
         told = read_json(self._open().get("/users/view/me", most_bytes=1 << 20), self._where)
-        user, role, organisation = (_object(told.get(name)) for name in ("User", "Role", "Organisation"))
-        name = organisation.get("name") or f"organisation {user.get('org_id')}"
-        notes = () if role.get("perm_add") else ("this key may not add events",)
-        return Checked(str(name)[:200], notes)
+        return {name: _object(told.get(name)) for name in ("User", "Role", "Organisation")}
 
     # --- the list ----------------------------------------------------------------------------------------------------
 
     def pull(self, checkpoint: Checkpoint | None) -> Iterator[Page]:
         indexes: list[tuple[int, _Index]] = []  # of the last telling only
+        if checkpoint is not None:
+            checkpoint, index = self._begin(checkpoint)
+            indexes.append((checkpoint["since_s"], index))
 
         def tell(telling: Telling) -> Told:
             if not indexes or indexes[-1][0] != telling.since_s:
                 indexes[:] = [(telling.since_s, self._ask_index(telling.since_s))]
             return self._tell(telling, indexes[-1][1])
 
-        yield from pull_told(
+        pages = pull_told(
             checkpoint, tell, self.clock, first_s=0, stale_s=_NEVER_S,
             whole_every_s=self.options.whole_every_h * 3600,
         )  # fmt: skip
+        for page in pages:
+            yield replace(page, checkpoint={**page.checkpoint, "events": indexes[-1][1].total})
+
+    def _begin(self, checkpoint: Checkpoint) -> tuple[Checkpoint, _Index]:
+        """With all told anew where something may have gone that nobody tells: an event is no longer in the index, or
+        one changed, and this key is not told what was deleted in it. Not where a person said since when."""
+        telling = {name: value for name, value in checkpoint.items() if name != "events"}
+        index = self._ask_index(telling["since_s"])
+        if telling["token"] or "events" not in checkpoint:
+            return telling, index
+        if index.total < checkpoint["events"] or (index.next_s > telling["since_s"] and not self._sees_deleted()):
+            telling["whole_s"] = _LONG_AGO_S
+        return telling, index
+
+    def _sees_deleted(self) -> bool:
+        """MISP tells deleted objects of other organisations' events to keys that may synchronise, and to no others."""
+        return bool(self._ask_user()["Role"].get("perm_sync"))
 
     def start_at(self, since_s: int) -> Checkpoint:
         return begin_at(since_s, self.clock())
@@ -143,7 +173,7 @@ class Misp(ListConnector):
         content = json.dumps({"deleted": [0, 1]}).encode()  # what is there, and what was there
         try:
             body = self._open().ask(
-                f"/events/view/{event}/noSightings:1", content=content, content_type=_JSON, most_bytes=_MAX_EVENT_BYTES
+                f"/events/view/{event}/{_WITHOUT}", content=content, content_type=_JSON, most_bytes=_MAX_EVENT_BYTES
             )
         except SourceBroken as error:
             if error.code != "page-expired" or event in self._ask_index(since_s).uuids:
@@ -163,7 +193,8 @@ class Misp(ListConnector):
         rows = [_object(row) for row in _read_list(body, self._where)]
         found = [(_uuid(row.get("uuid")), _seconds(row.get("timestamp"))) for row in rows]
         uuids = sorted({name for name, time_s in found if name and time_s >= since_s})
-        return _Index(uuids, max((time_s for _, time_s in found), default=0), sum(not name for name, _ in found))
+        next_s = max((time_s for _, time_s in found), default=0)
+        return _Index(uuids, next_s, sum(not name for name, _ in found), len(found))
 
     # --- sending -----------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ template by an object's name.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +30,7 @@ from leadline.exchange.connector import Record
 from leadline.exchange.misp_tags import Said, read_tags, tag_names
 
 OBJECT_NAME = "media-fingerprint"
+SANITISED_NAME = "N/A"  # of a deleted object, where that MISP clears what it held
 FILE_OBJECT_NAME = "file"  # of MISP itself: any file whatever, so taken only where the operator says so
 NO_PRINT = "object without a fingerprint known here"
 _HASHES = (*EXACT_ALGORITHMS, "pdq")
@@ -39,6 +39,9 @@ _TEXTS = (
 )  # fmt: skip
 _OTHER = "other-fingerprint"
 _FAMILIES = {str(family): family for family in PdqFamily}
+_STATED = (
+    "uuid", "name", "object_relation", "type", "value", "comment", "deleted", "timestamp", "first_seen", "last_seen",
+)  # fmt: skip
 _MAX_UUID_CHARS = 36
 _MAX_OTHER_CHARS = 300
 
@@ -61,7 +64,7 @@ def read_event(
     of_files  `file` objects of MISP, too
     """
     told = EventTold()
-    names = {OBJECT_NAME, FILE_OBJECT_NAME} if of_files else {OBJECT_NAME}
+    names = {OBJECT_NAME, SANITISED_NAME, *([FILE_OBJECT_NAME] if of_files else [])}
     tags = tag_names(untrusted_event.get("Tag"))
     untrusted_objects = untrusted_event.get("Object")
     for number, untrusted_object in enumerate(untrusted_objects if isinstance(untrusted_objects, list) else [], 1):
@@ -94,10 +97,8 @@ class _Object:
         if len(key) != _MAX_UUID_CHARS or not key.isprintable():
             raise ListFormatError("an object without its UUID", mend="tell the source")
         self._place = f"{self._place} {key}"
-        digest = hashlib.sha256(
-            record_digest(dict(self._untrusted)) + "\n".join(sorted(self._event_tags)).encode("utf-8", "surrogatepass")
-        ).digest()
-        if _is_deleted(self._untrusted):
+        digest = record_digest(self._stated())
+        if _is_deleted(self._untrusted) or self._untrusted.get("name") == SANITISED_NAME:
             return Record(key, digest, None)
         is_bare = not sum(self._take(attribute) for attribute in self._attributes())
         if not self._hashes.found:
@@ -106,6 +107,17 @@ class _Object:
             what = sentence("%(what)s; the rest of its record stays", what=fault.what)
             self._told.faults.append(HashRefused(what, where=self._place, mend=fault.mend))
         return Record(key, digest, self._entry(key, digest))
+
+    def _stated(self) -> dict[str, object]:
+        """What the organisation states: not what its MISP adds of itself (sightings, correlations, warnings)."""
+        untrusted_attributes = self._untrusted.get("Attribute")
+        attributes = [
+            {**{name: one.get(name) for name in _STATED}, "tags": sorted(tag_names(one.get("Tag")))}
+            for one in (untrusted_attributes if isinstance(untrusted_attributes, list) else [])
+            if isinstance(one, dict)
+        ]
+        stated = {name: self._untrusted.get(name) for name in _STATED}
+        return {**stated, "attributes": attributes, "tags": sorted(self._event_tags)}
 
     def _attributes(self) -> Iterator[Mapping[str, Any]]:
         untrusted_attributes = self._untrusted.get("Attribute")

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from leadline.exchange.mock.base import TOKEN, Asked, FaultKind, Mock, Reply, json_reply
 from leadline.exchange.mock.timeline import FIRST_S, digits
 
-_VIEW = re.compile(r"/events/view/([0-9a-f-]{36})(?:/noSightings:1)?")
+_VIEW = re.compile(r"/events/view/([0-9a-f-]{36})/includeAttachments:0(?:/[A-Za-z]+:[01])*")
 _OF_OBJECT = re.compile(r"/objects/(delete|view)/([0-9a-f-]{36})")
 _SIGHTING = re.compile(r"/sightings/add/([0-9a-f-]{36})")
 _TEMPLATE = "5b6c0f4e-9a4d-4f37-8d0e-6f2c1b7a90d3"
@@ -19,13 +19,13 @@ _TAGS = ("tlp:amber", "PAP:AMBER")
 
 
 class MispMock(Mock):
-    """objects: in each event. changed: what became of events and objects since, by UUID."""
+    """objects: in each event. is_sync: whether the key may synchronise: only then deleted objects are told."""
 
     name: ClassVar[str] = "misp"
 
     def __init__(self, entries: int = 100, seed: int = 1, objects: int = 10) -> None:
         super().__init__(entries, seed)
-        self._seed, self._objects = seed, objects
+        self._seed, self._objects, self.is_sync = seed, objects, False
         self._times: dict[str, int] = {}
         self._gone_objects: set[str] = set()
         self._gone_events: set[str] = set()
@@ -126,7 +126,7 @@ class MispMock(Mock):
         if asked.headers.get("authorization") != TOKEN:
             return json_reply({"name": "Authentication failed.", "message": "Authentication failed."}, 403)
         if (asked.method, asked.path) == ("GET", "/users/view/me"):
-            told = {"User": {"id": "7", "org_id": "42"}, "Role": {"perm_add": True}}
+            told = {"User": {"id": "7", "org_id": "42"}, "Role": {"perm_add": True, "perm_sync": self.is_sync}}
             return json_reply({**told, "Organisation": {"id": "42", "name": "Example Hotline"}})
         if asked.method == "GET" and (found := _OF_OBJECT.fullmatch(asked.path)) and found[1] == "view":
             return self._view_object(found[2])
@@ -141,7 +141,7 @@ class MispMock(Mock):
 
     def _answer_of_one(self, path: str, told: dict[str, Any]) -> Reply:
         if found := _VIEW.fullmatch(path):
-            event = self._tell(found[1], with_deleted=1 in told.get("deleted", []))
+            event = self._tell(found[1], with_deleted=self.is_sync and 1 in told.get("deleted", []))
             if event is None or self.has_fault(FaultKind.EXPIRED):
                 return json_reply({"name": "Invalid event", "message": "Invalid event"}, 404)
             return json_reply({"Event": event})
@@ -158,11 +158,18 @@ class MispMock(Mock):
         rows = [
             {"uuid": event, "timestamp": str(self._time(event)), "published": True, "sighting_timestamp": "0"}
             for event in self._events()
-            if self._has_tag(event, told.get("tags"))
+            if self._has_tag(event, told.get("tags")) and self._is_filled(event)
         ]
         if not told.get("minimal"):
             return Reply(400)
         return json_reply(rows[::-1] if self.has_fault(FaultKind.OUT_OF_ORDER) else rows)
+
+    def _is_filled(self, event: str) -> bool:
+        """An index of the minimal kind leaves out events whose attributes are all deleted."""
+        if event not in self._times:
+            return True
+        told = self._tell(event, with_deleted=False)
+        return bool(told and told["Object"])
 
     def _has_tag(self, event: str, tag: str | None) -> bool:
         if tag is None:
