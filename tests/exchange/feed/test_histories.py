@@ -83,7 +83,7 @@ def held(reader: Reader) -> dict[str, tuple[Any, ...]]:
     return {key: (dict(e.fingerprints), e.tlp, e.label) for key, e in reader.held.items()}
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 def test_whole_list_and_changes_together_are_the_bank(steps: list[tuple[Any, ...]]) -> None:
     small = {"STEPS_BETWEEN_WHOLES": 3, "STEPS_KEPT": 4}
