@@ -11,8 +11,9 @@ import pytest
 from tests.workbench.sharing.conftest import agree, entry, propose, rules, set_up, submit
 
 from leadline.domain import Kind, Tlp
-from leadline.errors import BankNotFound, InputError
+from leadline.errors import BankNotFound, ConfigError, InputError
 from leadline.exchange.connector import Act
+from leadline.exchange.connectors import CONNECTORS
 from leadline.match.bank import Bank
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
@@ -214,3 +215,11 @@ def test_a_new_agreement_takes_the_place_of_the_one_before(partner: Partner, adm
 def test_an_entry_in_a_share_that_has_not_ended_is_in_no_other(partner: Partner, bank: Bank, proposer: Actor) -> None:
     propose(proposer, partner, submit(1))
     assert rules(proposer, partner, submit(1, 2)) == {1: "under-way", 2: "agreed"}
+
+
+def test_a_source_whose_libraries_are_not_installed_says_so(
+    partner: Partner, bank: Bank, proposer: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CONNECTORS, "recorder", "made_up_module:Recorder")
+    with pytest.raises(ConfigError, match="not installed"):
+        access.preview(proposer, partner, submit(1), "matching")

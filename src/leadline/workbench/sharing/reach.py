@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from django.conf import settings
@@ -46,12 +47,25 @@ def reach_of(source: str) -> str:
 
 def acts_of(source: str) -> frozenset[Act]:
     """What can be sent there. ConfigError where there is no such source."""
-    return find_connector(subscriptions().get(source).connector).act_names
+    connector = subscriptions().get(source).connector
+    with _installed(source):
+        return find_connector(connector).act_names
 
 
-def open_connector(source: str) -> AbstractContextManager[Connector]:
+@contextmanager
+def open_connector(source: str) -> Iterator[Connector]:
     """With its credentials, closed afterwards. ConfigError, KeyUnavailable, SealBroken; none tells a credential."""
-    return connected(subscriptions(), source)
+    with _installed(source), connected(subscriptions(), source) as connector:
+        yield connector
+
+
+@contextmanager
+def _installed(source: str) -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError:
+        mend = "pip install 'leadline[exchange]'"
+        raise ConfigError("what this source needs is not installed", where=source, mend=mend) from None
 
 
 def sources() -> list[Subscription]:
