@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import unquote
 
-from granian.rsgi import HTTPProtocol, ProtocolClosed, ProtocolError, Scope
+from granian import rsgi
+from granian.rsgi import Scope
 
 from leadline.service.app import Service
 from leadline.service.calls import Message
 
 _IN_ONE_PIECE_BYTES = 1 << 20  # a body of such a length is awaited whole: its sender is bound to it by the server
+Protocol: TypeAlias = Any  # granian's HTTPProtocol, which it does not export to type checkers
+_Gone = (rsgi.ProtocolClosed, rsgi.ProtocolError)  # type: ignore[attr-defined]
 _GONE: Message = {"type": "http.disconnect"}
 
 
@@ -34,7 +37,7 @@ class Face:
         if self._life is not None:
             loop.run_until_complete(self._life.__aexit__(None, None, None))
 
-    async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
+    async def __rsgi__(self, scope: Scope, protocol: Protocol) -> None:
         line = _Line(protocol, scope.headers.get("content-length", ""))
         await self._service(_as_asgi(scope), line.receive, line.send)
 
@@ -44,7 +47,7 @@ class _Line:
 
     __slots__ = ("_body", "_head", "_is_heard", "_length", "_protocol", "_stream")
 
-    def __init__(self, protocol: HTTPProtocol, length: str) -> None:
+    def __init__(self, protocol: Protocol, length: str) -> None:
         self._protocol, self._length = protocol, length
         self._body: Any = None  # an iterator, while a body comes in pieces
         self._stream: Any = None  # once an answer goes out in pieces
@@ -61,7 +64,7 @@ class _Line:
             if self._body is not None:
                 return await self._next_piece()
             await self._protocol.client_disconnect()
-        except (ProtocolClosed, ProtocolError):
+        except _Gone:
             self._body = None
         return _GONE
 
@@ -87,7 +90,7 @@ class _Line:
                 self._stream = self._protocol.response_stream(status, headers)
             if body:
                 await self._stream.send_bytes(body)
-        except (ProtocolClosed, ProtocolError):
+        except _Gone:
             pass
 
 

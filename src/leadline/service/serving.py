@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
@@ -101,8 +102,8 @@ def _allow_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def load(options: Options) -> Face:
-    """In each worker: its application."""
+def load(options: Options) -> Any:
+    """In each worker: its application, by granian's own interface."""
     hide_from_neighbours()  # again, since where workers are not forked they do not have it of the first process
     return Face(Service(options))
 
