@@ -329,6 +329,7 @@ def _begin(*, replace: bool) -> dict[str, Any]:
 def _restore(folder: Path, said: dict[str, Any], mark: dict[str, Any], say: Say) -> Restored:
     from leadline.workbench.evidence.actions import note_restored
     from leadline.workbench.reports.actions import replay_contact_erasures
+    from leadline.workbench.sharing.actions import doubt_after_restore
 
     if mark.get("stage") == "moving":
         say("moving the present office aside")
@@ -351,6 +352,7 @@ def _restore(folder: Path, said: dict[str, Any], mark: dict[str, Any], say: Say)
     replaced = mark.get("replaced")
     again = note_restored(said["name"], line, head, tuple(replaced) if replaced else None)
     replay_contact_erasures()
+    doubt_after_restore()
     running.end_restore()
     return Restored(str(said["name"]), line, head, again, tuple(said["damaged"]))
 

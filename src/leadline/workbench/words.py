@@ -325,6 +325,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "share-refusal": {
         "not-agreed": "not what was agreed", "too-much": "more than is needed", "wrong-partner": "the wrong partner",
         "mistake": "a mistake", "taken-back": "taken back", "expired": "nobody decided in time",
+        "restored": "the office was restored in between",
     },
     "source-standing": {
         "never": "never pulled", "pulling": "being pulled", "good": "good", "cut": "cut off: the next pull goes on",

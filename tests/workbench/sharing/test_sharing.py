@@ -435,6 +435,19 @@ def test_a_worker_that_was_taken_for_dead_notes_what_it_knows_and_sends_no_more(
     assert state(approved) == "sent"
 
 
+def test_after_a_restore_no_machine_sends_what_may_have_left_since(
+    approved: Share, partner: Partner, proposer: Actor, approver: Actor, desk: Desk
+) -> None:
+    waiting = propose(proposer, partner, submit(4))
+    assert actions.doubt_after_restore() == 2
+    tasks.send()
+    assert desk.arrived == []
+    assert (state(approved), state(waiting)) == ("unclear", "expired")
+    actions.resolve(approver, approved.pk, arrived=False)
+    tasks.send()
+    assert (len(desk.all), state(approved)) == (3, "sent")
+
+
 # --- taking back what a partner has -----------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from leadline.workbench.sharing.acts.agreeing import agree, end_agreement, make_
 from leadline.workbench.sharing.acts.deciding import (
     LASTS,
     approve,
+    doubt_after_restore,
     expire,
     propose,
     refuse,
@@ -14,6 +15,6 @@ from leadline.workbench.sharing.acts.deciding import (
 from leadline.workbench.sharing.acts.sending import send_due, settle_cut
 
 __all__ = [
-    "LASTS", "agree", "approve", "end_agreement", "expire", "make_partner", "propose", "refuse", "resolve", "send_due",
-    "settle_cut", "try_again", "withdraw",
+    "LASTS", "agree", "approve", "doubt_after_restore", "end_agreement", "expire", "make_partner", "propose", "refuse",
+    "resolve", "send_due", "settle_cut", "try_again", "withdraw",
 ]  # fmt: skip

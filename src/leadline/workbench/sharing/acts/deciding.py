@@ -164,6 +164,28 @@ def expire() -> int:
     return ended
 
 
+@transaction.atomic
+def doubt_after_restore() -> int:
+    """What was on its way when the backup was made may have left since: a person finds out. How many shares.
+
+    What waited for a second person may have been approved since, so it ends, to be proposed anew.
+    """
+    doubted = [ShareState.PROPOSED, ShareState.APPROVED, ShareState.SENDING, ShareState.FAILED]
+    ids = list(Share.objects.filter(state__in=doubted).values_list("pk", flat=True))
+    for share_id in ids:
+        share = lock_share(share_id)
+        if share.state == ShareState.PROPOSED:
+            _end(share, ShareState.EXPIRED, SYSTEM, "restored")
+            continue
+        open_items = ShareItem.objects.filter(share=share, state__in=(ItemState.WAITING, ItemState.SENDING))
+        count = open_items.update(state=ItemState.UNCLEAR.value, failure="restored", at=timezone.now())
+        share.state, share.sender, share.next_try_at = ShareState.UNCLEAR.value, "", None
+        share.failure = "restored"
+        keep(share)
+        tell("share.doubted", share, SYSTEM, reason="restored", details={"entries": count})
+    return len(ids)
+
+
 def _end(share: Share, state: ShareState, actor: str, reason: str) -> Share:
     """What it would have sent is forgotten; what it has sent stays."""
     share.state, share.ended_at, share.ended_for, share.next_try_at = state.value, timezone.now(), reason, None
