@@ -165,12 +165,17 @@ class Bank:
         """Pick up what others changed; True where something did. Two stats where nothing did."""
         return self._writer.refresh()
 
-    def add(self, entries: Iterable[Entry | LeadlineError], *, threads: int = 1) -> AddResult:
+    def add(
+        self, entries: Iterable[Entry | LeadlineError], *, threads: int = 1, most_in_log: int | None = None
+    ) -> AddResult:
         """Add entries; all of them are synced, and match, when this returns, or none is there.
 
         An entry keeps the id it brings where that is free, else it gets a new one. What cannot be taken is in
         `refused`, by position; an error among the entries (a reader's bad record) counts as refused. Streams:
         memory is bounded however long the input. Raises BankLocked, BankError (disk full: nothing was added).
+
+        most_in_log  more than so many at once become a segment (None: 100,000); a log lies in the memory of each
+                     reader
         """
         refusals, spills = Refusals(), Spills(self.path)
         admission = Admission(self.kinds, refusals, self.now())
@@ -183,7 +188,7 @@ class Bank:
                     spills.put(admission.take())
             last = admission.take()
             parts = [*spills.parts(), Part(last)] if last.count else spills.parts()
-            return self._writer.add_parts(parts, refusals, threads)
+            return self._writer.add_parts(parts, refusals, threads, most_in_log)
         except OSError as error:
             raise disk_error(error, self.path) from error
         finally:
@@ -348,6 +353,7 @@ class Bank:
     ) -> list[list[Hit]]:
         """Per query the nearest entries, at most `limit`; false-positive entries within their own radius."""
         return nearest_hits(self.snapshot, hashes, radius_bits, self.now(), threads=threads, limit=limit)
+
 
 def _check_settings(name: str, radius_bits: int, quality_floor: int, *texts: str) -> None:
     if not manifests.is_bank_name(name):

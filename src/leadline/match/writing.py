@@ -75,12 +75,14 @@ class Writer:
         with self._state_mutex:
             self.snapshot = with_frame(before, Frame(change, sequence, payload), position)
 
-    def add_parts(self, parts: Sequence[Part], refusals: Refusals, threads: int) -> AddResult:
+    def add_parts(
+        self, parts: Sequence[Part], refusals: Refusals, threads: int, most_in_log: int | None = None
+    ) -> AddResult:
         """Admitted entries into the log or, where they are many, into a segment. Raises OSError, BankError."""
         count = sum(part.count for part in parts)
         if count == 0:
             return AddResult(refused=refusals.kept, refused_count=refusals.count, refused_hashes=refusals.hashes)
-        if count <= LOG_ENTRIES and len(parts) == 1:
+        if count <= (LOG_ENTRIES if most_in_log is None else most_in_log) and len(parts) == 1:
             wished = parts[0].records.ids
             with self.writing():
                 assigned = self._assign(wished)

@@ -150,8 +150,12 @@ class Holdings:
         with self._writing() as file:
             _put_facts(file, {"adding": json.dumps(dict(adding), separators=(",", ":"))})
             file.executemany("UPDATE entry SET digest = NULL WHERE key = ?", ((key,) for key in changing))
-            removed = ((State.REMOVING, key) for key in removing)
-            file.executemany("UPDATE entry SET digest = NULL, state = ? WHERE key = ?", removed)
+            _put_removing(file, removing)
+
+    def note_removing(self, keys: Iterable[str]) -> None:
+        """What the bank is about to lose besides, in the middle of a batch."""
+        with self._writing() as file:
+            _put_removing(file, keys)
 
     def settle(
         self,
@@ -234,6 +238,11 @@ class Holdings:
         with self._writing() as file:
             file.execute("DELETE FROM entry")
             file.execute("DELETE FROM fact")
+
+
+def _put_removing(file: sqlite3.Connection, keys: Iterable[str]) -> None:
+    removed = ((State.REMOVING, key) for key in keys)
+    file.executemany("UPDATE entry SET digest = NULL, state = ? WHERE key = ?", removed)
 
 
 def _put_facts(file: sqlite3.Connection, facts: Mapping[str, str]) -> None:

@@ -25,7 +25,8 @@ from leadline.match.changes import AddResult
 from leadline.subscriptions.holdings import Held, Holdings
 from leadline.subscriptions.recovery import reconcile
 
-BATCH_RECORDS = 10_000  # no more than an addition can be told to have renumbered
+BATCH_RECORDS = 10_000
+LONG_BATCH_RECORDS = 50_000  # where all is new: they become a segment on disk, and do not stay in memory
 _KEPT_FAULTS = 1_000
 _KEPT_NAMES = 200  # of reasons and of unknown things; the others together are `others`
 _SHRINK_FROM, _SHRINK_SHARE = 100, 0.5  # a whole list that loses so much is looked at by a person first
@@ -124,6 +125,8 @@ class Importer:
         self.outcome = Outcome()
         self._bank, self._holdings, self._label_kinds = bank, holdings, label_kinds or {}
         self._allow_shrink, self._is_dry, self._say, self._batch_records = allow_shrink, is_dry, say, batch_records
+        self._short_batch_records = batch_records
+        self._long_batch_records = max(batch_records, LONG_BATCH_RECORDS if batch_records == BATCH_RECORDS else 0)
         reconcile(bank, holdings, terms, is_dry=is_dry)
         self._round, self._in_round = holdings.round, holdings.is_in_round
         if is_dry:
@@ -211,8 +214,10 @@ class Importer:
         batch = self._sort(records)
         if self._is_dry:
             self._count(batch, records)
-        else:
-            self._apply(batch, checkpoint)
+            return
+        self._apply(batch, checkpoint)
+        is_full = self._batch_records <= len(records) == len(batch.new)
+        self._batch_records = self._long_batch_records if is_full else self._short_batch_records
 
     def _facts(self, checkpoint: Checkpoint) -> dict[str, str]:
         text = json.dumps(dict(checkpoint), separators=(",", ":"))
@@ -283,7 +288,9 @@ class Importer:
         result = self._bank.update(self._as_local(changed, there))
         taken = set(result.ids)
         refused = [(record.key, entry.id or 0) for record, entry in there if entry.id not in taken]
-        self._bank.remove([entry_id for _, entry_id in refused])  # the source no longer says what it said before
+        if refused:  # the source no longer says what it said before; nor did a person take it out
+            self._holdings.note_removing(key for key, _ in refused)
+            self._bank.remove([entry_id for _, entry_id in refused])
         gone.extend(refused)
         self._note_refusals(result, there, len(refused))
         self.outcome.changed += len(taken)
@@ -302,7 +309,7 @@ class Importer:
     def _add(self, new: Sequence[_Pair], gone: list[tuple[str, int]]) -> list[_Made]:
         if not new:
             return []
-        result = self._bank.add([entry for _, entry in new])
+        result = self._bank.add((entry for _, entry in new), most_in_log=LONG_BATCH_RECORDS - 1)
         ids = self._by_key(result, new)
         made = [(record.key, record.digest, ids[record.key]) for record, _ in new if record.key in ids]
         gone.extend((record.key, 0) for record, _ in new if record.key not in ids)
