@@ -327,6 +327,18 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "mistake": "a mistake", "taken-back": "taken back", "expired": "nobody decided in time",
         "restored": "the office was restored in between",
     },
+    "share-fault": {
+        "no-answer": "no answer", "timeout": "no answer in time", "certificate": "its certificate is not good",
+        "too-busy": "too busy", "remote-status": "an answer that says no", "page-expired": "its page has expired",
+        "credentials-refused": "the credentials were refused", "source-broken": "an answer that cannot be read",
+        "cut-short": "an answer that was cut short", "too-large": "an answer that is too large",
+        "redirected": "it led elsewhere", "act-not-offered": "it takes no such act",
+        "source-shrank": "a list that shrank too much", "interrupted": "stopped by a person",
+        "cut-off": "cut off while it was sent", "restored": "this office was restored in between",
+        "input": "not as the agreement or the partner wants it", "wrong-state": "another agreement holds by now",
+        "config": "a setting is at fault", "key-unavailable": "the key is missing",
+        "seal-broken": "a sealed credential is damaged", "bank": "the bank cannot be read",
+    },
     "source-standing": {
         "never": "never pulled", "pulling": "being pulled", "good": "good", "cut": "cut off: the next pull goes on",
         "failed": "failed", "unreadable": "cannot be read",

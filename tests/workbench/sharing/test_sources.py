@@ -75,7 +75,7 @@ def test_pages_show_it_and_a_damaged_one_beside_it(
     assert "cannot be read" in page
     assert "+0" in page
     page = client.get("/sources/list/").content.decode()
-    assert "source-shrank" in page
+    assert "a list that shrank too much" in page
     assert "<svg" in page
     assert client.get("/sources/other/").status_code == 200
     assert client.get("/sources/none/").status_code == 404
