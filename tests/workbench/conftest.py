@@ -62,6 +62,7 @@ ON_BOTH_DATABASES = (
     "review/test_sorting.py",
     "search/test_finding.py",
     "search/test_index.py",
+    "sharing/test_at_once.py",
     "sharing/test_gate.py",
     "sharing/test_sharing.py",
     "stats/test_health.py",

@@ -7,7 +7,6 @@ import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -154,7 +153,3 @@ def propose(by: Actor, partner: Partner, wish: Wish, **more: Any) -> Share:
 
 def rules(by: Actor, partner: Partner, wish: Wish) -> dict[int, str]:
     return {one.entry: one.rule for one in access.preview(by, partner, wish, "matching").rulings}
-
-
-def sources_bank(office: Any, name: str) -> Path:
-    return Path(office.banks) / name

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from leadline.custody.canonical import encode_canonical
 from leadline.custody.chain import format_time
-from leadline.errors import BankError, ConfigError, InputError, sentence
+from leadline.errors import ConfigError, InputError, sentence
 from leadline.exchange.connector import Act
 from leadline.match.bank import Bank
 from leadline.workbench import sealing
@@ -230,10 +230,3 @@ def receipt(share: Share) -> bytes:
     }  # fmt: skip
     signature = key.sign(RECEIPT_MARK + encode_canonical(said)).hex()
     return encode_canonical(said | {"signature": signature})
-
-
-def bank_of(actor: Actor, bank_id: str) -> Bank | None:
-    try:
-        return banks.find_bank(actor, bank_id)
-    except BankError:
-        return None
