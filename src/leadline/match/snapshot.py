@@ -75,6 +75,12 @@ class Snapshot:
             for index in indexes:
                 index.warm()
 
+    def cool(self) -> None:
+        """Let go of stored segments' pages, for a writer that looks nothing up: mapped files count as its memory."""
+        for segment in self.stored.values():
+            segment.index_table.cool()
+            segment.records_table.cool()
+
     @property
     def recent(self) -> tuple[LiveTable, ...]:
         return self.tables[len(self.stored) :]

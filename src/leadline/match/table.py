@@ -123,6 +123,13 @@ class Table:
             with suppress(OSError, ValueError):  # an older kernel; the searches fault then
                 self._buffer.madvise(_MADV_POPULATE_READ)
 
+    def cool(self) -> None:
+        """Give back the memory of what was read; it comes from the file again when it is needed."""
+        if isinstance(self._buffer, mmap.mmap):
+            self._is_warm = False
+            with suppress(OSError, ValueError):
+                self._buffer.madvise(mmap.MADV_DONTNEED)
+
     def damage(self) -> list[str]:
         """The sections whose checksum is wrong, as sentences; [] when all is sound."""
         wrong = []

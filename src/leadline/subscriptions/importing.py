@@ -272,6 +272,7 @@ class Importer:
         self._holdings.note(adding, [record.key for record, _ in batch.changed], [key for key, _ in gone])
         self._remove(gone)
         made = [*self._change(batch.changed, gone), *self._add(batch.new, gone)]
+        self._bank.snapshot.cool()
         facts = {} if checkpoint is None else self._facts(checkpoint)
         self._holdings.settle(made, [key for key, _ in gone], batch.same, round_=self._round, facts=facts)
 

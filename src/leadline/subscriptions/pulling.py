@@ -16,6 +16,7 @@ from leadline.errors import ConfigError, LeadlineError, SourceShrank
 from leadline.exchange.connector import Checkpoint, Connector, ListConnector
 from leadline.exchange.connectors import find_connector
 from leadline.match.bank import Bank
+from leadline.subscriptions.ahead import read_ahead
 from leadline.subscriptions.folder import Subscription, Subscriptions
 from leadline.subscriptions.holdings import Holdings
 from leadline.subscriptions.importing import Importer, Outcome
@@ -127,7 +128,9 @@ def _fill(
     )  # fmt: skip
     run.outcome = importer.outcome
     try:
-        importer.run(source.pull(_beginning(importer.checkpoint, source, subscription.name, wish.since_s)))
+        beginning = _beginning(importer.checkpoint, source, subscription.name, wish.since_s)
+        with read_ahead(source.pull(beginning)) as pages:
+            importer.run(pages)
     except SourceShrank:
         run.pending = holdings.count_not_told(holdings.round)
         raise
