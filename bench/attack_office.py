@@ -137,6 +137,7 @@ class Said:
     reports: dict[str, str] = field(default_factory=dict)  # our reference -> number
     public: set[str] = field(default_factory=set)  # numbers
     files: dict[str, bytes] = field(default_factory=dict)  # sha256 -> what was sent
+    again: set[str] = field(default_factory=set)  # sha256 of files sent more than once: a late arrival gives a new term
     ended: set[str] = field(default_factory=set)  # sha256 of files whose term is over
     entries: dict[str, int] = field(default_factory=dict)  # md5 -> number in the bank
     withdrawn: set[str] = field(default_factory=set)  # md5
@@ -152,6 +153,7 @@ class Load:
     def __init__(self, office: Office, people: dict[str, str], said: Said) -> None:
         self.office, self.people, self.said = office, people, said
         self.stopping = threading.Event()
+        self.tries = threading.local()  # how often the last request was sent
         self.faults: list[str] = []
         works: list[Callable[[random.Random], None]] = [
             self.report, self.report, self.send_file, self.change_bank, self.report_publicly, self.end_terms, self.exhibit,
@@ -180,7 +182,9 @@ class Load:
 
     def until_answered(self, *asked: Any, **named: Any) -> Answer | None:
         """The same request again and again until there is an answer that is no fault of ours; None when it is time to stop."""
+        self.tries.count = 0
         while not self.stopping.is_set():
+            self.tries.count += 1
             try:
                 answer = ask(*asked, **named)
             except OSError:
@@ -215,7 +219,10 @@ class Load:
     def send_file(self, dice: random.Random) -> None:
         with self.said.lock:
             old = [data for sha, data in self.said.files.items() if sha not in self.said.ended]
-        content = dice.choice(old) if old and dice.random() < 0.1 else MARKER + secrets.token_bytes(dice.choice((10, 200_000)))
+            content = MARKER + secrets.token_bytes(dice.choice((10, 200_000)))
+            if old and dice.random() < 0.1:
+                content = dice.choice(old)
+                self.said.again.add(hashlib.sha256(content).hexdigest())
         edge = secrets.token_hex(16)
         head = f'--{edge}\r\nContent-Disposition: form-data; name="file"; filename="{edge}.bin"\r\nContent-Type: application/octet-stream\r\n\r\n'
         body = head.encode() + content + f"\r\n--{edge}--\r\n".encode()
@@ -223,6 +230,8 @@ class Load:
         if answer and answer[0] == 201 and answer[1]["state"] == "kept":
             with self.said.lock:
                 self.said.files[answer[1]["sha256"]] = content
+                if self.tries.count > 1:  # one that found no answer may still be on its way in
+                    self.said.again.add(answer[1]["sha256"])
         elif answer:
             self.said.refused[f"file {answer[0]}"] += 1
 
@@ -271,7 +280,7 @@ class Load:
 
         self.stopping.wait(2)
         with self.said.lock:
-            live = [sha for sha in self.said.files if sha not in self.said.ended]
+            live = [sha for sha in self.said.files if sha not in self.said.ended | self.said.again]
             chosen = dice.sample(live, len(live) // 3)
             self.said.ended.update(chosen)
         now = timezone.now()
