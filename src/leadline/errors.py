@@ -4,6 +4,7 @@ LeadlineError                       what, where, how to mend; `exit_code`, `code
 ├── InputError                      fix the input (a file, a line, a hash)
 │   ├── HashFormatError             a hash that is not one
 │   ├── ListFormatError             a list that cannot be read
+│   │   ├── ListBroken              it ends here, and not as it should: what would have followed is not known
 │   │   └── HashRefused             one hash of a list's record; the rest of the record was taken
 │   ├── UrlFormatError              a text that is no URL, or a URL that names no place
 │   ├── AddressRefused              an address that is not fetched: private, without TLS, redirected too far
@@ -101,6 +102,10 @@ class HashFormatError(InputError):
 
 class ListFormatError(InputError):
     code = "list-format"
+
+
+class ListBroken(ListFormatError):
+    """Not one record: the list ends here, so that what it does not tell may be in what is missing."""
 
 
 class HashRefused(ListFormatError):

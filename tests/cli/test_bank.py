@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from leadline.cli import intake
 from leadline.domain import Entry, Kind
+from leadline.exchange import lists
 from leadline.exchange.detect import ListFormat
 
 MD5, SHA1, SHA256, PDQ = "a1" * 16, "b2" * 20, "d4" * 32, "c3" * 32
@@ -252,7 +252,7 @@ def test_an_input_that_stops_being_readable_keeps_what_was_read(
         yield Entry(Kind.OTHER, {"md5": b"\x01" * 16})
         raise OSError(errno.EIO, "disk gone")
 
-    monkeypatch.setitem(intake._READERS, ListFormat.TEXT, read)
+    monkeypatch.setitem(lists._READERS, ListFormat.TEXT, read)
     (tmp_path / "list.txt").write_text(MD5)
     ended = _build(run, tmp_path / "b", tmp_path / "list.txt")
     assert ended.code == 3
@@ -266,7 +266,7 @@ def test_a_build_that_is_stopped_leaves_nothing(run: Any, tmp_path: Path, monkey
         yield Entry(Kind.OTHER, {"md5": b"\x01" * 16})
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(intake._READERS, ListFormat.TEXT, read)
+    monkeypatch.setitem(lists._READERS, ListFormat.TEXT, read)
     (tmp_path / "list.txt").write_text(MD5)
     ended = _build(run, tmp_path / "b", tmp_path / "list.txt")
     assert ended.code == 130

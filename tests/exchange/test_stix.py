@@ -11,7 +11,7 @@ import pytest
 import stix2
 
 from leadline.domain import Entry, Kind, PdqFamily, Tlp
-from leadline.errors import HashRefused, LeadlineError, ListFormatError
+from leadline.errors import HashRefused, LeadlineError, ListBroken, ListFormatError
 from leadline.exchange import stix
 from leadline.exchange.base import EntryDefaults
 from leadline.exchange.stix_markings import make_marking
@@ -262,7 +262,7 @@ def test_faults_of_a_bundle_have_their_place_and_the_rest_goes_on() -> None:
 )
 def test_a_bundle_that_is_none_or_breaks_off_ends_with_a_fault(untrusted: bytes, entries: int) -> None:
     told = read_file(untrusted)
-    assert [type(one) for one in told if isinstance(one, LeadlineError)] == [ListFormatError]
+    assert [type(one) for one in told if isinstance(one, LeadlineError)] == [ListBroken]
     assert sum(isinstance(one, Entry) for one in told) == entries
 
 

@@ -7,14 +7,15 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from leadline.cli.files import Named, walk_files
 from leadline.domain import Entry, Kind, PdqFamily
 from leadline.errors import HashRefused, InputError, LeadlineError
-from leadline.exchange import csv_list, stix, text_list, vics
 from leadline.exchange.base import MAX_TEXT_CHARS, EntryDefaults
 from leadline.exchange.detect import HEAD_BYTES, ListFormat, detect_format
+from leadline.exchange.lists import read_list
 from leadline.match.fingerprints import load_kinds
 from leadline.media.client import Sandbox
 from leadline.media.limits import Limits
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     from leadline.scan.hashing import FileFacts, FileHasher
 
 Taken = Entry | LeadlineError
-_READERS = {
-    ListFormat.CSV: csv_list.read, ListFormat.TEXT: text_list.read,
-    ListFormat.VICS: vics.read, ListFormat.STIX: stix.read,
-}  # fmt: skip
 MEDIA = "media"
 
 
@@ -66,7 +63,8 @@ class Intake:
             if stream is None:
                 yield from self._hash_media(path)
             else:
-                yield from _READERS[kind](stream, where=shown_input(path), defaults=self.defaults)
+                place = None if path == "-" else Path(path)
+                yield from read_list(kind, stream, place, where=shown_input(path), defaults=self.defaults)
 
     def _open(self, path: str, stack: ExitStack) -> tuple[BinaryIO | None, ListFormat]:
         """The stream of a list and its format, or None for media."""
@@ -77,7 +75,7 @@ class Intake:
         kind = self.format or detect_format(buffered.head, os.path.splitext(path)[1])
         if kind is None and path == "-":
             raise InputError(
-                "no list format recognised", where="standard input", mend="say which: --format csv, text, vics or stix"
+                "no list format recognised", where="standard input", mend="say which: --format csv, text, vics ..."
             )
         return (None, ListFormat.TEXT) if kind is None else (buffered, kind)  # type: ignore[return-value]
 

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, TypeAlias
 import msgspec
 
 from leadline.domain import EXACT_ALGORITHMS, MAX_METADATA_BYTES, PDQ_BYTES, Entry, Kind, PdqFamily, Tlp
-from leadline.errors import HashFormatError, HashRefused, ListFormatError, sentence
+from leadline.errors import HashFormatError, HashRefused, ListBroken, ListFormatError, sentence
 
 MAX_LINE_BYTES = 1 << 20
 MAX_RECORD_BYTES = 16 << 20
@@ -335,3 +335,8 @@ def with_faults(entry: Entry, hashes: RecordHashes, where: str) -> Iterator[Entr
 def located(error: HashFormatError | ListFormatError, where: str) -> ListFormatError:
     """The same fault, as one of the list, with its place."""
     return ListFormatError(error.what, where=where, mend=error.mend or "correct the record")
+
+
+def broken(error: ListFormatError, where: str) -> ListBroken:
+    """The same fault, as the end of its list."""
+    return ListBroken(error.what, where=where, mend=error.mend)

@@ -175,7 +175,7 @@ class ListConnector(Connector):
         before that stand, and a later pull with the last applied page's checkpoint goes on there.
         """
 
-    def confirm(self, checkpoint: Checkpoint) -> None:  # noqa: B027 # most sources ask for nothing
+    def confirm(self, checkpoint: Checkpoint) -> None:  # most sources ask for nothing
         """Tell the source that all up to this stored checkpoint is applied here; called after each pull that ended.
 
         Saying it again is harmless. ExchangeError where it was not heard: the pull stands, the next one says it anew.

@@ -15,6 +15,8 @@ CONNECTORS: dict[str, str] = {
     "leadline-feed": "feed.connector:FeedConnector",
     "misp": "misp:Misp",
     "taxii": "taxii:Taxii",
+    "list-file": "list_file:ListFile",
+    "sample": "sample:Sample",
 }
 
 

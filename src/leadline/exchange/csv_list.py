@@ -18,6 +18,7 @@ from leadline.exchange.base import (
     EntryDefaults,
     Line,
     RecordHashes,
+    broken,
     entry_fields,
     located,
     metadata_text,
@@ -76,7 +77,7 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
     lines = numbered_lines(stream)
     found = _find_header(lines, where)
     if isinstance(found, ListFormatError):
-        yield found
+        yield broken(found, found.where)
         return
     delimiter, names = found
     for number, untrusted_row in read_rows(lines, delimiter, len(names), swallowed=_swallowed):

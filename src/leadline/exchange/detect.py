@@ -6,6 +6,7 @@ import re
 from enum import StrEnum
 
 from leadline.errors import HashFormatError
+from leadline.exchange import hashdeep, icse, nsrl, nsrl_database
 from leadline.exchange.base import parse_hash, recode_head
 from leadline.exchange.csv_list import split_header
 
@@ -18,6 +19,10 @@ class ListFormat(StrEnum):
     TEXT = "text"
     VICS = "vics"
     STIX = "stix"
+    HASHDEEP = "hashdeep"
+    ICSE = "icse"
+    NSRL = "nsrl"
+    NSRL_DATABASE = "nsrl-database"
 
 
 _BY_ENDING = {
@@ -40,12 +45,16 @@ def detect_format(untrusted_head: bytes, ending: str) -> ListFormat | None:
             broken first line is read as a list and its fault is told
     """
     by_ending = _BY_ENDING.get(ending.lower())
+    if untrusted_head.startswith(nsrl_database.MAGIC):
+        return ListFormat.NSRL_DATABASE
     text = recode_head(untrusted_head)
     if text.lstrip().startswith("{"):
         return ListFormat.STIX if _BUNDLE.search(text) else ListFormat.VICS
     line = next((x for x in text.splitlines() if x.strip() and not x.startswith(("#", "sep="))), "")
     if "\0" in line:
         return by_ending
+    if named := _by_first_line(line):
+        return named
     if split_header(line):
         return ListFormat.CSV
     try:
@@ -53,3 +62,12 @@ def detect_format(untrusted_head: bytes, ending: str) -> ListFormat | None:
     except HashFormatError:
         return by_ending
     return ListFormat.TEXT
+
+
+def _by_first_line(line: str) -> ListFormat | None:
+    """Lists whose first line nobody else's is; NSRL's and ICSE's would do as CSV, too, and lose what they mean."""
+    if line.startswith(hashdeep.MAGIC):
+        return ListFormat.HASHDEEP
+    if icse.is_header(line):
+        return ListFormat.ICSE
+    return ListFormat.NSRL if nsrl.is_header(line) else None

@@ -16,8 +16,8 @@ from typing import BinaryIO, NamedTuple
 import ijson
 
 from leadline.domain import EXACT_ALGORITHMS, Entry, Kind, Tlp
-from leadline.errors import HashRefused, LeadlineError, ListFormatError
-from leadline.exchange.base import BoundedRecords, EntryDefaults, located, recode
+from leadline.errors import HashRefused, LeadlineError, ListBroken, ListFormatError
+from leadline.exchange.base import BoundedRecords, EntryDefaults, broken, recode
 from leadline.exchange.stix_markings import make_marking, marking_name
 from leadline.exchange.stix_objects import BENIGN, EXTENSION, INDICATOR_TYPES, NO_PRINT, ToldObject, read_objects
 from leadline.exchange.vics import records_at
@@ -69,15 +69,15 @@ def _read_all(stream: BinaryIO, where: str, defaults: EntryDefaults) -> Iterator
             number += 1
             yield from _read_one(untrusted_object, f"{where}: record {number}", defaults)
     except ListFormatError as error:
-        yield located(error, f"{where}: after record {number}")
+        yield broken(error, f"{where}: after record {number}")
     except (ijson.JSONError, ValueError, ArithmeticError):
         mend = "ask the sender for a whole file; the records before this one were read"
         place = f"{where}: after record {number}"
-        yield ListFormatError("the JSON breaks off or is malformed here", where=place, mend=mend)
+        yield ListBroken("the JSON breaks off or is malformed here", where=place, mend=mend)
     else:
         if number == 0:
             mend = 'expect {"type": "bundle", "objects": [...]}'
-            yield ListFormatError("no object of STIX found", where=where, mend=mend)
+            yield ListBroken("no object of STIX found", where=where, mend=mend)
 
 
 def _read_one(untrusted_object: object, place: str, defaults: EntryDefaults) -> Iterator[_Told | LeadlineError]:

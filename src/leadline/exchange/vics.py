@@ -19,13 +19,14 @@ import ijson
 from ijson.common import ObjectBuilder
 
 from leadline.domain import Entry
-from leadline.errors import ConfigError, HashFormatError, ListFormatError
+from leadline.errors import ConfigError, HashFormatError, ListBroken, ListFormatError
 from leadline.exchange.base import (
     ABSENT,
     MAX_TEXT_CHARS,
     BoundedRecords,
     EntryDefaults,
     RecordHashes,
+    broken,
     entry_fields,
     located,
     metadata_text,
@@ -78,15 +79,17 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
             number += 1
             yield from _checked(untrusted_media, scheme, f"{where}: record {number}", defaults)
     except ListFormatError as error:
-        yield located(error, f"{where}: after record {number}")
+        yield broken(error, f"{where}: after record {number}")
+        return
     except (ijson.JSONError, ValueError, ArithmeticError):
-        yield ListFormatError(
+        yield ListBroken(
             "the JSON breaks off or is malformed here",
             where=f"{where}: after record {number}",
             mend="ask the sender for a whole file; the records before this one were read",
         )
+        return
     if number == 0:
-        yield ListFormatError(
+        yield ListBroken(
             "no Media record found",
             where=where,
             mend='expect {"value": [...]} of Media, or of cases with Media',

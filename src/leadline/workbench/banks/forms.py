@@ -13,9 +13,9 @@ from django.utils.translation import gettext_lazy as _
 
 from leadline.domain import DEFAULT_QUALITY_FLOOR, DEFAULT_RADIUS_BITS, Entry, Kind, Tlp
 from leadline.errors import HashFormatError, InputError, LeadlineError
-from leadline.exchange import csv_list, stix, text_list, vics
+from leadline.exchange import lists
 from leadline.exchange.base import EntryDefaults, parse_hash
-from leadline.exchange.detect import HEAD_BYTES, ListFormat, detect_format
+from leadline.exchange.detect import HEAD_BYTES, detect_format
 from leadline.match.admission import MAX_FALSE_POSITIVE_RADIUS_BITS, MAX_ID
 from leadline.match.bank import Bank
 from leadline.match.search import MAX_RADIUS_BITS
@@ -25,10 +25,6 @@ from leadline.workbench.words import choices, told
 KINDS = choices("kind", *Kind)
 TLPS = [(tlp.value, f"TLP:{tlp.value.upper()}") for tlp in Tlp]
 MAX_LOOKED_UP = 1000
-_READERS = {
-    ListFormat.CSV: csv_list.read, ListFormat.TEXT: text_list.read,
-    ListFormat.VICS: vics.read, ListFormat.STIX: stix.read,
-}  # fmt: skip
 
 
 class BankSettingsForm(forms.Form):
@@ -101,7 +97,7 @@ def read_list(
         raise InputError("this is no list of hashes", where="upload", mend="give CSV, plain text or VICS JSON")
     manifest = bank.snapshot.manifest
     defaults = EntryDefaults(kind, source=manifest.source, tlp=manifest.tlp, licence=manifest.licence)
-    return _with_radius(_READERS[found](stream, where="list", defaults=defaults), radius_bits)
+    return _with_radius(lists.read_list(found, stream, None, where="list", defaults=defaults), radius_bits)
 
 
 def _with_radius(entries: Iterator[Entry | LeadlineError], radius_bits: int) -> Iterator[Entry | LeadlineError]:

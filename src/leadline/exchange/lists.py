@@ -1,0 +1,38 @@
+"""The table of list formats: which reader reads which. Detects nothing, decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from leadline.domain import Entry
+from leadline.errors import ListBroken, ListFormatError
+from leadline.exchange import csv_list, hashdeep, icse, nsrl, nsrl_database, stix, text_list, vics
+from leadline.exchange.base import EntryDefaults
+from leadline.exchange.detect import ListFormat
+
+_READERS: Mapping[ListFormat, Callable[..., Iterator[Entry | ListFormatError]]] = {
+    ListFormat.CSV: csv_list.read,
+    ListFormat.TEXT: text_list.read,
+    ListFormat.VICS: vics.read,
+    ListFormat.STIX: stix.read,
+    ListFormat.HASHDEEP: hashdeep.read,
+    ListFormat.ICSE: icse.read,
+    ListFormat.NSRL: nsrl.read,
+}
+
+
+def read_list(
+    kind: ListFormat, stream: BinaryIO, path: Path | None, *, where: str, defaults: EntryDefaults
+) -> Iterator[Entry | ListFormatError]:
+    """Entries and faults of a list. path: of its file; None where it comes through a pipe.
+
+    A ListBroken is among them where the list does not end as it should.
+    """
+    if kind is not ListFormat.NSRL_DATABASE:
+        yield from _READERS[kind](stream, where=where, defaults=defaults)
+    elif path is None:
+        yield ListBroken("a database cannot come through a pipe", where=where, mend="give its file")
+    else:
+        yield from nsrl_database.read(path, where=where, defaults=defaults)

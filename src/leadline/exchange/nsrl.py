@@ -1,0 +1,94 @@
+"""NIST's NSRL as text (NSRLFile.txt of RDS 2) -> benign entries. It lists what is known, not what is good."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from typing import BinaryIO
+
+from leadline.domain import Entry, Kind
+from leadline.errors import HashFormatError, ListBroken, ListFormatError
+from leadline.exchange.base import (
+    ABSENT,
+    MAX_TEXT_CHARS,
+    EntryDefaults,
+    RecordHashes,
+    entry_fields,
+    located,
+    metadata_text,
+    numbered_lines,
+    parse_hex,
+    with_faults,
+)
+from leadline.exchange.csv_rows import decode_line, read_rows
+
+DELIMITER = ","
+_HASHES = {"SHA-1": "sha1", "MD5": "md5", "SHA-256": "sha256"}
+
+
+def is_header(untrusted_line: str) -> bool:
+    return {"SHA-1", "MD5", "FileName", "ProductCode"} <= set(_names(untrusted_line))
+
+
+def _names(untrusted_line: str) -> list[str]:
+    try:
+        return [name.strip() for name in next(csv.reader([untrusted_line.lstrip("\ufeff")]), [])]
+    except csv.Error:
+        return []
+
+
+def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[Entry | ListFormatError]:
+    """Benign entries of NSRLFile.txt; a row that cannot be read is yielded as an error and the rest goes on.
+
+    The header names the columns (both orders that were published). A file that several products hold stands on rows
+    next to each other: it gives one entry.
+    """
+    lines = numbered_lines(stream)
+    header = next(lines, (1, b""))[1]
+    if header is None or not is_header(text := decode_line(header)):
+        mend = 'begin with "SHA-1","MD5","CRC32","FileName","FileSize","ProductCode","OpSystemCode","SpecialCode"'
+        yield ListBroken("the first line is not NSRL's", where=f"{where}: line 1", mend=mend)
+        return
+    names, before = _names(text), Repeats()
+    for number, untrusted_row in read_rows(lines, DELIMITER, len(names), swallowed=lambda cell: "\n" in cell):
+        place = f"{where}: line {number}"
+        if isinstance(untrusted_row, ListFormatError):
+            yield located(untrusted_row, place)
+            continue
+        cells = dict(zip(names, map(str.strip, untrusted_row), strict=False))
+        told = {_HASHES[name]: cell for name, cell in cells.items() if name in _HASHES}
+        if before.is_new(told):
+            yield from checked(told, cells.get("FileName", ""), cells.get("FileSize", ""), place, defaults)
+
+
+class Repeats:
+    """Rows about one file next to each other."""
+
+    def __init__(self) -> None:
+        self._before: Mapping[str, str] = {}
+
+    def is_new(self, told: Mapping[str, str]) -> bool:
+        is_new, self._before = told != self._before, told
+        return is_new
+
+
+def checked(
+    untrusted_hashes: Mapping[str, str], untrusted_name: str, untrusted_size: str, place: str, defaults: EntryDefaults
+) -> Iterator[Entry | ListFormatError]:
+    hashes = RecordHashes()
+    try:
+        for name, cell in untrusted_hashes.items():
+            if cell.lower() not in ABSENT:
+                hashes.take(lambda name=name, cell=cell: {name: parse_hex(name, cell)})  # type: ignore[misc]
+        hashes.require("the row has no hash", "fetch the set from NIST again")
+        yield from with_faults(_entry(hashes, untrusted_name, untrusted_size, defaults), hashes, place)
+    except (HashFormatError, ListFormatError) as error:
+        yield located(error, place)
+
+
+def _entry(hashes: RecordHashes, untrusted_name: str, untrusted_size: str, defaults: EntryDefaults) -> Entry:
+    fields = entry_fields(defaults) | {"kind": Kind.BENIGN, "source": defaults.source or "NSRL"}
+    facts: dict[str, object] = {"filename": untrusted_name[:MAX_TEXT_CHARS]} if untrusted_name else {}
+    if untrusted_size.isascii() and untrusted_size.isdigit() and len(untrusted_size) < 20:
+        facts["size"] = int(untrusted_size)
+    return Entry(fingerprints=hashes.found, metadata=metadata_text(facts), **fields)
