@@ -386,7 +386,7 @@ TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["d
 _MAIL = _server("LEADLINE_MAIL_URL", {"smtp": 25, "smtps": 465, "submission": 587})
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = _read("LEADLINE_MAIL_FROM")
 if _MAIL:
-    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    EMAIL_BACKEND = "leadline.workbench.smtp.EmailBackend"
     EMAIL_HOST, EMAIL_PORT = _MAIL["host"], _MAIL["port"]
     EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL["user"], _MAIL["password"]
     EMAIL_USE_SSL = _MAIL["scheme"] == "smtps"
