@@ -17,6 +17,7 @@ from leadline.exchange import lists
 from leadline.exchange.detect import ListFormat
 
 MD5, SHA1, SHA256, PDQ = "a1" * 16, "b2" * 20, "d4" * 32, "c3" * 32
+WHY = "a copy for a test"
 EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 
 
@@ -162,7 +163,7 @@ def test_a_damaged_bank_is_found_wrong(run: Any, bank: Path) -> None:
 
 
 def test_an_exported_csv_read_back_is_the_same_bank(run: Any, bank: Path, tmp_path: Path) -> None:
-    assert run("bank", "export", bank, "--format", "csv", "--out", tmp_path / "out.csv").code == 0
+    assert run("bank", "export", bank, "--reason", WHY, "--format", "csv", "--out", tmp_path / "out.csv").code == 0
     assert _build(run, tmp_path / "again", tmp_path / "out.csv").code == 0
     first, second = (run("bank", "list", b, "--json").objects for b in (bank, tmp_path / "again"))
     for entry in first + second:
@@ -173,34 +174,34 @@ def test_an_exported_csv_read_back_is_the_same_bank(run: Any, bank: Path, tmp_pa
 def test_an_export_never_overwrites_and_never_leaves_half(run: Any, bank: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     out.write_text("mine")
-    ended = run("bank", "export", bank, "--format", "csv", "--out", out)
+    ended = run("bank", "export", bank, "--reason", WHY, "--format", "csv", "--out", out)
     assert ended.code == 2
     assert out.read_text() == "mine"
     assert not list(tmp_path.glob("*.part"))
 
 
 def test_exports_as_text_and_vics_read_back(run: Any, bank: Path, tmp_path: Path) -> None:
-    text = run("bank", "export", bank, "--format", "text", "--out", "-")
+    text = run("bank", "export", bank, "--reason", WHY, "--format", "text", "--out", "-")
     assert set(text.out.split()) == {MD5, f"pdq:{PDQ}", SHA1, f"sha256:{SHA256}"}
-    vics = run("bank", "export", bank, "--format", "vics", "--out", "-")
+    vics = run("bank", "export", bank, "--reason", WHY, "--format", "vics", "--out", "-")
     assert [m["MediaID"] for m in json.loads(vics.out)["value"]] == [7, 8, 9]
 
 
 def test_an_export_as_stix_is_read_back_and_leaves_suspended_entries_out(run: Any, bank: Path, tmp_path: Path) -> None:
     (tmp_path / "more.csv").write_text(f"md5,disabled_until\n{'e7' * 16},2100-01-01\n")
     assert run("bank", "add", bank, tmp_path / "more.csv").code == 0
-    ended = run("bank", "export", bank, "--format", "stix", "--out", tmp_path / "bundle.json")
+    ended = run("bank", "export", bank, "--reason", WHY, "--format", "stix", "--out", tmp_path / "bundle.json")
     assert ended.code == 3
     assert "1 entries are suspended" in ended.faults[0]
     assert _build(run, tmp_path / "again", tmp_path / "bundle.json").code == 0
-    text = run("bank", "export", tmp_path / "again", "--format", "text", "--out", "-")
+    text = run("bank", "export", tmp_path / "again", "--reason", WHY, "--format", "text", "--out", "-")
     assert set(text.out.split()) == {MD5, f"pdq:{PDQ}", SHA1, f"sha256:{SHA256}"}
 
 
 def test_entries_that_a_format_cannot_hold_are_told_and_the_rest_is_written(run: Any, tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text(f'md5,fingerprints\n{MD5},\n,"{{""made-up"": ""0102""}}"\n')
     assert _build(run, tmp_path / "b", tmp_path / "list.csv").code == 0
-    ended = run("bank", "export", tmp_path / "b", "--format", "text", "--out", tmp_path / "out.txt")
+    ended = run("bank", "export", tmp_path / "b", "--reason", WHY, "--format", "text", "--out", tmp_path / "out.txt")
     assert ended.code == 3
     assert "1 entries have no hash" in ended.faults[0]
     assert (tmp_path / "out.txt").read_text().split() == [MD5]
@@ -228,7 +229,7 @@ def test_a_bank_and_an_export_outlive_a_power_cut(
     assert _build(run, place / "b", tmp_path / "list.txt").code == 0
     assert ("fsync", str(place)) in done[done.index(("rename", str(place / "b"))) :]
     assert {("fsync", str(tmp_path)), ("fsync", str(tmp_path / "made"))} <= set(done)
-    assert run("bank", "export", bank, "--format", "csv", "--out", place / "out.csv").code == 0
+    assert run("bank", "export", bank, "--reason", WHY, "--format", "csv", "--out", place / "out.csv").code == 0
     assert ("fsync", str(place)) in done[done.index(("link", str(place / "out.csv"))) :]
 
 

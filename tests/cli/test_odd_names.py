@@ -79,5 +79,5 @@ def test_an_old_scan_with_odd_names_is_rematched_and_a_bank_exported(run: Any, o
     ended = run("rematch", out, "--bank", bank, "--json")
     assert ended.code == 3, ended.err
     assert (odd / f"{ODD}-out-rematch" / "report.html").exists()
-    assert run("bank", "export", bank, "--format", "vics", "--out", odd / f"{ODD}.json").code == 0
+    assert run("bank", "export", bank, "--reason", "odd", "--format", "vics", "--out", odd / f"{ODD}.json").code == 0
     assert len(json.loads((odd / f"{ODD}.json").read_text())["value"]) == 3

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from leadline.domain import Entry, Kind
-from leadline.errors import HashRefused, ListFormatError
+from leadline.errors import HashRefused, ListBroken, ListFormatError
 from leadline.exchange import vics
 from leadline.exchange.base import EntryDefaults
 
@@ -254,3 +254,29 @@ def test_a_record_that_is_nested_without_end_is_refused_before_it_costs_anything
     assert isinstance(first, Entry)
     assert isinstance(fault, ListFormatError)
     assert "nested too deeply" in str(fault)
+
+
+def test_what_a_bank_writes_reads_back_as_the_same_entries(read_list: Any) -> None:
+    entries = [
+        Entry(
+            Kind.EXPLOITATIVE, {"md5": b"\xa1" * 16, "pdq": b"\xc3" * 32}, 1, scheme="made-up", label="A", note="n",
+            source_id="far/7", last_seen=1_700_000_000,
+            metadata='{"VictimIdentified":true,"Series":"s","MediaSize":9,"RelativeFilePath":"a/b.jpg"}',
+        ),
+        Entry(Kind.ILLEGAL, {"sha256": b"\xd4" * 32}, 2, scheme="vics:US", label="2"),
+    ]  # fmt: skip
+    stream = io.BytesIO()
+    assert vics.write(entries, stream, category_set="US") == 2
+    again, errors = read_list(vics, stream.getvalue())
+    assert errors == []
+    names = ("kind", "fingerprints", "scheme", "label", "note", "last_seen")
+    assert [[getattr(e, n) for n in names] for e in again] == [[getattr(e, n) for n in names] for e in entries]
+    assert [e.source_id for e in again] == ["far/7", "2"]
+    assert json.loads(entries[0].metadata).items() <= json.loads(again[0].metadata).items()
+
+
+def test_a_list_that_ends_as_it_should_not_says_that_it_does(read_list: Any) -> None:
+    text = _document([{"MediaID": 1, "MD5": MD5}, {"MediaID": 2, "MD5": "short"}])
+    assert [type(e) for e in read_list(vics, text)[1]] == [ListFormatError]
+    for broken in (text[:-1], "", '{"value":[]}', text[:-2] + ',{"a":' + "[" * 100_000):
+        assert isinstance(read_list(vics, broken)[1][-1], ListBroken)

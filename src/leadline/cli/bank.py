@@ -6,15 +6,13 @@ import dataclasses
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leadline.cli import bank_fill
+from leadline.cli import bank_export, bank_fill
 from leadline.cli.background import merge_behind
 from leadline.cli.files import path_fields
 from leadline.cli.options import Json, check_text
@@ -29,14 +27,11 @@ from leadline.cli.output import (
     encode_line,
     one_line,
     say,
-    standard_output,
     table,
     write,
 )
 from leadline.domain import Entry, Kind, Tlp
 from leadline.errors import BankCorrupt, ConfigError, InputError
-from leadline.exchange import csv_list, stix, text_list, vics
-from leadline.exchange.detect import ListFormat
 
 if TYPE_CHECKING:
     from leadline.match.bank import Bank
@@ -47,6 +42,7 @@ app = typer.Typer(
 )
 app.command("build")(bank_fill.build_command)
 app.command("add")(bank_fill.add_command)
+app.command("export")(bank_export.export_command)
 
 _LISTED_AT_ONCE = 500
 _FOLLOW_S = 0.5
@@ -347,82 +343,3 @@ def verify_command(bank: BankPath, json: Json = False) -> int:
     elif not faults:
         say("sound")
     return EXIT_WRONG if faults else EXIT_DONE
-
-
-def _check_category_set(value: str) -> str:
-    if not vics.is_category_set(value):
-        raise typer.BadParameter("give letters, digits, _ . -")
-    return value
-
-
-@app.command("export")
-def export_command(
-    bank: BankPath,
-    format_: Annotated[ListFormat, typer.Option("--format", help="csv keeps everything; the others keep less.")],
-    out: Annotated[str, typer.Option("--out", metavar="FILE", help="File to write, or - for standard output.")],
-    category_set: Annotated[
-        str,
-        typer.Option(
-            "--category-set",
-            callback=_check_category_set,
-            help="vics: whose category codes the labels are (US, UK, CUSTOM ...).",
-        ),
-    ] = "CUSTOM",
-) -> int:
-    """Write a bank as a list. A CSV read back gives the same entries with the same numbers.
-
-    Cells that a spreadsheet would take for formulas get an apostrophe, which reading takes away again. The VICS
-    shape follows public descriptions and is not certified; a label becomes a Category only where its scheme is
-    vics:CATEGORY_SET. STIX is a bundle of indicators, with an extension for perceptual hashes (docs/lists.md);
-    suspended entries are left out.
-
-    \b
-    Examples:
-      leadline bank export known --format csv --out known.csv
-      leadline bank export known --format text --out - | sort
-
-    Exit codes: 0 all written, 1 nothing written, 3 some entries were left out.
-    """
-    opened = _open(bank)
-    with _sink(out) as stream:
-        left_out = 0
-        if format_ is ListFormat.CSV:
-            csv_list.write(opened.entries(), stream)
-        elif format_ is ListFormat.TEXT:
-            left_out = text_list.write(opened.entries(), stream)
-        elif format_ is ListFormat.STIX:
-            left_out = stix.write(opened.entries(), stream, made_s=int(time.time()))
-        else:
-            vics.write(opened.entries(), stream, category_set=category_set)
-    if left_out:
-        why = "are suspended" if format_ is ListFormat.STIX else "have no hash that plain text can hold"
-        what = f"{left_out} entries {why}"
-        complain(InputError(what, where=bank, mend="export as csv"))
-    return EXIT_PARTLY if left_out else EXIT_DONE
-
-
-@contextmanager
-def _sink(out: str) -> Iterator[BinaryIO]:
-    """Standard output, or a file that appears under its name only when it is whole; never over another."""
-    from leadline.match.folder import sync_folder
-
-    if out == "-":
-        with standard_output() as stream:
-            yield stream
-        return
-    partial = f"{out}.part"
-    if os.path.lexists(out):
-        raise ConfigError("exists already", where=out, mend="choose another --out")
-    try:
-        with open(partial, "xb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        try:
-            os.link(partial, out)  # fails where something came to stand there meanwhile
-        except PermissionError:  # a file system without links
-            os.rename(partial, out)
-        sync_folder(Path(out).parent)
-    finally:
-        if os.path.lexists(partial):
-            os.unlink(partial)

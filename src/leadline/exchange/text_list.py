@@ -35,25 +35,34 @@ def _entry(untrusted_text: str, defaults: EntryDefaults) -> Entry:
     return Entry(fingerprints=parse_hash(untrusted_text, defaults.hash_type), **entry_fields(defaults))
 
 
-def write(entries: Iterable[Entry], stream: BinaryIO) -> int:
+def write(entries: Iterable[Entry], stream: BinaryIO, *, only: str = "") -> int:
     """One line for each MD5, SHA-1, SHA-256 and PDQ hash; 64 digits carry a prefix unless they are both.
 
-    Returns how many entries had none of these and so left no line.
+    only  one of these four: its hashes alone, without a prefix, for programs that take one kind (a `local_file` of
+          ThreatExchange's with its signal type, say)
+
+    Returns how many entries had nothing to write and so left no line.
     """
     without = 0
     for entry in entries:
-        lines = list(_lines(entry))
+        lines = (
+            [_bare(value) for name, value in entry.fingerprints.items() if name == only] if only else [*_lines(entry)]
+        )
         without += not lines
         stream.write("".join(lines).encode("ascii"))
     return without
 
 
+def _bare(value: bytes) -> str:
+    return f"{value.hex()}\n"
+
+
 def _lines(entry: Entry) -> Iterator[str]:
     pdq = entry.fingerprints.get("pdq")
     if pdq is not None and pdq == entry.fingerprints.get("sha256"):
-        yield pdq.hex() + "\n"
+        yield _bare(pdq)
     for algorithm in (*EXACT_ALGORITHMS, "pdq"):
         value = entry.fingerprints.get(algorithm)
         if value is None or (len(value) == 32 and pdq == entry.fingerprints.get("sha256")):
             continue
-        yield f"{algorithm}:{value.hex()}\n" if len(value) == 32 else f"{value.hex()}\n"
+        yield f"{algorithm}:{value.hex()}\n" if len(value) == 32 else _bare(value)

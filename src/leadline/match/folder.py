@@ -23,6 +23,9 @@ _OWN = frozenset({WRITE_LOCK, MERGE_LOCK, PUBLISHED, SUBSCRIBERS, PUBLISHED_LOCK
 # Beside the entries, of a bank that is published as a feed: what was told whom, and its lock.
 FEED, FEED_LOCK = "feed.sqlite", "feed-lock"
 _FEED_FILES = frozenset({FEED, f"{FEED}-wal", f"{FEED}-shm", FEED_LOCK})
+# What left the bank as a list, when and why; it outlives the bank.
+EXPORTS = "exports.jsonl"
+_BY_NAME = _OWN | _FEED_FILES | {EXPORTS}
 _NUMBERED = re.compile(r"(?:seg-([0-9]{8,16})\.(?:records|index)|log-([0-9]{8,16}))")
 _TEMPORARY = re.compile(r"tmp-[0-9a-f]{16}")
 _RETRY_S = 0.005
@@ -167,7 +170,7 @@ def remove_leftovers(folder: Path, wanted: set[str]) -> list[str]:
 
 
 def is_bank_file(name: str) -> bool:
-    return name in _OWN or name in _FEED_FILES or bool(_NUMBERED.fullmatch(name) or _TEMPORARY.fullmatch(name))
+    return name in _BY_NAME or bool(_NUMBERED.fullmatch(name) or _TEMPORARY.fullmatch(name))
 
 
 def _remove_orphan(path: Path) -> bool:

@@ -6,12 +6,14 @@ import os
 from pathlib import Path
 
 from leadline.errors import BankError
-from leadline.match.folder import MERGE_LOCK, WRITE_LOCK, hold_lock, is_bank_file, sync_folder
+from leadline.match.folder import EXPORTS, MERGE_LOCK, WRITE_LOCK, hold_lock, is_bank_file, sync_folder
 from leadline.match.manifest import FILE_NAME
 
 
 def remove_bank(path: Path, *, lock_timeout_s: float = 10.0) -> None:
     """Remove the bank's files, and its folder where nothing else lies in it. Who has it open goes on reading it.
+
+    What is recorded of exports stays.
 
     BankLocked where a merge or writer is at work; BankError where a file cannot be removed.
     """
@@ -20,7 +22,7 @@ def remove_bank(path: Path, *, lock_timeout_s: float = 10.0) -> None:
             (path / FILE_NAME).unlink(missing_ok=True)
             sync_folder(path)
             for name in os.listdir(path):
-                if is_bank_file(name):
+                if is_bank_file(name) and name != EXPORTS:
                     (path / name).unlink(missing_ok=True)
             if not os.listdir(path):
                 path.rmdir()

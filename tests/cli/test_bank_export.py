@@ -1,0 +1,143 @@
+"""What leaves a bank as a list, and what is recorded of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pwd
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leadline.domain import Entry, Kind
+from leadline.match.bank import Bank
+from leadline.match.removal import remove_bank
+
+MD5, SHA1, PDQ = b"\xa1" * 16, b"\xb2" * 20, b"\xc3" * 32
+WHY = "a copy for a test"
+
+
+def bank_of(folder: Path, kind: Kind, *entries: Entry) -> Bank:
+    bank = Bank.create(folder / "known", name="known", kind=kind, kinds={})
+    bank.add(entries or [Entry(kind, {"md5": MD5, "sha1": SHA1, "pdq": PDQ}), Entry(kind, {"pdq": PDQ[::-1]})])
+    return bank
+
+
+def recorded(bank: Bank) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (bank.path / "exports.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("format_", ["csv", "text", "vics", "stix", "hashdeep", "icse"])
+@pytest.mark.parametrize("kind", [Kind.ILLEGAL, Kind.EXPLOITATIVE])
+def test_guarded_kinds_leave_in_no_format_without_a_reason(run: Any, tmp_path: Path, kind: Kind, format_: str) -> None:
+    bank = bank_of(tmp_path, kind)
+    for reason in ((), ("--reason", "  ")):
+        ended = run("bank", "export", bank.path, "--format", format_, "--out", tmp_path / "out", *reason)
+        assert ended.code == 2
+        assert "--reason" in ended.faults[0]
+    assert not (tmp_path / "out").exists()
+    assert not (bank.path / "exports.jsonl").exists()
+
+
+def test_one_illegal_entry_in_a_bank_of_another_kind_needs_a_reason(run: Any, tmp_path: Path) -> None:
+    bank = bank_of(tmp_path, Kind.OTHER, Entry(Kind.OTHER, {"md5": MD5}), Entry(Kind.ILLEGAL, {"sha1": SHA1}))
+    assert run("bank", "export", bank.path, "--format", "csv", "--out", tmp_path / "out").code == 2
+    bank.remove([2])
+    assert run("bank", "export", bank.path, "--format", "csv", "--out", tmp_path / "out").code == 0
+    assert not (bank.path / "exports.jsonl").exists(), "nothing to record: its folder may be read only"
+
+
+@pytest.mark.parametrize("out", ["file", "-"])
+def test_what_leaves_is_recorded_with_digest_reason_and_person(run: Any, tmp_path: Path, out: str) -> None:
+    bank = bank_of(tmp_path, Kind.ILLEGAL)
+    place = tmp_path / "out.txt" if out == "file" else "-"
+    ended = run("bank", "export", bank.path, "--format", "icse", "--out", place, "--reason", WHY)
+    assert ended.code == 3
+    begun, written = recorded(bank)
+    assert (begun["state"], begun["reason"], begun["format"]) == ("begun", WHY, "icse")
+    assert begun["user"] == {"uid": os.getuid(), "name": pwd.getpwuid(os.getuid()).pw_name}
+    data = (tmp_path / "out.txt").read_bytes() if out == "file" else ended.out.encode().replace(b"\n", b"\r\n")
+    assert (written["state"], written["export"]) == ("written", begun["export"])
+    assert written["entries"] == 1
+    if out == "file":
+        assert (written["bytes"], written["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
+
+
+def test_an_export_that_is_cut_off_is_recorded_and_leaves_no_file(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank = bank_of(tmp_path, Kind.ILLEGAL)
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("leadline.exchange.vics.write", stopped)
+    run("bank", "export", bank.path, "--format", "vics", "--out", tmp_path / "out", "--reason", WHY)
+    assert [line["state"] for line in recorded(bank)] == ["begun"]
+    assert [one.name for one in tmp_path.iterdir()] == ["known"]
+
+
+def test_nothing_leaves_where_it_cannot_be_recorded(run: Any, tmp_path: Path) -> None:
+    bank = bank_of(tmp_path, Kind.ILLEGAL)
+    (bank.path / "exports.jsonl").mkdir()
+    ended = run("bank", "export", bank.path, "--format", "csv", "--out", tmp_path / "out", "--reason", WHY)
+    assert ended.code == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_recorded_outlives_changes_a_torn_line_and_the_bank(run: Any, tmp_path: Path) -> None:
+    bank = bank_of(tmp_path, Kind.ILLEGAL)
+    beside = bank.path / "exports.jsonl"
+    beside.write_text('{"state":"beg')
+    assert run("bank", "export", bank.path, "--format", "csv", "--out", tmp_path / "out", "--reason", WHY).code == 0
+    assert [json.loads(line)["state"] for line in beside.read_text().splitlines()[1:]] == ["begun", "written"]
+    kept = beside.read_bytes()
+    bank.remove([1])
+    bank.merge()
+    assert bank.verify() == []
+    remove_bank(bank.path)
+    assert [one.name for one in bank.path.iterdir()] == ["exports.jsonl"] or beside.read_bytes() == kept
+    assert beside.read_bytes() == kept
+    bank_of(tmp_path, Kind.OTHER)
+    assert beside.read_bytes() == kept
+
+
+def test_only_one_kind_of_hash_is_one_bare_hash_a_line(run: Any, tmp_path: Path) -> None:
+    bank = bank_of(tmp_path, Kind.OTHER)
+    ended = run("bank", "export", bank.path, "--format", "text", "--only", "pdq", "--out", "-")
+    assert (ended.code, ended.out.split()) == (0, [PDQ.hex(), PDQ.hex()])
+    ended = run("bank", "export", bank.path, "--format", "text", "--only", "md5", "--out", "-")
+    assert (ended.code, ended.out.split()) == (3, [MD5.hex()])
+    assert run("bank", "export", bank.path, "--format", "csv", "--only", "md5", "--out", "-").code == 2
+
+
+@pytest.mark.parametrize(
+    ("format_", "kept"),
+    [
+        ("csv", {"md5", "sha1", "sha256", "pdq"}),
+        ("vics", {"md5", "sha1", "sha256", "pdq"}),
+        ("stix", {"md5", "sha1", "sha256", "pdq"}),
+        ("hashdeep", {"md5", "sha1", "sha256"}),
+        ("icse", {"md5", "sha1"}),
+    ],
+)
+def test_what_leaves_comes_in_again_as_the_same_entries(run: Any, tmp_path: Path, format_: str, kept: set[str]) -> None:
+    entries = [
+        Entry(
+            Kind.OTHER, {"md5": bytes([n]) * 16, "sha1": bytes([n]) * 20, "sha256": bytes([n]) * 32, "pdq": bytes(32)},
+            source_id=f"s{n}", scheme="made-up", label="A",
+        )
+        for n in range(1, 5)
+    ]  # fmt: skip
+    bank = bank_of(tmp_path, Kind.OTHER, *entries)
+    out = tmp_path / "list"
+    assert run("bank", "export", bank.path, "--format", format_, "--out", out).code == 0
+    assert run("bank", "build", "--out", tmp_path / "again", "--name", "a", "--kind", "other", out).code == 0
+    again = list(Bank.open(tmp_path / "again").entries())
+    assert [e.fingerprints for e in again] == [
+        {name: value for name, value in e.fingerprints.items() if name in kept} for e in entries
+    ]
+    if format_ in ("csv", "vics"):
+        assert [(e.source_id, e.scheme, e.label) for e in again] == [(e.source_id, e.scheme, e.label) for e in entries]
