@@ -18,6 +18,16 @@ prepare_office(lambda text: None)
 """
 
 
+def check_by_commands(environment: dict[str, str], folder: Path) -> None:
+    """What an operator and an expert say after a fault: the chain is carried out and verified, the vault is re-read."""
+    carried = folder / "carried-out"
+    for said in (["journal", "export", carried], ["verify", carried / "custody.jsonl"], ["vault", "verify"]):
+        command = [sys.executable, "-m", "leadline", *map(str, said)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, (said, done.stdout, done.stderr)
+    assert (carried / "custody.jsonl").stat().st_size > 0
+
+
 class Machine:
     """An office in a folder of its own; every call is another process.
 
@@ -55,6 +65,9 @@ class Machine:
         done = self.run("-c", code)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def check(self) -> None:
+        check_by_commands(self.environment, self.home.parent)
 
     def prepare(self) -> None:
         """Keys and tables. It takes seconds: a copy of one that is prepared already takes none."""

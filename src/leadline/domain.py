@@ -200,7 +200,7 @@ WORKBENCH_VARIABLES = (
     Variable("LEADLINE_ANCHORS", "HOME/anchors", "folder that signed heads of the chain are dropped into"),
     Variable("LEADLINE_TIMESTAMP_URLS", "", "RFC 3161 authorities that stamp the head, comma between"),
     Variable("LEADLINE_TIMESTAMP_ROOTS", "", "file of the root certificates of these authorities (PEM)"),
-    Variable("LEADLINE_MAIL_URL", "", "smtp://, submission:// (STARTTLS) or smtps://USER:PASSWORD@HOST:PORT; empty: a folder"),
+    Variable("LEADLINE_MAIL_URL", "", "smtp, submission (STARTTLS) or smtps://USER:PASSWORD@HOST:PORT; empty: folder"),
     Variable("LEADLINE_MAIL_FROM", "leadline@localhost", "sender of our own mail"),
     Variable("LEADLINE_IMAP_URL", "", "imaps://USER:PASSWORD@HOST/FOLDER that reports are taken from"),
     Variable("LEADLINE_MAIL_DNS", "on", "on: DKIM keys of mails are looked up in the DNS; off: DKIM is not checked"),

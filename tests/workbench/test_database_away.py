@@ -176,6 +176,7 @@ def test_reports_that_cannot_be_stored_are_refused_for_now_and_those_acknowledge
     state = json.loads(away.machine.python(_ASK))
     assert state["fault"] == "None"
     assert acknowledged <= set(state["reports"])
+    away.machine.check()
     assert sorted(state["told"]) == sorted(state["reports"])
 
 

@@ -7,6 +7,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import django
 
 django.setup()
 
+from django.utils import timezone
 from tests.workbench.evidence.conftest import draw_png
 
 from leadline.workbench import receiving
@@ -63,6 +65,11 @@ def main(what: str, argument: str) -> None:
         POINTS[argument]()
         asset = actions.take_in(draw_png(7), actor="somebody", source="test")
         print(asset.pk, flush=True)
+    elif what == "set-back":
+        real = timezone.now()
+        for days in (0, int(argument), -int(argument)):
+            timezone.now = lambda days=days: real + timedelta(days=days)
+            print(actions.take_in(f"made up {days}".encode(), actor="somebody", source="test").pk, flush=True)
     elif what == "many":
         for number in range(6):
             actions.take_in(f"{argument} {number}".encode(), actor=argument, source="test")

@@ -41,6 +41,17 @@ actions.decide_exhibit(people[1], exhibit, release=True, reason="checked")
 """
 
 
+_KEEP = """
+import django
+django.setup()
+from leadline.workbench.accounts.models import Person
+from leadline.workbench.evidence import actions
+from leadline.workbench.evidence.models import MediaMode
+person = Person.objects.create(email="head@example.org", name="head")
+actions.set_media_mode(person, MediaMode.KEEP, "made-up law, section 1", retention_days=30)
+"""
+
+
 def state_of(machine: Machine) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(machine.python(_ASK))
     return found
@@ -66,17 +77,6 @@ def test_a_kill_while_a_file_is_taken_in_leaves_all_or_nothing(machine: Machine,
     assert state_of(machine)["assets"] == [again.stdout.strip()]
 
 
-_KEEP = """
-import django
-django.setup()
-from leadline.workbench.accounts.models import Person
-from leadline.workbench.evidence import actions
-from leadline.workbench.evidence.models import MediaMode
-person = Person.objects.create(email="one@example.org", name="one")
-actions.set_media_mode(person, MediaMode.KEEP, "made-up law, section 1", retention_days=30)
-"""
-
-
 @pytest.mark.parametrize("point", ["piece", "sealed", "last-line"])
 def test_a_kill_while_a_file_is_sealed_leaves_nothing_acknowledged_and_a_sound_vault(
     machine: Machine, point: str
@@ -90,6 +90,26 @@ def test_a_kill_while_a_file_is_sealed_leaves_nothing_acknowledged_and_a_sound_v
     assert state_of(machine)["assets"] == [again.stdout.strip()]
     checked = json.loads(machine.run("-m", "leadline", "vault", "verify", "--json").stdout)
     assert (checked["files"], checked["unrecorded"], checked["faults"]) == (1, 0, [])
+
+
+def test_after_kills_in_every_kind_of_write_the_commands_find_chain_and_vault_whole(machine: Machine) -> None:
+    machine.python(_KEEP)
+    machine.python(_ASK_EXHIBIT)
+    for what, point in (("take", "piece"), ("take", "sealed"), ("take", "hash"), ("build", "pack")):
+        assert machine.run(*FAULTS, what, point).returncode == -signal.SIGKILL
+    machine.check()
+
+
+def test_a_clock_set_back_between_files_leaves_a_chain_and_a_vault_that_the_commands_find_whole(
+    machine: Machine,
+) -> None:
+    machine.python(_KEEP)
+    taken = machine.run(*FAULTS, "set-back", "365")
+    assert taken.returncode == 0, taken.stderr
+    state = state_of(machine)
+    assert state["assets"] == sorted(taken.stdout.split())
+    assert len(state["assets"]) == 3
+    machine.check()
 
 
 def test_eight_writers_at_once_cannot_fork_the_chain(machine: Machine) -> None:
@@ -112,6 +132,7 @@ def test_a_full_disk_refuses_and_loses_nothing_acknowledged(machine: Machine) ->
     assert set(acknowledged) <= set(state["assets"])
     assert state["told"] == state["assets"]
     assert machine.run(*FAULTS, "take", "nowhere").returncode == 0
+    machine.check()
 
 
 @ON_SQLITE
@@ -123,7 +144,7 @@ def test_without_its_database_nothing_is_acknowledged(machine: Machine) -> None:
     assert refused.stdout == ""
     away.replace(machine.home / "leadline.sqlite3")
     assert machine.run(*FAULTS, "take", "nowhere").returncode == 0
-    assert state_of(machine)["fault"] == "None"
+    machine.check()
 
 
 @pytest.mark.parametrize("point", ["bag", "pack", "note"])

@@ -16,6 +16,7 @@ import pytest
 from django.db import OperationalError, connection, connections
 from django.test import Client
 from django.utils import timezone
+from tests.machine import check_by_commands
 from tests.workbench.reports.conftest import make_report
 
 from leadline.custody.chain import encode_line, find_fault
@@ -50,6 +51,22 @@ def chain() -> Iterator[Any]:
 
 def run_and_kill(office: Any, round_number: int, after_s: float) -> list[str]:
     """Numbers that a writer had acknowledged when it was killed."""
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(round_number)],
+        env=environment_of(office), stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert writer.stdout is not None
+    told = [writer.stdout.readline().strip()]
+    time.sleep(after_s)
+    os.kill(writer.pid, signal.SIGKILL)
+    told += writer.stdout.read().split("\n")
+    writer.wait()
+    writer.stdout.close()
+    return [number for number in told if len(number) == len("R-2026-000001")]
+
+
+def environment_of(office: Any) -> dict[str, str]:
+    """In which another process works in this test's office."""
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "leadline.workbench.settings",
@@ -65,17 +82,7 @@ def run_and_kill(office: Any, round_number: int, after_s: float) -> list[str]:
     else:
         (office.home / "leadline.sqlite3").unlink(missing_ok=True)
         (office.home / "leadline.sqlite3").symlink_to(database["NAME"])
-    writer = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(round_number)], env=environment, stdout=subprocess.PIPE, text=True
-    )
-    assert writer.stdout is not None
-    told = [writer.stdout.readline().strip()]
-    time.sleep(after_s)
-    os.kill(writer.pid, signal.SIGKILL)
-    told += writer.stdout.read().split("\n")
-    writer.wait()
-    writer.stdout.close()
-    return [number for number in told if len(number) == len("R-2026-000001")]
+    return environment
 
 
 @pytest.mark.django_db(transaction=True)
@@ -97,6 +104,7 @@ def test_a_process_killed_while_it_receives_leaves_every_acknowledged_report_who
     assert Item.objects.get(first__isnull=True, times__gt=1).times == len(stored)
     assert Series.objects.get().last == len(stored)
     assert find_fault(chain()) is None
+    check_by_commands(environment_of(office), office.home.parent)
 
 
 def test_the_database_refuses_half_of_a_report(office: Any, monkeypatch: pytest.MonkeyPatch) -> None:
