@@ -59,10 +59,10 @@ endif
 test: .venv/.servers ## every behaviour once (<= 15 minutes on two cores)
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
-attack: .venv/.tools ## fuzzers, hundreds of kills, memory at size; writes bench/ATTACK.md
+attack: .venv/.servers ## fuzzers, hundreds of kills, memory at size; writes bench/ATTACK.md
 	@$(BIN)/python -m bench.attack
 
-bench: .venv-bench/.ready ## figures, ours and the peers' in one run; writes bench/RESULTS.md
+bench: .venv-bench/.ready .venv/.servers ## figures, ours and the peers' in one run; writes bench/RESULTS.md
 	@.venv-bench/bin/python -m bench.run
 
 bench-data: .venv/.tools ## benign photographs of two Debian packages for demo and tests (112 MB; never committed)

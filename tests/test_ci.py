@@ -6,6 +6,10 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+from bench import attack_office
+from tests import servers
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -17,3 +21,19 @@ def test_a_golden_test_that_is_skipped_fails_there_whoever_runs_it(tmp_path: Pat
     environment = {k: v for k, v in os.environ.items() if k != "CI"} | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     subprocess.run([ROOT / ".ci" / "run"], env=environment, check=True, timeout=30)
     assert told.read_text() == "CI=true check test\n"
+
+
+@pytest.mark.parametrize("target", ["test", "attack", "bench"])
+def test_what_needs_servers_installs_them_first(target: str) -> None:
+    rules = dict(line.split(":", 1) for line in (ROOT / "Makefile").read_text().splitlines() if "## " in line)
+    assert ".venv/.servers" in rules[target].partition("##")[0].split()
+
+
+def test_an_office_that_could_not_be_attacked_on_postgresql_does_not_count_as_held(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(servers, "postgresql_programs", lambda: None)
+    monkeypatch.setattr(attack_office, "child", lambda database, kills: 0)
+    assert attack_office.main(1) != 0
+    assert "NOT attacked" in capsys.readouterr().out
+    assert attack_office.main(1, "sqlite") == 0
