@@ -25,7 +25,7 @@ VISITED: dict[str, dict[str, str]] = {
     "mfa_reauthenticate": {}, "reports": {}, "new_report": {}, "import_report": {}, "new_bulk": {}, "on_call": {},
     "report_terms": {}, "bulk": {"delivery_id": "delivery"}, "report": {"report_id": "report"}, "journal": {},
     "banks": {}, "make_bank": {}, "look_up": {}, "bank": {"bank_id": "bank"}, "add_entries": {"bank_id": "bank"},
-    "set_bank": {"bank_id": "bank"}, "bank_changes": {"bank_id": "bank"},
+    "set_bank": {"bank_id": "bank"}, "trust_bank": {"bank_id": "bank"}, "bank_changes": {"bank_id": "bank"},
     "bank_entry": {"bank_id": "bank", "entry_id": "entry"}, "webhooks": {}, "make_webhook": {},
     "webhook": {"endpoint_id": "webhook"}, "health": {}, "api_docs": {}, "assets": {}, "upload_asset": {},
     "evidence_tasks": {}, "asset": {"asset_id": "asset"}, "exhibits": {}, "request_exhibit": {},

@@ -94,6 +94,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "create": "made", "add": "entries added", "withdraw": "entries withdrawn", "set": "settings changed",
         "came": "entries that came from outside", "went": "entries that went outside",
         "altered": "settings altered outside", "confirm": "entries from outside confirmed",
+        "trust": "trusted margin changed",
     },
     "bank-change-state": _spelled("begun", "done", "failed", "lost"),
     "bank-reason": {

@@ -128,6 +128,31 @@ def test_samples_of_what_is_known_go_to_volunteers_only(
     assert access.queue(actor).count() == 1
 
 
+def test_of_near_files_within_a_trusted_margin_the_same_samples_are_drawn_and_lowered_they_wait(
+    arrive: Arrive, make_bank: Any, analyst: Person, senior: Person
+) -> None:
+    from leadline.domain import Entry
+    from leadline.workbench.accounts.actions import set_office_setting
+    from leadline.workbench.banks.models import Trusted
+    from leadline.workbench.evidence.tasks import match_changes
+
+    pdq = bytes(arrive(3).views.first().hashes.pdq[0])
+    bank = make_bank("known", Entry(kind=Kind.ILLEGAL, fingerprints={"pdq": pdq}), kind=Kind.ILLEGAL)
+    Trusted.objects.create(bank="known", identity=bank.snapshot.manifest.identity, bits=8)
+    match_changes()
+    tasks.refresh()
+    assert not access.queue(Actor.of_person(analyst)).exists()
+    Trusted.objects.update(bits=0)
+    match_changes()
+    assert actions.queue_again() == 1
+    Trusted.objects.update(bits=8)
+    match_changes()
+    tasks.refresh()
+    set_office_setting(senior, access.SAMPLE_SHARE, "1000", "a test")
+    arrive(3, size=(420, 315))
+    assert Review.objects.filter(purpose="sample").count() == 1
+
+
 def test_a_file_that_joins_a_decided_cluster_is_covered_by_inference(
     arrive: Arrive, claimed: Review, analyst: Person
 ) -> None:

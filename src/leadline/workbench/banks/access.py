@@ -19,7 +19,7 @@ from leadline.match.bank import Bank
 from leadline.match.manifest import FILE_NAME
 from leadline.match.matcher import MatchAnswer, Matcher
 from leadline.workbench.actors import Actor
-from leadline.workbench.banks.models import Change, EntryChange, Followed, Proposal
+from leadline.workbench.banks.models import Change, EntryChange, Followed, Proposal, Trusted
 
 NEW_BANK_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")  # of banks made here; others made them, and may write larger
 UNREADABLE = "unreadable"
@@ -194,6 +194,12 @@ def _is_seen(actor: Actor, bank: Bank, match: Match) -> bool:
 def needs_two(kind: Kind) -> bool:
     """A false positive takes a match off the pile, a benign entry a file out of sight: two people answer for it."""
     return kind in (Kind.FALSE_POSITIVE, Kind.BENIGN)
+
+
+def trusted_bits(bank: Bank) -> int:
+    """Within so many bits of an entry a file is as good as known. Never beyond the radius that the bank has now."""
+    said = Trusted.objects.filter(pk=bank_id_of(bank), identity=bank.snapshot.manifest.identity).first()
+    return min(said.bits, bank.radius_bits) if said is not None else 0
 
 
 def confirmed_changes() -> QuerySet[Proposal, Any]:

@@ -13,6 +13,7 @@ from leadline.workbench.banks.acts.entries import (
     add_entries,
     create_bank,
     set_bank,
+    trust_near,
     withdraw_entries,
 )
 from leadline.workbench.banks.acts.outside import follow_folders
@@ -31,6 +32,7 @@ __all__ = [
     "refuse",
     "set_bank",
     "settle_changes",
+    "trust_near",
     "withdraw_entries",
 ]
 

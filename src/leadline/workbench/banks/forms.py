@@ -52,6 +52,14 @@ class BankSettingsForm(forms.Form):
         return given | {"kind": Kind(given["kind"]), "tlp": Tlp(given["tlp"])}
 
 
+class TrustForm(forms.Form):
+    trusted_bits = forms.IntegerField(
+        label=_("Trusted margin in bits"), min_value=0, max_value=MAX_RADIUS_BITS,
+        help_text=_("A picture so near is set aside as known, and nobody needs to see it. 0: exact matches only."),
+    )  # fmt: skip
+    reason = forms.ChoiceField(label=_("Reason"), choices=REASONS["set"])
+
+
 class NewBankForm(BankSettingsForm):
     name = forms.RegexField(
         label=_("Name"), regex=r"^[a-z0-9][a-z0-9-]{0,63}$", help_text=_("Small letters, digits and hyphens.")

@@ -26,10 +26,11 @@ class Change(models.Model):
 
     came, went, altered  found in the folder: another program's doing, so nobody of the office stands for it
     confirm              two people let entries act that came so; its folder is not changed by that
+    trust                how near is near enough to be set aside unseen: the office's word, not the folder's
     """
 
     WHATS = tuple(
-        (what, what) for what in ("create", "add", "withdraw", "set", "came", "went", "altered", "confirm")
+        (what, what) for what in ("create", "add", "withdraw", "set", "came", "went", "altered", "confirm", "trust")
     )
     STATES = tuple((state, state) for state in ("begun", "done", "failed", "lost"))
 
@@ -69,11 +70,12 @@ class EntryChange(models.Model):
 class Proposal(models.Model):
     """A change that one person wishes for and another confirms. Emptied when it is decided.
 
-    `entries` is JSON: entries to add, ids to withdraw, settings to set, or (came) ranges of entries that are in the
-    folder already and do not act until two people say so; the first of the two is then who proposes.
+    `entries` is JSON: entries to add, ids to withdraw, settings to set, (trust) a number of bits,
+    or (came) ranges of entries that are in the folder already and do not act until two people say so; the first
+    of the two is then who proposes.
     """
 
-    WHATS = tuple((what, what) for what in ("add", "withdraw", "set", "came"))
+    WHATS = tuple((what, what) for what in ("add", "withdraw", "set", "came", "trust"))
     STATES = tuple((state, state) for state in ("open", "confirmed", "refused"))
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -101,6 +103,14 @@ class Proposal(models.Model):
             ),
         )
         indexes = (models.Index(fields=("state", "proposed_at")), models.Index(fields=("bank", "state")))
+
+
+class Trusted(models.Model):
+    """So near to an entry of this bank that nobody needs to see the file. No row, or another bank's: exact only."""
+
+    bank = models.CharField(max_length=64, primary_key=True)  # name of its folder
+    identity = models.CharField(max_length=32)  # of the bank that two people trusted, should its folder be another's
+    bits = models.PositiveSmallIntegerField()
 
 
 class Followed(models.Model):

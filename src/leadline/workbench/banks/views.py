@@ -14,7 +14,7 @@ from leadline.errors import BankNotFound, LeadlineError
 from leadline.match.bank import Bank
 from leadline.workbench.actors import Actor, actor_of
 from leadline.workbench.banks import access, actions
-from leadline.workbench.banks.forms import AddForm, BankSettingsForm, LookUpForm, NewBankForm, WithdrawForm
+from leadline.workbench.banks.forms import AddForm, BankSettingsForm, LookUpForm, NewBankForm, TrustForm, WithdrawForm
 from leadline.workbench.permissions import Permission, requires
 from leadline.workbench.words import told
 
@@ -57,6 +57,7 @@ def show_bank(request: HttpRequest, bank_id: str) -> HttpResponse:
     entries, following = access.page_entries(actor, bank, after, _A_PAGE)
     context = {"bank_id": bank_id, "bank": bank, "entries": entries, "following": following, "after": after}
     context |= {"held": actor.permissions, "withdraw_form": WithdrawForm()}
+    context["trusted_bits"] = access.trusted_bits(bank)
     return render(request, "banks/bank.html", context)
 
 
@@ -134,6 +135,25 @@ def set_bank(request: HttpRequest, bank_id: str) -> HttpResponse:
             _say(request, outcome, _("The change is recorded."))
             return redirect("bank", bank_id)
     title = _("Settings of %(bank)s") % {"bank": bank_id}
+    return render(request, "banks/form.html", {"form": form, "title": title, "act": _("Change")})
+
+
+@requires(Permission.BANKS_WRITE, fresh=True)
+def trust_bank(request: HttpRequest, bank_id: str) -> HttpResponse:
+    """How near is near enough to be set aside unseen."""
+    actor = actor_of(request)
+    bits = access.trusted_bits(_found(actor, bank_id))
+    form = TrustForm(request.POST or None, initial={"trusted_bits": bits})
+    if request.method == "POST" and form.is_valid():
+        given = form.cleaned_data
+        try:
+            outcome = actions.trust_near(actor, bank_id, given["trusted_bits"], reason=given["reason"])
+        except LeadlineError as error:
+            form.add_error(None, told(error))
+        else:
+            _say(request, outcome, _("The change is recorded."))
+            return redirect("bank", bank_id)
+    title = _("Trusted margin of %(bank)s") % {"bank": bank_id}
     return render(request, "banks/form.html", {"form": form, "title": title, "act": _("Change")})
 
 

@@ -82,6 +82,7 @@ class Asset(models.Model):
     inferred_from = models.CharField(max_length=200, blank=True)  # the bank whose entry says so
     inferred_red = models.BooleanField(default=False)  # TLP:RED: scheme and label are not for everybody
     is_set_aside = models.BooleanField(default=False)  # known: nobody needs to see it
+    let_out_at = models.DateTimeField(null=True, db_index=True)  # when it last ceased to be set aside
 
     class Meta:
         ordering = ("-received_at", "-id")

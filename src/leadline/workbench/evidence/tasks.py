@@ -29,7 +29,7 @@ from leadline.match.difference import compare, only_changed
 from leadline.match.matcher import Matcher
 from leadline.match.snapshot import Snapshot
 from leadline.workbench import sealing
-from leadline.workbench.banks.access import all_banks, is_same_list, state_of
+from leadline.workbench.banks.access import all_banks, is_same_list, state_of, trusted_bits
 from leadline.workbench.evidence import access, actions
 from leadline.workbench.evidence.models import Asset, AssetMatch, AssetState, AssetView, Exhibit, ExhibitState
 from leadline.workbench.journal.actions import head
@@ -79,7 +79,9 @@ def match_changes() -> int:
 def _follow(bank: Bank, banks: list[Bank]) -> int:
     snapshot, state, now = bank.snapshot, state_of(bank), timezone.now()
     tlp = snapshot.manifest.tlp.value  # not for matching, but what is kept of a match depends on it
-    said = f"{tlp}:{bank.radius_bits}:{bank.quality_floor}:{','.join(sorted(bank.kinds))}"[:80]
+    said = f"{tlp}:{bank.radius_bits}:{bank.quality_floor}:{','.join(sorted(bank.kinds))}"[:74]
+    trusted = trusted_bits(bank)
+    said += f":t{trusted}" if trusted else ""
     seen, known = access.bank_seen(bank.name), _known.get(bank.name)
     since = int(seen.seen_at.timestamp()) if seen else 0
     if seen and (seen.state, seen.settings) == (state, said):

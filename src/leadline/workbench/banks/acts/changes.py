@@ -30,6 +30,7 @@ ACTS = {
     "withdraw": "bank.entry.withdrawn",
     "set": "bank.changed",
     "confirm": "bank.entry.confirmed",
+    "trust": "bank.trusted",
 }
 TEXTS = ("source", "licence")  # free text: not for the journal
 _SETTLE_AFTER = timedelta(minutes=15)
@@ -161,7 +162,7 @@ def settle_changes() -> int:
 
 
 def _settle(change: Change, bank: Bank) -> int:
-    if change.what == "confirm":  # nothing happens in the folder
+    if change.what in ("confirm", "trust"):  # nothing happens in the folder
         return close(change, "lost")
     if change.what in ("create", "set"):
         now = settings_of(bank)

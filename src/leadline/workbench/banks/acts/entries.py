@@ -102,6 +102,26 @@ def set_bank(by: Actor, bank_id: str, *, reason: str, **given: Any) -> Outcome:
     return proposals.set_settings(change, bank, given, {})
 
 
+def trust_near(by: Actor, bank_id: str, bits: int, *, reason: str) -> Outcome:
+    """Files so near to an entry need nobody's look. More of them takes two people; fewer, anybody who may set the bank.
+
+    0 trusts exact matches alone. Harmless kinds take nothing off the pile by nearness, so there is nothing to trust.
+    """
+    bank = access.find_bank(by, bank_id)
+    check_reason("set", reason)
+    if not 0 <= bits <= bank.radius_bits:
+        mend = sentence("from 0 to the radius of the bank, %(most)s", most=bank.radius_bits)
+        raise InputError("not a margin of this bank", where="trusted_bits", mend=mend)
+    if bits and access.needs_two(bank.kind):
+        raise InputError("near to something harmless clears nothing", where="trusted_bits", mend="leave it at 0")
+    before = access.trusted_bits(bank)
+    if bits == before:
+        return Outcome()
+    if bits > before:
+        return proposals.propose(by, bank, "trust", bits, bank.count, reason)
+    return proposals.trust(begin(by, bank_id, "trust", reason, bank=bank, wished=[bits]), bank, bits, {})
+
+
 def _undoes_matches(bank: Bank, given: dict[str, Any]) -> bool:
     radius_bits, floor = (int(given.get(name, getattr(bank, name))) for name in ("radius_bits", "quality_floor"))
     return radius_bits < bank.radius_bits or floor > bank.quality_floor

@@ -29,7 +29,7 @@ from leadline.workbench.banks.acts.changes import (
     record_of,
     sign,
 )
-from leadline.workbench.banks.models import Change, Proposal
+from leadline.workbench.banks.models import Change, Proposal, Trusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,8 @@ def confirm(by: Actor, proposal: Proposal) -> Outcome:
             wished = json.loads(wish)
         elif live.what == "set":
             wished = [(name, code_of(value)) for name, value in json.loads(wish)]
+        elif live.what == "trust":
+            wished = [json.loads(wish)]
         what = "confirm" if live.what == "came" else live.what
         change = begin(by, proposal.bank, what, live.reason, bank=bank, wished=wished)
         live.state, live.decided_by, live.decided_at, live.change = "confirmed", by.person, timezone.now(), change
@@ -137,6 +139,14 @@ def set_settings(change: Change, bank: Bank, given: dict[str, Any], details: dic
     return Outcome(is_changed=is_changed)
 
 
+def trust(change: Change, bank: Bank, bits: int, details: dict[str, Any]) -> Outcome:
+    said = {"identity": bank.snapshot.manifest.identity, "bits": bits}
+    with transaction.atomic():
+        Trusted.objects.update_or_create(bank=access.bank_id_of(bank), defaults=said)
+        end(change, bank, [], 0, {"bits": bits} | details)
+    return Outcome(is_changed=True)
+
+
 def _let_act(change: Change, bank: Bank, ranges: Sequence[tuple[int, int]], details: dict[str, Any]) -> Outcome:
     count = sum(last - first + 1 for first, last in ranges)
     end(change, bank, [(first, last) for first, last in ranges], count, {"entries": count} | details)
@@ -157,5 +167,6 @@ _DOINGS: dict[str, Callable[[Change, Bank, str, dict[str, Any]], Outcome]] = {
     "add": lambda change, bank, wish, details: add(change, bank, _read_entries(wish), details),
     "withdraw": lambda change, bank, wish, details: withdraw(change, bank, json.loads(wish), details),
     "set": lambda change, bank, wish, details: set_settings(change, bank, _read_settings(wish), details),
+    "trust": lambda change, bank, wish, details: trust(change, bank, json.loads(wish), details),
     "came": lambda change, bank, wish, details: _let_act(change, bank, json.loads(wish), details),
 }

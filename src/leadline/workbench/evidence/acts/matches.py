@@ -16,9 +16,9 @@ from leadline.domain import Kind, Match, Verdict
 from leadline.errors import WrongState
 from leadline.match.bank import Bank
 from leadline.match.matcher import MatchAnswer, Matcher
-from leadline.scan.verdict import Judgement, judge
+from leadline.scan.verdict import Judgement, is_exact, judge
 from leadline.workbench.accounts.models import Person
-from leadline.workbench.banks.access import Confirmed, is_red
+from leadline.workbench.banks.access import Confirmed, is_red, trusted_bits
 from leadline.workbench.evidence.acts.telling import bank_code, said_of, tell
 from leadline.workbench.evidence.models import Asset, AssetMatch, BankSeen, Task, TaskKind
 from leadline.workbench.journal.actions import SYSTEM, record
@@ -36,6 +36,7 @@ class Banks:
     def __init__(self, banks: Sequence[Bank]) -> None:
         self._by_name = {bank.name: bank for bank in banks}
         self._red: dict[tuple[str, int], bool] = {}
+        self._trusted: dict[str, int] = {}
         self.confirmed = Confirmed(banks)
 
     def holds(self, bank: str, entry: int) -> bool:
@@ -46,6 +47,16 @@ class Banks:
         if (bank, entry) not in self._red:
             self._red[bank, entry] = bank in self._by_name and is_red(self._by_name[bank], entry)
         return self._red[bank, entry]
+
+    def is_trusted(self, match: Match) -> bool:
+        """Whether a near match is as good as an exact one: of the whole picture, within what two people trusted."""
+        if match.algorithm != "pdq" or match.view != "picture" or match.kind in _HARMLESS or match.suppressed_by:
+            return False
+        if match.bank not in self._trusted:
+            bank = self._by_name.get(match.bank)
+            # As a bank of the harmless its list is not one to trust, whatever kind a single entry has.
+            self._trusted[match.bank] = 0 if bank is None or bank.kind in _HARMLESS else trusted_bits(bank)
+        return match.distance <= self._trusted[match.bank] > 0
 
     def columns(self, match: Match) -> dict[str, Any]:
         return {
@@ -123,14 +134,26 @@ def write_changes(changes: Sequence[Change]) -> None:
 def infer(asset: Asset, answer: MatchAnswer, banks: Banks) -> None:
     """What the answer adds up to. Does not save the asset."""
     judged: Judgement = judge(answer.matches, error=asset.fault or None)
-    best = judged.matches[0] if judged.kind is not None else None
+    trusted = _trusted_of(judged, asset, banks)
+    best = trusted or (judged.matches[0] if judged.kind is not None else None)
     asset.verdict = judged.verdict.value
     asset.inferred_kind = judged.kind.value if judged.kind else ""
     asset.inferred_scheme = best.scheme[:200] if best else ""
     asset.inferred_label = best.label[:200] if best else ""
     asset.inferred_from = best.bank if best else ""
     asset.inferred_red = banks.is_red(best.bank, best.entry) if best else False
-    asset.is_set_aside = judged.verdict is Verdict.KNOWN and judged.kind is not Kind.FALSE_POSITIVE
+    is_known = judged.verdict is Verdict.KNOWN and judged.kind is not Kind.FALSE_POSITIVE
+    asset.is_set_aside = is_known or trusted is not None
+
+
+def _trusted_of(judged: Judgement, asset: Asset, banks: Banks) -> Match | None:
+    """The near match that sets a file aside: of the gravest kind that was found, and contradicted by no exact one."""
+    if judged.verdict is not Verdict.NEAR or asset.fault or asset.partial:
+        return None
+    live = [match for match in judged.matches if not match.suppressed_by]
+    if any(is_exact(match) for match in live):
+        return None  # a harmless or lesser entry is this very file: a person says which is right
+    return next((match for match in live if match.kind is judged.kind and banks.is_trusted(match)), None)
 
 
 def match_again(asset_ids: Collection[Any], banks: Sequence[Bank]) -> int:
@@ -151,12 +174,12 @@ def _match_some(asset_ids: Sequence[Any], matcher: Matcher, banks: Banks) -> int
     assets = list(Asset.objects.filter(pk__in=asset_ids).prefetch_related("views").order_by("pk"))
     said = map(banks.confirmed.only, matcher.match([a.fingerprints for a in assets]))
     answers = dict(zip((a.pk for a in assets), said, strict=True))
-    others = [change.asset.pk for change in _compare(assets, answers, banks) if change.is_other]
+    others = [change.asset.pk for change in _compare(assets, answers, banks) if _is_other(change, answers, banks)]
     if not others:
         return 0
     with transaction.atomic():
         locked = list(Asset.objects.select_for_update().filter(pk__in=others).order_by("pk"))
-        changes = [change for change in _compare(locked, answers, banks) if change.is_other]
+        changes = [change for change in _compare(locked, answers, banks) if _is_other(change, answers, banks)]
         write_changes(changes)
         _save_inferences(changes, answers, banks)
         raise_tasks(changes)
@@ -170,14 +193,35 @@ def _compare(assets: Sequence[Asset], answers: Mapping[Any, MatchAnswer], banks:
     return (compare_answer(asset, live[asset.pk], answers[asset.pk], banks) for asset in assets)
 
 
+def _is_other(change: Change, answers: Mapping[Any, MatchAnswer], banks: Banks) -> bool:
+    """Also where the same matches say something else now: what is near enough to be trusted has changed."""
+    asset = change.asset
+    before = _inferred(asset)
+    if not change.is_other:
+        infer(asset, answers[asset.pk], banks)
+    is_other = change.is_other or _inferred(asset) != before
+    for name, value in zip(_INFERRED, before, strict=True):
+        setattr(asset, name, value)
+    return is_other
+
+
+def _inferred(asset: Asset) -> tuple[Any, ...]:
+    return tuple(getattr(asset, name) for name in _INFERRED)
+
+
 def _save_inferences(changes: Sequence[Change], answers: Mapping[Any, MatchAnswer], banks: Banks) -> None:
     """One statement for all that a list says the same of."""
     alike: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
+    let_out: list[Any] = []
     for change in changes:
+        was_aside = change.asset.is_set_aside
         infer(change.asset, answers[change.asset.pk], banks)
-        alike[tuple(getattr(change.asset, name) for name in _INFERRED)].append(change.asset.pk)
+        alike[_inferred(change.asset)].append(change.asset.pk)
+        if was_aside and not change.asset.is_set_aside:
+            let_out.append(change.asset.pk)
     for said, asset_ids in alike.items():
         Asset.objects.filter(pk__in=asset_ids).update(**dict(zip(_INFERRED, said, strict=True)))
+    Asset.objects.filter(pk__in=let_out).update(let_out_at=timezone.now())
 
 
 def raise_tasks(changes: Sequence[Change]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from leadline.domain import DEFAULT_QUALITY_FLOOR, PDQ_BYTES, Kind, PdqFamily
@@ -225,7 +225,8 @@ def queue_again() -> int:
     """Files that lists no longer know, and that nobody decided: they wait for somebody now; how many."""
     since = timezone.now() - _LOOKS_BACK
     withdrawn = AssetMatch.objects.filter(withdrawn_at__gt=since).values("asset")
-    members = Member.objects.filter(asset__in=withdrawn, asset__is_set_aside=False)
+    concerned = Q(asset__in=withdrawn) | Q(asset__in=Asset.objects.filter(let_out_at__gt=since).values("pk"))
+    members = Member.objects.filter(concerned, asset__is_set_aside=False)
     return each(members.select_related("asset", "cluster").iterator(AT_ONCE), _queue_again)
 
 
