@@ -281,3 +281,16 @@ def test_hashes_that_are_refused_are_told_beside_their_record(new: Callable[...,
     outcome = new().pull()
     assert (outcome.added, outcome.refused_hashes) == (1, 1)
     assert isinstance(outcome.faults[0], HashRefused)
+
+
+@pytest.mark.parametrize("size", [0, 5, 890, 910, 4040])
+def test_metadata_keeps_what_the_list_said_beside_the_digest(
+    new: Callable[..., Subscriber], path: Path, size: int
+) -> None:
+    path.write_text(f"md5,remark\n{MD5S[0]},{'é' * (size // 2)}\n", encoding="utf-8")
+    subscriber = new()
+    assert subscriber.pull().added == 1
+    (entry,) = subscriber.entries().values()
+    told = json.loads(entry.metadata)
+    assert len(bytes.fromhex(told.pop("record"))) == 32
+    assert told == ({"left_out": 1} if size > 4000 else {"remark": "é" * (size // 2)} if size else {})

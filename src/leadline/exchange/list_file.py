@@ -31,6 +31,7 @@ from leadline.exchange.lists import read_list
 PAGE_RECORDS = 5000
 CLEARING = frozenset({Kind.BENIGN, Kind.FALSE_POSITIVE})  # they take matches away
 _CHUNK_BYTES = 1 << 20
+_SHORT_CHARS = 900  # four bytes each at most
 _UNFINISHED = (".part", ".tmp", "~")
 _encode = msgspec.json.Encoder().encode
 
@@ -228,12 +229,17 @@ class _Telling:
 
 
 def _record(key: str, digest: bytes, entry: Entry) -> Record:
-    """metadata["record"]: the digest of what was read of the record, not of its bytes in the file."""
-    facts = msgspec.json.decode(entry.metadata) if entry.metadata else {}
-    metadata = metadata_text({"record": digest.hex(), **facts})
-    if "record" not in metadata[:12]:  # all was left out for its size
-        metadata = metadata_text({"record": digest.hex(), "left_out": len(facts)})
-    return Record(key, digest, dataclasses.replace(entry, id=None, source_id=key, metadata=metadata))
+    made = dataclasses.replace(entry, id=None, source_id=key, metadata=_with_digest(digest, entry.metadata))
+    return Record(key, digest, made)
+
+
+def _with_digest(digest: bytes, metadata: str) -> str:
+    """{"record": ...} before the rest: the digest of what was read of the record, not of its bytes in the file."""
+    if len(metadata) <= _SHORT_CHARS:  # what metadata_text makes; joined as text, at each entry of a long list
+        return f'{{"record":"{digest.hex()}"{"," + metadata[1:] if len(metadata) > 2 else "}"}'
+    facts = msgspec.json.decode(metadata)
+    told = metadata_text({"record": digest.hex(), **facts})
+    return told if "record" in told[:12] else metadata_text({"record": digest.hex(), "left_out": len(facts)})
 
 
 def _checkpoint(stamps: list[_Stamp]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def read(path: Path, *, where: str, defaults: EntryDefaults) -> Iterator[Entry |
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
+    database = sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True, check_same_thread=False)
     database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_LINE_BYTES)
     database.text_factory = lambda untrusted: untrusted.decode("utf-8", "backslashreplace")
     for setting in ("trusted_schema = OFF", "cell_size_check = ON", "query_only = ON", "mmap_size = 0"):
