@@ -98,6 +98,21 @@ def test_radius_and_banks_narrow_a_look_up(worker: Worker) -> None:
     assert ask(worker, hashes=[MD5], banks=["known", "harmless"])["answers"][0]["matches"]
 
 
+def test_a_radius_of_ones_own_demands_details_in_every_form(make_worker: Callable[..., Worker]) -> None:
+    worker = make_worker(Scope.MATCH, Scope.HASH)
+    rows = np.frombuffer(bytes.fromhex(NEAR), np.uint8)[None]
+    kind = {"content-type": packed.REQUEST_TYPE}
+    refused = [
+        worker.ask("POST", "/v1/match", json={"hashes": [MD5], "radius": 31}),
+        worker.ask("POST", "/v1/match", json={"hashes": [MD5, PDQ], "radius": 0}),
+        worker.ask("GET", "/v1/match", params={"hash": PDQ, "radius": "64"}),
+        worker.ask("POST", "/v1/match", content=packed.encode_request("pdq", rows, radius_bits=3), headers=kind),
+        worker.ask("POST", "/v1/scan?radius=3", content=b"x"),
+    ]
+    assert [(answer.status_code, answer.json()["code"]) for answer in refused] == [(403, "scope")] * 5
+    assert worker.ask("POST", "/v1/match", content=packed.encode_request("pdq", rows), headers=kind).status_code == 200
+
+
 def test_a_quality_below_the_floor_of_a_bank_is_not_compared_and_says_so(worker: Worker) -> None:
     low, good = ask(worker, hashes=[{"hash": NEAR, "algorithm": "pdq", "quality": q} for q in (10, 90)])["answers"]
     assert low["matches"] == []

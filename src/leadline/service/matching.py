@@ -35,7 +35,7 @@ class Hash(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Asked(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """hashes: 1 to 10,000. banks: names; left out: all. radius: 0..64 bits; left out: each bank's own.
+    """hashes: 1 to 10,000. banks: names; left out: all. radius: 0..64 bits, scope `details`; left out: each bank's own.
     seed: makes the roll-out ratio of banks decide in the same way each time."""
 
     hashes: list[str | Hash]
@@ -62,6 +62,7 @@ async def look_up(call: Call, desk: Desk) -> None:
     if not asked.hash:
         raise RequestRefused("no hash", where="hash", mend="ask for /v1/match?hash=...")
     algorithm, value = read_hash(asked.hash)
+    call.token.demand_radius(asked.radius)
     query = Query(algorithm, value, asked.banks, asked.radius)
     answer = desk.tell(call.token, query, await desk.batcher.ask(query), seed=asked.seed)
     told = answers.encode(answer, details=Scope.DETAILS in call.token.scopes, flooding=desk.flooding)
@@ -71,6 +72,7 @@ async def look_up(call: Call, desk: Desk) -> None:
 
 async def _match_json(call: Call, desk: Desk) -> None:
     asked = read_json(await call.body(MAX_HASHES * _BYTES_A_HASH))
+    call.token.demand_radius(asked.radius)
     if len(asked.hashes) == 1 and isinstance(asked.hashes[0], str) and asked.banks is None:
         await _match_one(call, desk, asked, asked.hashes[0])
         return
@@ -171,6 +173,7 @@ async def _match_packed(call: Call, desk: Desk) -> None:
     asked = packed.decode_request(await call.body(16 + MAX_HASHES * 32))
     if asked.radius_bits is not None and asked.radius_bits > 64:
         raise RequestRefused("no such radius", where="radius", mend="0 to 64 bits, or 255 for the banks' own")
+    call.token.demand_radius(asked.radius_bits)
     matcher = desk.lists.matcher(None, asked.radius_bits)
     loop = asyncio.get_running_loop()
     found = await loop.run_in_executor(desk.searchers, matcher.match_rows, asked.algorithm, asked.rows)

@@ -37,7 +37,7 @@ Matches = Annotated[
 
 
 class LookUps(matching.Asked, frozen=True):
-    """hashes: 1 to 10,000. banks: names; left out: all. radius: 0..64 bits; left out: each bank's own.
+    """hashes: 1 to 10,000. banks: names; left out: all. radius: 0..64 bits, scope `details`; left out: each bank's own.
     seed: makes the roll-out ratio of banks decide in the same way each time."""
 
 
@@ -242,7 +242,7 @@ _FILES = {"type": "object", "additionalProperties": _BINARY, "minProperties": 1}
 _UPLOADS = {"application/octet-stream": Content(_BINARY), "multipart/form-data": Content(_FILES)}
 _PLACES = (
     Parameter("banks", "query", "Names, comma between; left out: all.", {"type": "string"}, "known"),
-    Parameter("radius", "query", "Bits; left out: each bank's own.", {"type": "integer", "minimum": 0, "maximum": 64}),
+    Parameter("radius", "query", "Bits; scope `details`.", {"type": "integer", "minimum": 0, "maximum": 64}),
     Parameter("seed", "query", "Makes the ratios of banks decide the same each time.", {"type": "string"}),
 )
 

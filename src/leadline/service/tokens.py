@@ -57,6 +57,11 @@ class Token(msgspec.Struct, frozen=True):
         if missing := [scope for scope in scopes if scope not in self.scopes]:
             raise ScopeMissing(f"this token lacks the scope {missing[0]}", mend="use a token that has it")
 
+    def demand_radius(self, radius_bits: int | None) -> None:
+        """ScopeMissing for a radius without `details`: asking again with others would find the exact distance."""
+        if radius_bits is not None:
+            self.demand(Scope.DETAILS)
+
 
 EVERYBODY = Token("nobody", "without a token", frozenset({Scope.MATCH, Scope.DETAILS, Scope.HASH, Scope.ADMIN}), "", 0)
 _STANDS_FOR_NONE = hashlib.sha256(b"").digest()  # so that an unknown id takes as long as a wrong secret

@@ -37,6 +37,7 @@ async def hash_files(request: Request) -> Response:
 async def scan_files(request: Request) -> Response:
     call, desk = demand(request, Scope.HASH, Scope.MATCH), desk_of(request)
     asked = read_asked(call.scope["query_string"])
+    call.token.demand_radius(asked.radius)
     matcher = desk.lists.matcher(asked.banks, asked.radius)
     taken = await _take(call, desk, wish_of(matcher))
     prints = [facts.fingerprints for _, facts in taken.files]
