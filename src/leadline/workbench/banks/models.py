@@ -70,9 +70,9 @@ class EntryChange(models.Model):
 class Proposal(models.Model):
     """A change that one person wishes for and another confirms. Emptied when it is decided.
 
-    `entries` is JSON: entries to add, ids to withdraw, settings to set, (trust) a number of bits,
-    or (came) ranges of entries that are in the folder already and do not act until two people say so; the first
-    of the two is then who proposes.
+    `entries` is JSON: entries to add, ids to withdraw, settings to set, (trust) a number of bits, or (came) ranges of
+    entries that are in the folder already and do not act until two people say so; the first of the two is then who
+    proposes.
     """
 
     WHATS = tuple((what, what) for what in ("add", "withdraw", "set", "came", "trust"))

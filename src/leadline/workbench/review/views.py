@@ -17,6 +17,7 @@ from leadline.workbench.accounts.access import person_of
 from leadline.workbench.accounts.actions import set_office_setting
 from leadline.workbench.actors import actor_of
 from leadline.workbench.banks.access import visible_banks
+from leadline.workbench.evidence.access import veil
 from leadline.workbench.laws import access as law
 from leadline.workbench.permissions import Permission, requires
 from leadline.workbench.review import access, actions, appeals, to_do
@@ -44,6 +45,7 @@ def list_queue(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
     work = access.work_of(actor.person)
     page = access.page_of(access.narrowed(access.queue(actor), work), request.GET.get("cursor", ""))
+    veil(actor, [review.cluster.centre for review in page.rows])
     mine, pending = access.claimed_by(actor), access.pending_of(actor.person)
     context = {"page": page, "work": work, "mine": mine, "pending": pending}
     context["single_keys"] = access.wish_of(actor.person).single_keys
