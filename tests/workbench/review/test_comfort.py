@@ -6,13 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
+from leadline.workbench.evidence.models import Asset
 from leadline.workbench.permissions import Role
 from leadline.workbench.review import access, actions
 from leadline.workbench.review.models import Never, Review, Shift
+from leadline.workbench.words import word
 
 from .conftest import ANSWERS
 from .decided import decide
@@ -90,3 +94,52 @@ def test_pages_say_words_and_no_codes(
     assert "tick.ongoing" not in queue
     closed = client_of(senior).get(f"/review/{claimed.pk}/").content.decode()
     assert "tick.ongoing" not in closed
+
+
+def test_the_queue_says_in_words_what_a_file_is_and_what_banks_say(
+    arrive: Any, senior: Person, client_of: Callable[[Person], Client]
+) -> None:
+    asset = arrive(1)
+    said = {"inferred_kind": "other", "inferred_scheme": "made-up", "inferred_label": "label-7", "inferred_from": "known"}
+    Asset.objects.filter(pk=asset.pk).update(verdict="near", size_bytes=12_345, source="public-form", **said)
+    page = client_of(senior).get("/review/").content.decode()
+    for shown in ("made-up label-7", ">inferred<", "<td>near", "12,345", word("public-form", "asset-source")):
+        assert shown in page
+    assert "<img" not in page
+    Asset.objects.filter(pk=asset.pk).update(mime="video/mp4", width=0, height=0)
+    assert "<td>unknown</td>" in client_of(senior).get("/review/").content.decode()
+
+
+def test_the_queue_says_nothing_of_a_red_bank_that_is_not_for_the_reader(
+    arrive: Any, analyst: Person, client_of: Callable[[Person], Client]
+) -> None:
+    asset = arrive(1)
+    said = {"inferred_kind": "illegal", "inferred_label": "label-7", "inferred_from": "red", "inferred_red": True}
+    Asset.objects.filter(pk=asset.pk).update(verdict="near", **said)
+    page = client_of(analyst).get("/review/").content.decode()
+    assert "label-7" not in page
+    assert "<td>near" not in page
+
+
+def test_the_queue_asks_the_database_no_more_for_more_reviews(
+    arrive: Any, senior: Person, client_of: Callable[[Person], Client]
+) -> None:
+    client, counts = client_of(senior), []
+    for seed in (1, 2, 3):
+        arrive(seed)
+        with CaptureQueriesContext(connection) as asked:
+            client.get("/review/")
+        counts.append(len(asked))
+    assert counts[1] == counts[2]
+
+
+@pytest.mark.parametrize(
+    ("mime", "sound"), [("image/png", "no sound"), ("video/mp4", "sound: unknown"), ("audio/mpeg", "sound: unknown")]
+)
+def test_the_forewarning_says_whether_there_is_sound(
+    claimed: Review, analyst: Person, browser_of: Callable[[Person], Client], mime: str, sound: str
+) -> None:
+    Asset.objects.filter(pk=claimed.cluster.centre_id).update(mime=mime)
+    page = browser_of(analyst).get(f"/review/{claimed.pk}/").content.decode()
+    line = page.partition('<p class="lead">')[2].partition("</p>")[0]
+    assert f">{sound}<" in line

@@ -353,12 +353,17 @@ def law_of(card: Card) -> LawBeside:
 def forewarning(card: Card) -> list[str]:
     """One line of words before anything is shown: what it is, and what banks and reporters said of it."""
     centre = card.subject
-    told = [centre.mime, word(card.review.category, "category")]
+    told = [centre.mime, sound_of(centre), word(card.review.category, "category")]
     live = [match for match in card.matches if not match.withdrawn_at and not match.suppressed_by]
     kinds = {(word(match.kind, "kind"), match.label) for match in live}
     told += sorted(f"{kind}: {label}" if label else kind for kind, label in kinds)
     told += sorted({word(code, "urgency") for report in card.reports for code in report.urgency_ticks})
     return told
+
+
+def sound_of(asset: Asset) -> str:
+    """Pictures have none; whether a film has any is not known before films are opened."""
+    return gettext("sound: unknown") if asset.mime.startswith(_NOT_PICTURES) else gettext("no sound")
 
 
 def note_of(assessment: Assessment) -> str:
