@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal import auth as totp
+from allauth.usersessions.models import UserSession
+from django.core.cache import cache
 from django.test import Client
 
 from leadline.errors import LeadlineError
@@ -220,7 +222,9 @@ def test_changing_rights_asks_for_the_password_again(
 ) -> None:
     boss, other = make_person("boss", Role.ADMINISTRATOR), make_person("other")
     client = client_of(boss, signed_in_s_ago=16 * 60)
-    answer = client.post(f"/people/{other.pk}/roles/give/", {"role": "curator"}, headers={"Referer": "http://testserver/people/"})
+    answer = client.post(
+        f"/people/{other.pk}/roles/give/", {"role": "curator"}, headers={"Referer": "http://testserver/people/"}
+    )
     assert answer["Location"] == "/account/again/?next=%2Fpeople%2F"
     assert not access.roles_of(other)
     fresh = client_of(boss, signed_in_s_ago=14 * 60)
@@ -306,3 +310,33 @@ def test_asking_to_reset_a_password_tells_nobody_who_has_an_account(make_person:
     assert [(answer.status_code, answer.get("Location")) for answer in asked] == [
         (302, "/account/password/reset/sent/")
     ] * 2
+
+
+# --- own sessions ----------------------------------------------------------------------------------------------------
+
+
+def code_of(secret: str) -> str:
+    cache.clear()  # a code counts once, and both browsers come within its half minute
+    return str(totp.format_hotp_value(totp.hotp_value(secret, next(totp.yield_hotp_counters_from_time()))))
+
+
+def test_own_sessions_are_listed_and_the_others_can_be_ended(
+    office: object, make_person: Callable[..., Person]
+) -> None:
+    colleague = make_person("colleague")
+    UserSession.objects.create(user=colleague, ip="127.0.0.1", session_key="made-up", user_agent="Browser-of-another")
+    one, two = (Client(headers={"user-agent": f"Browser-{name}"}) for name in ("one", "two"))
+    join(one, actions.make_machine_link(Role.ADMINISTRATOR))
+    one.get("/account/factors/app/")
+    secret = one.session["mfa.totp.secret"]
+    one.post("/account/factors/app/", {"code": code_of(secret)})
+    two.post("/account/login/", {"login": "first@example.org", "password": PASSWORD})
+    two.post("/account/factors/authenticate/", {"code": code_of(secret)})
+    assert [client.get("/people/").status_code for client in (one, two)] == [200, 200]
+    page = two.get("/account/sessions/").content.decode()
+    assert [f"Browser-{name}" in page for name in ("one", "two", "of-another")] == [True, True, False]
+    two.post("/account/sessions/")
+    assert one.get("/people/")["Location"].startswith("/account/login/")
+    assert two.get("/people/").status_code == 200
+    assert "Browser-one" not in two.get("/account/sessions/").content.decode()
+    assert UserSession.objects.filter(user=colleague).exists()

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db import transaction
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -230,6 +231,13 @@ def deactivate_person(by: Person, person: Person, reason: str) -> None:
     ApiKey.objects.filter(owner=person, ended_at__isnull=True).update(ended_at=now)
     end_sessions(person)
     record("person.deactivated", actor=_id(by), object_kind="person", object_id=_id(person), reason=reason)
+
+
+def list_session(request: HttpRequest) -> None:
+    """Among the person's own sessions, as allauth lists those that its own sign-in begins."""
+    from allauth.usersessions.models import UserSession  # not above: as in accept_invitation
+
+    UserSession.objects.create_from_request(request)
 
 
 def end_sessions(person: Person) -> None:

@@ -97,6 +97,7 @@ def _begin(request: HttpRequest, person: Person) -> HttpResponse:
     """Signed in by the invitation: the one session in which a first second factor is set up."""
     login(request, person, backend="allauth.account.auth_backends.AuthenticationBackend")
     record_authentication(request, person, method="password", email=person.email, reauthenticated=True)
+    actions.list_session(request)
     request.session[access.JOINED] = [str(person.pk), time.time()]
     return redirect("second_factor")
 
@@ -242,7 +243,7 @@ def make_key(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/keys.html", {"keys": access.keys_of(request.user), "form": form})
 
 
-@requires(Permission.SIGNED_IN)
+@requires(Permission.SIGNED_IN, fresh=True)
 def end_key(request: HttpRequest, key_id: str) -> HttpResponse:
     key = access.keys_of(request.user).filter(pk=key_id).first()
     if key is None:
