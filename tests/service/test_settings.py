@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from leadline.errors import ConfigError
 from leadline.match.bank import Bank
 from leadline.match.policy import MatchAnswer
 from leadline.service.batcher import FileQuery
+from leadline.service.counters import GAUGES
 from leadline.service.kept import Kept
 from leadline.service.settings import BankSettings, Settings, takes_part
 from leadline.service.tokens import EVERYBODY, Scope
@@ -43,6 +45,21 @@ def ask_packed(worker: Worker, *hashes: str) -> packed.Told:
 def metric(worker: Worker, line: str) -> float:
     told = worker.ask("GET", "/metrics").text.splitlines()
     return float(next((found.rpartition(" ")[2] for found in told if found.startswith(line)), 0))
+
+
+def test_every_gauge_has_a_sample_and_an_index_its_size_and_age(worker: Worker, shelf: Path) -> None:
+    long_ago = 1_000_000_000
+    for path in (shelf / "known").iterdir():
+        os.utime(path, (long_ago, long_ago))
+    Bank.open(shelf / "harmless").merge()
+    worker.refresh()
+    worker.do(worker.service._publish())
+    told = worker.ask("GET", "/metrics").text.splitlines()
+    assert [name for name in GAUGES if not any(line.startswith((f"{name} ", f"{name}{{")) for line in told)] == []
+    assert metric(worker, "leadline_resident_bytes ") > 10_000_000
+    assert metric(worker, 'leadline_bank_index_bytes{bank="harmless"}') > 0
+    assert metric(worker, 'leadline_bank_index_age_seconds{bank="known"}') > 700_000_000
+    assert metric(worker, 'leadline_bank_index_age_seconds{bank="harmless"}') < 3600
 
 
 @pytest.mark.parametrize("settings", [{"enabled": False}, {"ratio": 0}, {"shadow": True}])

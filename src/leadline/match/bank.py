@@ -153,6 +153,18 @@ class Bank:
         """Entries that are not removed."""
         return self.snapshot.alive_count
 
+    @property
+    def index_bytes(self) -> int:
+        """Of the stored segments' search indexes, which are mapped; changes since the last merge are not among them."""
+        return sum(segment.index_table.size_bytes for segment in self.snapshot.stored.values())
+
+    @property
+    def changed_at(self) -> float:
+        """When the bank was last written, by change or merge (seconds since 1970). OSError where it is not there."""
+        snapshot = self.snapshot
+        paths = (snapshot.log_path, snapshot.folder / manifests.FILE_NAME)
+        return max(path.stat().st_mtime for path in paths)
+
     @cached_property
     def kinds(self) -> Mapping[str, FingerprintKind]:
         """The fingerprint plug-ins this bank checks and compares with."""

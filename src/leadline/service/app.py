@@ -22,7 +22,7 @@ from starlette.routing import Route
 from leadline.errors import LeadlineError, TooBusy
 from leadline.service import banks, changes, curating, duty, hma, hma_lookup, matching, ncmec, signed_feed, uploads
 from leadline.service.calls import Call, Message, Receive, Send, SenderGone, Waits, end_overdue
-from leadline.service.counters import Counters
+from leadline.service.counters import Counters, resident_bytes
 from leadline.service.desk import Desk
 from leadline.service.ending import heard
 from leadline.service.endpoints import CALL, DESK, demand
@@ -251,9 +251,13 @@ class Service:
         desk.counters.set("leadline_in_flight", self._guard.in_flight)
         desk.counters.set("leadline_hash_queue", desk.hashers.waiting)
         desk.counters.set("leadline_bank_checked_age_seconds", time.monotonic() - desk.lists.checked_at)
+        desk.counters.set("leadline_resident_bytes", resident_bytes())
         for bank in desk.lists.opened.banks:
             desk.counters.set("leadline_bank_entries", bank.count, bank.name)
             desk.counters.set("leadline_bank_version", bank.list_version, bank.name)
+            desk.counters.set("leadline_bank_index_bytes", bank.index_bytes, bank.name)
+            with contextlib.suppress(OSError):  # taken away: its fault is told elsewhere
+                desk.counters.set("leadline_bank_index_age_seconds", max(0.0, time.time() - bank.changed_at), bank.name)
 
     # --- for those who run it --------------------------------------------------------------------------------------
 

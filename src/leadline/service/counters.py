@@ -43,9 +43,13 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "leadline_bank_entries": ("Entries of a bank", ("bank",)),
     "leadline_bank_version": ("List version of a bank", ("bank",)),
     "leadline_bank_checked_age_seconds": ("Since changes of banks were last looked for", ()),
-    "leadline_resident_bytes": ("Memory of all workers", ()),
+    "leadline_bank_index_bytes": ("Search index of a bank", ("bank",)),
+    "leadline_bank_index_age_seconds": ("Since a bank was last written, by change or merge", ("bank",)),
+    "leadline_resident_bytes": ("Memory of all workers; what they map together counts for each", ()),
 }
-_SHARED = frozenset({"leadline_bank_entries", "leadline_bank_version"})  # every worker says the same of them
+_SHARED = frozenset(  # every worker says the same of them
+    {"leadline_bank_entries", "leadline_bank_version", "leadline_bank_index_bytes", "leadline_bank_index_age_seconds"}
+)
 _WORST = frozenset({"leadline_bank_checked_age_seconds"})
 Key = tuple[str, tuple[str, ...]]
 
@@ -116,6 +120,11 @@ class Counters:
 
     def close(self) -> None:
         os.close(self._lock_fd)
+
+
+def resident_bytes() -> int:
+    """Of this process, as the kernel counts it: mapped files too."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def start_anew(folder: Path) -> None:

@@ -37,6 +37,8 @@ class RemoteBank:
     count: int
     radius_bits: int
     quality_floor: int
+    index_bytes: int
+    changed_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,4 +226,7 @@ def _together(parts: Sequence[BankFacts]) -> RemoteBank:
     again = first.false_positives * (len(parts) - 1)  # they stand in every part
     count = sum(part.count for part in parts) - again
     version = sum(part.list_version for part in parts)
-    return RemoteBank(first.name, first.kind, version, count, first.radius_bits, first.quality_floor)
+    index_bytes, changed_at = sum(part.index_bytes for part in parts), max(part.changed_at for part in parts)
+    return RemoteBank(
+        first.name, first.kind, version, count, first.radius_bits, first.quality_floor, index_bytes, changed_at
+    )

@@ -62,6 +62,8 @@ class BankFacts(msgspec.Struct, frozen=True):
     radius_bits: int
     quality_floor: int
     false_positives: int
+    index_bytes: int = 0
+    changed_at: float = 0.0
 
 
 class Holds(msgspec.Struct):
@@ -135,8 +137,9 @@ def _facts(bank: Bank) -> BankFacts:
     kinds = [table.records.kind[table.alive_rows()] for table in bank.snapshot.tables]
     positives = sum(int(np.count_nonzero(of_table == code)) for of_table in kinds)
     return BankFacts(
-        bank.name, bank.kind, bank.list_version, bank.count, bank.radius_bits, bank.quality_floor, positives
-    )
+        bank.name, bank.kind, bank.list_version, bank.count, bank.radius_bits, bank.quality_floor, positives,
+        bank.index_bytes, bank.changed_at,
+    )  # fmt: skip
 
 
 def pack_prints(prints: Fingerprints) -> File:
