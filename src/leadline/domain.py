@@ -198,6 +198,7 @@ WORKBENCH_VARIABLES = (
     Variable("LEADLINE_BANKS", "HOME/banks", "folder of the bank folders"),
     Variable("LEADLINE_BACKUPS", "HOME/backups", "folder that backups are written to"),
     Variable("LEADLINE_ANCHORS", "HOME/anchors", "folder that signed heads of the chain are dropped into"),
+    Variable("LEADLINE_ANCHOR_MAIL", "", "addresses of partners that signed heads are mailed to, comma between"),
     Variable("LEADLINE_TIMESTAMP_URLS", "", "RFC 3161 authorities that stamp the head, comma between"),
     Variable("LEADLINE_TIMESTAMP_ROOTS", "", "file of the root certificates of these authorities (PEM)"),
     Variable("LEADLINE_MAIL_URL", "", "smtp, submission (STARTTLS) or smtps://USER:PASSWORD@HOST:PORT; empty: folder"),

@@ -29,6 +29,7 @@ from tests.workbench.reports.conftest import make_report
 
 from leadline.custody import verify
 from leadline.domain import Urgency
+from leadline.errors import ConfigError
 from leadline.workbench import sealing
 from leadline.workbench import settings as own_settings
 from leadline.workbench.accounts.models import Invitation, Person
@@ -60,6 +61,15 @@ class Inbox:
 
     def __init__(self) -> None:
         self.received: list[Received] = []
+        self.refused: set[str] = set()
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if address in self.refused:
+            return "550 nobody here"
+        envelope.rcpt_tos.append(address)
+        return "250 known"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         assert isinstance(envelope.content, bytes)
@@ -177,7 +187,8 @@ def use(office: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator
         read = runpy.run_path(own_settings.__file__)
         for name in [name for name in read if name.startswith("EMAIL_")]:
             setattr(settings, name, read[name])
-        settings.DEFAULT_FROM_EMAIL = read["DEFAULT_FROM_EMAIL"]
+        for name in ("DEFAULT_FROM_EMAIL", "LEADLINE_ANCHOR_MAIL"):
+            setattr(settings, name, read[name])
 
     yield take
     sealing.forget()
@@ -290,3 +301,39 @@ def test_an_invitation_that_the_server_refuses_is_said_on_the_page(
     assert "The mail server did not take the invitation" in page.content.decode()
     assert Invitation.objects.get().email == "new@example.net"  # it stands, to be withdrawn there
     assert server.inbox.received == []
+
+
+def test_partners_that_the_settings_name_get_the_anchor_each_and_one_that_is_refused_is_tried_again(
+    office: Any, serve: Serve, use: Use
+) -> None:
+    server, partners = serve("smtp"), ["one@partner.example", "two@partner.example"]
+    use(f"smtp://127.0.0.1:{server.port}", LEADLINE_ANCHOR_MAIL=", ".join(partners))
+    server.inbox.refused = {"one@partner.example"}
+    make_report()
+    evidence.sign_head()
+    assert stats.health(["anchor"])[0].note == "not-left-this-machine"
+    with pytest.raises(OSError):  # the duty fails, and health says so
+        evidence.send_anchor()
+    assert [got.to for got in server.inbox.received] == [["two@partner.example"]]
+    assert stats.health(["anchor"])[0].state == "ok"
+    server.inbox.refused = set()
+    evidence.send_anchor()
+    evidence.send_anchor()
+    assert [got.to for got in server.inbox.received] == [["two@partner.example"], ["one@partner.example"]]
+    for got in server.inbox.received:
+        (attached,) = got.message.iter_attachments()
+        assert attached.get_content() == Anchor.objects.get().statement.encode()
+
+
+def test_partners_without_a_mail_server_are_a_fault_and_no_anchor_counts_as_gone(office: Any, use: Use) -> None:
+    use("", LEADLINE_ANCHOR_MAIL="one@partner.example")
+    make_report()
+    evidence.sign_head()
+    with pytest.raises(ConfigError, match="mail server"):
+        evidence.send_anchor()
+    assert stats.health(["anchor"])[0].note == "not-left-this-machine"
+
+
+def test_what_is_no_address_of_a_partner_stops_the_start(office: Any, use: Use) -> None:
+    with pytest.raises(ConfigError, match="addresses"):
+        use("", LEADLINE_ANCHOR_MAIL="one@partner.example, nobody")

@@ -19,6 +19,7 @@ from leadline.workbench.journal.models import Anchor, Line
 
 _AT_ONCE = 2000
 _WHERE = "journal"
+PARTNER = "partner:"  # before an address, among the ways an anchor left
 
 
 def lines(up_to: int | None = None) -> Iterator[bytes]:
@@ -77,7 +78,7 @@ def refuse_broken() -> None:
 
 def has_left(anchor: Anchor) -> bool:
     """Whether it is out of reach of whoever has this machine: mailed, or dropped on a disk of another."""
-    if "mail" in anchor.left_by:
+    if any(way == "mail" or way.startswith(PARTNER) for way in anchor.left_by):
         return True
     return "drop" in anchor.left_by and is_drop_elsewhere()
 

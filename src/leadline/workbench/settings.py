@@ -6,6 +6,7 @@ With `cli/config.py` the only reader of the environment; both share the table of
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from ipaddress import ip_network
@@ -37,6 +38,13 @@ def _path(name: str) -> Path:
 
 def _names(name: str) -> list[str]:
     return [part.strip() for part in _read(name).split(",") if part.strip()]
+
+
+def _addresses(name: str) -> list[str]:
+    for address in (found := _names(name)):
+        if not re.fullmatch(r"[^\s@<>,;]+@[^\s@<>,;]+", address):
+            raise ConfigError("not a list of addresses", where=name, mend="write them like a@example.org,b@example.org")
+    return found
 
 
 def _networks(name: str) -> list[Any]:
@@ -170,6 +178,7 @@ LEADLINE_ERASURES = _path("LEADLINE_ERASURES")
 LEADLINE_BANKS = _path("LEADLINE_BANKS")
 LEADLINE_BACKUPS = _path("LEADLINE_BACKUPS")
 LEADLINE_ANCHORS = _path("LEADLINE_ANCHORS")
+LEADLINE_ANCHOR_MAIL = _addresses("LEADLINE_ANCHOR_MAIL")
 LEADLINE_TIMESTAMP_URLS = _names("LEADLINE_TIMESTAMP_URLS")
 LEADLINE_TIMESTAMP_ROOTS = _read("LEADLINE_TIMESTAMP_ROOTS")
 LEADLINE_IMAP = _server("LEADLINE_IMAP_URL", {"imaps": 993, "imap": 143})

@@ -28,7 +28,7 @@ from leadline.match.bank import Bank
 from leadline.match.difference import compare, only_changed
 from leadline.match.matcher import Matcher
 from leadline.match.snapshot import Snapshot
-from leadline.workbench import sealing
+from leadline.workbench import chain, sealing
 from leadline.workbench.banks.access import all_banks, is_same_list, state_of, trusted_bits
 from leadline.workbench.evidence import access, actions
 from leadline.workbench.evidence.models import Asset, AssetMatch, AssetState, AssetView, Exhibit, ExhibitState
@@ -198,7 +198,7 @@ def send_anchor() -> None:
         return
     statement = anchor.statement.encode()
     failed: Exception | None = None
-    for way in (_drop, _mail, _stamp):
+    for way in (_drop, _mail, _mail_partners, _stamp):
         try:
             way(anchor, statement)
         except (LeadlineError, OSError) as error:  # SMTPException is an OSError
@@ -216,12 +216,33 @@ def _drop(anchor: Anchor, statement: bytes) -> None:
 
 def _mail(anchor: Anchor, statement: bytes) -> None:
     if "mail" not in anchor.left_by and (readers := access.readers_of_anchors()) and _is_mail_set():
-        erasures = sealing.open_vault().erasures.head
-        text = _MAIL_TEXT.format(line=erasures.line, hash=erasures.hash)
-        message = EmailMessage(f"Leadline: anchor of line {anchor.line}", text, to=readers)
-        message.attach(f"anchor-{anchor.line}.json", statement, "application/json")
-        message.send()
+        _send(anchor, statement, readers)
         actions.note_anchor_left(anchor, "mail")
+
+
+def _mail_partners(anchor: Anchor, statement: bytes) -> None:
+    """To each a mail of its own: servers tell of a refused address only where no other was taken with it."""
+    waiting = [one for one in settings.LEADLINE_ANCHOR_MAIL if chain.PARTNER + one not in anchor.left_by]
+    if waiting and not _is_mail_set():
+        raise ConfigError("partners, and no mail server", where="LEADLINE_ANCHOR_MAIL", mend="set LEADLINE_MAIL_URL")
+    failed: OSError | None = None
+    for address in waiting:
+        try:
+            _send(anchor, statement, [address])
+        except OSError as error:
+            failed = error
+        else:
+            actions.note_anchor_left(anchor, chain.PARTNER + address)
+    if failed is not None:
+        raise failed
+
+
+def _send(anchor: Anchor, statement: bytes, to: list[str]) -> None:
+    erasures = sealing.open_vault().erasures.head
+    text = _MAIL_TEXT.format(line=erasures.line, hash=erasures.hash)
+    message = EmailMessage(f"Leadline: anchor of line {anchor.line}", text, to=to)
+    message.attach(f"anchor-{anchor.line}.json", statement, "application/json")
+    message.send()
 
 
 _MAIL_TEXT = """The file says, signed, where the custody chain of the office stood. Keep it elsewhere than the office's

@@ -41,7 +41,7 @@ class Anchor(models.Model):
     made_at = models.DateTimeField(auto_now_add=True)
     statement = models.TextField()
     stamps = models.JSONField(default=list)  # base64 RFC 3161 tokens, with the authority's address
-    left_by = models.JSONField(default=list)  # how it left: drop, mail
+    left_by = models.JSONField(default=list)  # how it left: drop, mail, partner:ADDRESS
 
     class Meta:
         ordering = ("-line",)
