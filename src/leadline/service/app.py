@@ -249,6 +249,7 @@ class Service:
     def _note_gauges(self) -> None:
         desk = self.desk
         desk.counters.set("leadline_in_flight", self._guard.in_flight)
+        desk.counters.set("leadline_lookup_queue", desk.searching.waiting)
         desk.counters.set("leadline_hash_queue", desk.hashers.waiting)
         desk.counters.set("leadline_bank_checked_age_seconds", time.monotonic() - desk.lists.checked_at)
         desk.counters.set("leadline_resident_bytes", resident_bytes())

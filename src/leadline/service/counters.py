@@ -38,6 +38,7 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
 LATENCIES: dict[str, tuple[str, tuple[str, ...]]] = {"leadline_request_seconds": ("From headers to answer", ("route",))}
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "leadline_in_flight": ("Requests being worked on", ()),
+    "leadline_lookup_queue": ("Hashes of long lists that are searched or wait for it", ()),
     "leadline_hash_queue": ("Uploads waiting for a decoder", ()),
     "leadline_log_failing": ("Workers whose match log the disk does not take", ()),
     "leadline_bank_entries": ("Entries of a bank", ("bank",)),

@@ -27,6 +27,7 @@ from leadline.service.mirror import pull
 from leadline.service.options import Options
 from leadline.service.part import Told, draw_hidden, leave_out
 from leadline.service.publications import Publications
+from leadline.service.searching import Searching
 from leadline.service.settings import Settings
 from leadline.service.tokens import Token
 from leadline.service.watch import Watch
@@ -43,6 +44,7 @@ class Desk:
         self.options, self.lists, self.counters = options, lists, counters
         self.settings = Settings(options.state)
         self.searchers = ThreadPoolExecutor(_SEARCHERS, thread_name_prefix="search")
+        self.searching = Searching(self.searchers, options.queued_hashes)
         self.batcher = Batcher(lists, self.searchers)
         self.clerks = ThreadPoolExecutor(_CLERKS, thread_name_prefix="clerk")
         self.refresher = ThreadPoolExecutor(1, thread_name_prefix="refresh")  # never waits behind a search

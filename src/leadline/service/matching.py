@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 
 import msgspec
 
@@ -159,7 +159,7 @@ async def _look_up(desk: Desk, queries: list[Query | LeadlineError], asked: Aske
         waiting = [desk.batcher.ask(query) for query in asks]
         found = [await told for told in waiting]
     else:
-        found = await asyncio.get_running_loop().run_in_executor(desk.searchers, _search, desk, asks)
+        found = await desk.searching.run(len(asks), partial(_search, desk, asks))
     rest = iter(found)
     return [next(rest) if isinstance(query, tuple) else None for query in queries]
 
@@ -175,8 +175,7 @@ async def _match_packed(call: Call, desk: Desk) -> None:
         raise RequestRefused("no such radius", where="radius", mend="0 to 64 bits, or 255 for the banks' own")
     call.token.demand_radius(asked.radius_bits)
     matcher = desk.lists.matcher(None, asked.radius_bits)
-    loop = asyncio.get_running_loop()
-    found = await loop.run_in_executor(desk.searchers, matcher.match_rows, asked.algorithm, asked.rows)
+    found = await desk.searching.run(len(asked.rows), partial(matcher.match_rows, asked.algorithm, asked.rows))
     told = desk.tell_rows(call.token, asked, found)
     named = {match.bank for answer in told.values() for match in answer.matches}
     banks = [

@@ -49,6 +49,7 @@ class Options:
     hash_queue   files that may wait in one worker for a decoder; while more do, uploads are told to come again
     held_bytes   memory of one worker for all uploads at once, by what they say that they will send
     in_flight    requests that one worker works on at once; more are told to come again
+    queued_hashes    of long lists that one worker searches or lets wait; more are told to come again
     per_minute   requests a minute that one token may make where it names no rate of its own
     max_body_bytes    of one body or one part; max_upload_bytes of all parts of one request
     log_days     how long the match log is kept
@@ -71,6 +72,7 @@ class Options:
     held_bytes: int = 1 << 30
     radius_bits: int | None = None
     in_flight: int = 512
+    queued_hashes: int = 100_000
     per_minute: int = 600_000
     max_body_bytes: int = 64 << 20
     max_upload_bytes: int = 256 << 20
