@@ -19,14 +19,10 @@ def upload(request: HttpRequest) -> JsonResponse:
     try:
         scanned = service.scan(file)
     except LeadlineError as error:  # the file is at fault, or no answer came: either way it is not taken
-        status = 422 if isinstance(error, InputError) else 503
-        return JsonResponse({"status": "not taken", "code": error.code}, status=status)
+        answer = {"status": "not taken", "code": error.code}
+        return JsonResponse(answer, status=422 if isinstance(error, InputError) else 503)
     if scanned.verdict is Verdict.UNKNOWN:
         file.seek(0)
         return JsonResponse({"status": "shown", "sha256": scanned.sha256}, status=201)  # your own storage comes here
-    for_a_person(request, scanned.sha256)
+    # Known, near or unreadable: somebody who is trained for it decides. Your own queue comes here.
     return JsonResponse({"status": "held"}, status=202)
-
-
-def for_a_person(request: HttpRequest, sha256: str) -> None:
-    """Known, near or unreadable: somebody who is trained for it decides. Your own queue comes here."""

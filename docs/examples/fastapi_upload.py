@@ -1,8 +1,6 @@
 """FastAPI: an upload is asked about before anybody sees it. Whatever fails refuses it: nothing passes unasked."""
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI, HTTPException, Request, UploadFile
@@ -11,15 +9,8 @@ from leadline.client import AsyncClient
 from leadline.domain import Verdict
 from leadline.errors import InputError, LeadlineError
 
-
-@asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    async with AsyncClient(os.environ["MATCH_URL"], token_file=Path(os.environ["MATCH_TOKEN_FILE"])) as service:
-        app.state.service = service
-        yield
-
-
-app = FastAPI(lifespan=lifespan)
+app = FastAPI()
+app.state.service = AsyncClient(os.environ["MATCH_URL"], token_file=Path(os.environ["MATCH_TOKEN_FILE"]))
 
 
 @app.post("/upload")
@@ -27,8 +18,7 @@ async def upload(request: Request, file: UploadFile) -> dict[str, str]:
     try:
         scanned = await request.app.state.service.scan(file.file)
     except LeadlineError as error:  # the file is at fault, or no answer came: either way it is not taken
-        status = 422 if isinstance(error, InputError) else 503
-        raise HTTPException(status, error.code) from None
+        raise HTTPException(422 if isinstance(error, InputError) else 503, error.code) from None
     if scanned.verdict is Verdict.UNKNOWN:
         return {"status": "shown", "sha256": scanned.sha256}  # your own storage comes here
     return {"status": "held"}  # for a person who is trained for it: your own queue comes here
