@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from tests.journeys.conftest import ROOT, RunningOffice, faults_of_tabs, serve_o
 from tests.journeys.inside_review import picture
 from tests.machine import Machine
 
-SINGLES, COPIES = 29, 12
+SINGLES, COPIES = 30, 12
 
 
 def ask(office: RunningOffice, function: str, **arguments: Any) -> Any:
@@ -30,7 +31,7 @@ def ask(office: RunningOffice, function: str, **arguments: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def reviewing(prepared: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningOffice]:
-    """An office with pictures in its queue: 29 different ones, and one of which there are twelve."""
+    """An office with pictures in its queue: 30 different ones, and one of which there are twelve."""
     home = shutil.copytree(prepared.home, tmp_path_factory.mktemp("review") / "home")
     with serve_office(home) as running:
         roles = {"ana": ["analyst"], "ben": ["analyst"], "sue": ["senior"], "kim": ["senior"], "out": []}
@@ -40,11 +41,16 @@ def reviewing(prepared: Machine, tmp_path_factory: pytest.TempPathFactory) -> It
         yield running
 
 
-def start_shift(visitor: Any, office: RunningOffice, name: str) -> Any:
+def start_shift(visitor: Any, office: RunningOffice, name: str, *, by_key: bool = False) -> Any:
     visitor.sign_in(office, name)
     page = visitor.page
     page.goto(f"{office.address}/review/shift/")
-    page.get_by_role("button", name="Start", exact=True).click()
+    start = page.get_by_role("button", name="Start", exact=True)
+    if by_key:
+        start.focus()
+        page.keyboard.press("Enter")
+    else:
+        start.click()
     page.wait_for_url(f"{office.address}/review/")
     return page
 
@@ -52,6 +58,14 @@ def start_shift(visitor: Any, office: RunningOffice, name: str) -> Any:
 SOMETHING_IS_DRAWN = """() => {
   const c = document.getElementById("picture");
   return c.getContext("2d").getImageData(0, 0, c.width, c.height).data.some((v, i) => i % 4 === 3 && v !== 0);
+}"""
+
+
+# A browser without a window never hides a tab: what the page is told then is told to it here.
+TAB_IS_HIDDEN = """() => {
+  Object.defineProperty(document, "hidden", { value: true, configurable: true });
+  Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
 }"""
 
 
@@ -68,6 +82,16 @@ def wait_for_name(page: Any, name: str, timeout_ms: float = 60_000) -> None:
     """What a screen reader says of the canvas begins so."""
     begins = "name => document.getElementById('picture').getAttribute('aria-label').startsWith(name)"
     page.wait_for_function(begins, arg=name, timeout=timeout_ms)
+
+
+def is_unknown_picture(answer: Any) -> bool:
+    """A picture of any type, by its content type or asked for as one, but for the files that come with the program."""
+    is_picture = answer.headers.get("content-type", "").startswith("image/") or answer.request.resource_type == "image"
+    return is_picture and not urlsplit(answer.url).path.startswith("/static/leadline/")
+
+
+NO_PICTURE_INSIDE = """() => !document.documentElement.outerHTML.match(/data:image|blob:/)
+  && [...document.images].every(one => new URL(one.src, location).pathname.startsWith("/static/leadline/"))"""
 
 
 def test_the_browser_gets_no_more_than_was_asked_for(reviewing: RunningOffice, make_visitor: Any) -> None:
@@ -87,8 +111,7 @@ def test_the_browser_gets_no_more_than_was_asked_for(reviewing: RunningOffice, m
     page.route("**/tile/**", keep)
     page.route("**/look/**", keep)
     urls: list[str] = []  # of every picture, whatever its address
-    is_picture = lambda answer: answer.headers.get("content-type", "").startswith("image/png")  # noqa: E731
-    page.on("response", lambda answer: urls.append(answer.url) if is_picture(answer) else None)
+    page.on("response", lambda answer: urls.append(answer.url) if is_unknown_picture(answer) else None)
     page.get_by_role("button", name="Next", exact=True).click()
     page.wait_for_url("**/review/*-*/")
     visitor.look("card-hidden")
@@ -125,6 +148,7 @@ def test_the_browser_gets_no_more_than_was_asked_for(reviewing: RunningOffice, m
         assert np.abs(lens - box).max() <= 2  # those pixels, and no others: nothing was scaled
     page.unroute_all(behavior="wait")
     assert sorted(urls) == sorted(url for url, _, _ in got)
+    assert page.evaluate(NO_PICTURE_INSIDE)
     rows = [row for row in ask(reviewing, "ledger") if row["by"] == "ben"]
     assert [row["level"] for row in rows] == ["tile", "lens"]
     assert len(rows[1]["areas"]) == len({part for _, _, part in lenses})
@@ -157,8 +181,17 @@ def test_an_answer_a_lost_focus_and_the_clock_hide_the_picture(reviewing: Runnin
     page.keyboard.down("Space")
     wait_for_name(page, "Lens")
     assert told.inner_text().startswith("Lens")
-    page.evaluate("() => window.dispatchEvent(new Event('blur'))")  # another tab, another window
+    page.evaluate("() => window.dispatchEvent(new Event('blur'))")  # another window
     assert is_blank(page)
+    page.keyboard.up("Space")
+    page.keyboard.down("Space")
+    wait_for_name(page, "Lens")
+    with page.expect_request("**/end/"):  # and the grant ends at once, not with the clock
+        page.evaluate(TAB_IS_HIDDEN)
+    assert is_blank(page)
+    page.wait_for_timeout(500)
+    assert ask(reviewing, "ledger")[-1]["seconds"] < 7
+    page.evaluate("() => { delete document.hidden; delete document.visibilityState; }")
     page.keyboard.up("Space")
     page.keyboard.down("Space")
     wait_for_name(page, "Lens")
@@ -190,12 +223,27 @@ def test_single_letters_and_digits_can_be_switched_off(reviewing: RunningOffice,
     assert page.locator("input[type=radio]:checked").count() == 0
 
 
+def press_what_opens(page: Any) -> None:
+    """Keys that open something, move between questions, or begin a note."""
+    for key, place in {"c": "cluster", "h": "hold", "r": "route", "l": "law"}.items():
+        page.locator("#picture").focus()
+        page.keyboard.press(key)
+        opened = page.locator(f"#{place}")
+        assert not opened.count() or opened.evaluate("one => one.open"), key
+    page.locator("#picture").focus()
+    page.keyboard.press("n")
+    assert page.evaluate("document.activeElement.tagName") == "TEXTAREA"
+    page.locator("#picture").focus()
+    for key in "jk":  # to the second question and back: the answers that follow lie where they should
+        page.keyboard.press(key)
+
+
 def test_an_analyst_clears_the_queue_from_the_keyboard(reviewing: RunningOffice, make_visitor: Any) -> None:
     """Thirty reviews of forty-one files, no mouse: the cluster of twelve is decided once."""
     visitor = make_visitor("ana")
-    page = start_shift(visitor, reviewing, "ana")
+    page = start_shift(visitor, reviewing, "ana", by_key=True)
     page.keyboard.press("Enter")
-    waiting = 30 - 1  # ben holds one
+    waiting = 31 - 1  # ben holds one
     for number in range(waiting):
         page.wait_for_url("**/review/*-*/")
         if number == 0:
@@ -208,6 +256,7 @@ def test_an_analyst_clears_the_queue_from_the_keyboard(reviewing: RunningOffice,
             page.keyboard.press("?")
             visitor.look("keys")
             page.keyboard.press("Escape")
+            press_what_opens(page)
         for key in "72222":
             page.keyboard.press(key)
         with page.expect_navigation():
