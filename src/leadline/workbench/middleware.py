@@ -73,7 +73,8 @@ def session_limits(handle: Handler) -> Handler:
             if is_idle or not 0 <= now - since < settings.SESSION_COOKIE_AGE:
                 logout(request)
                 return redirect(f"{reverse('account_login')}?{urlencode({'next': request.path})}")
-            if now - seen >= _SEEN_EVERY_S or _SEEN not in request.session:
+            by_itself = "HX-Request" in request.headers  # a page that looks again is no sign that somebody is there
+            if (now - seen >= _SEEN_EVERY_S and not by_itself) or _SEEN not in request.session:
                 request.session[_SEEN] = now
         return handle(request)
 

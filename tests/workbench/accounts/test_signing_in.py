@@ -109,6 +109,17 @@ def test_a_session_ends_after_half_an_hour_without_a_request(
     assert client.get("/")["Location"].startswith("/account/login/")
 
 
+def test_a_page_that_looks_again_by_itself_keeps_no_session_alive(
+    analyst: Person, client_of: Callable[[Person], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, now = client_of(analyst), time.time()
+    assert client.get("/").status_code == 200
+    monkeypatch.setattr("leadline.workbench.middleware.time.time", lambda: now + 29 * 60)
+    assert client.get("/", headers={"hx-request": "true"}).status_code == 200
+    monkeypatch.setattr("leadline.workbench.middleware.time.time", lambda: now + 31 * 60)
+    assert client.get("/", headers={"hx-request": "true"})["Location"].startswith("/account/login/")
+
+
 def test_a_session_ends_after_eight_hours_whatever_happens(
     analyst: Person, client_of: Callable[[Person], Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:

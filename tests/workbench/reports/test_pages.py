@@ -18,7 +18,7 @@ from leadline.workbench.accounts.models import ObjectGrant, Person
 from leadline.workbench.actors import Actor
 from leadline.workbench.journal.models import Line
 from leadline.workbench.permissions import Role, Sensitivity
-from leadline.workbench.reports import access, actions, tasks
+from leadline.workbench.reports import access, actions, deliveries, tasks
 from leadline.workbench.reports.models import Alert, Delivery, Report
 
 FORM = {"tlp": "amber+strict", "source": "", "source_reference": ""}
@@ -349,6 +349,20 @@ def test_a_bulk_file_is_previewed_then_imported_line_by_line(browser: Client, se
     assert numbers[4] is not None
     assert numbers[6] is None
     assert "import has ended" in page
+
+
+def test_a_bulk_files_page_looks_again_by_itself_while_it_is_imported_and_no_longer(browser: Client) -> None:
+    answer = browser.post("/reports/bulk/", {"file": upload("a.csv", CSV), "source": "partner"})
+    delivery = Delivery.objects.get()
+    assert "htmx" not in browser.get(answer["Location"]).content.decode()
+    deliveries.begin(delivery)
+    page = browser.get(answer["Location"]).content.decode()
+    assert f'hx-get="{answer["Location"]}" hx-trigger="every 3s" hx-select="#progress"' in page
+    assert "django_htmx/htmx-2.min" in page
+    tasks.import_delivery.call(str(delivery.pk))
+    page = browser.get(answer["Location"], headers={"hx-request": "true"}).content.decode()
+    assert 'id="progress"' in page
+    assert "hx-get" not in page
 
 
 def test_an_import_begun_again_makes_no_report_twice(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:

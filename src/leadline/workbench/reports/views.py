@@ -205,8 +205,9 @@ def show_bulk(request: HttpRequest, delivery_id: str) -> HttpResponse:
         preview = {"format": found.format, "columns": found.columns, "more": found.more, "rows": _rows(found)}
     results = access.delivery_lines(delivery, request.GET.get("cursor", ""))
     is_stopped = deliveries.is_stopped(delivery)
-    context = {"delivery": delivery, "preview": preview, "results": results, "is_stopped": is_stopped}
-    return render(request, "reports/bulk.html", context)
+    is_importing = delivery.begun_at is not None and delivery.ended_at is None and not is_stopped
+    context = {"delivery": delivery, "preview": preview, "results": results}
+    return render(request, "reports/bulk.html", context | {"is_stopped": is_stopped, "is_importing": is_importing})
 
 
 def _rows(preview: bulk.Preview) -> list[dict[str, Any]]:
