@@ -187,6 +187,30 @@ def test_another_version_of_a_mapping_derives_anew_and_keeps_what_was(
     assert Label.objects.get(is_derived=False).ended_at is None
 
 
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_what_a_changed_mapping_made_of_it_is_listed_before_and_after(
+    claimed: Review, analyst: Person, browser_of: Any, monkeypatch: pytest.MonkeyPatch, *, is_gone: bool
+) -> None:
+    made = in_force(actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS, [code_of("sap")]))
+    first = Label.objects.get(is_derived=True)
+    assert "Derived anew" not in browser_of(analyst).get("/review/assessments/").content.decode()
+    from dataclasses import replace
+
+    from msgspec import structs
+
+    library = law.library()
+    known = {} if is_gone else {key: structs.replace(one, version=77) for key, one in library.mappings.known.items()}
+    changed = replace(library, mappings=replace(library.mappings, known=known))
+    monkeypatch.setattr(law, "library", lambda: changed)
+    assert actions.derive_again() == 1
+    page = browser_of(analyst).get("/review/assessments/").content.decode()
+    row = page.partition('id="anew"')[2]
+    code = f"{first.scheme} {first.version}: {first.code}"
+    assert str(made.pk) in row
+    assert f"{code} ({first.mapping} {first.mapping_version})" in row
+    assert (f"{code} ({first.mapping} 77)" in row) is not is_gone
+
+
 def test_a_second_opinion_is_blind_and_somebody_elses(
     claimed: Review, analyst: Person, make_person: Callable[..., Person]
 ) -> None:

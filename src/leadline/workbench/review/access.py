@@ -21,6 +21,7 @@ from leadline.workbench.cursors import Slice
 from leadline.workbench.evidence.access import find_asset, matches_of, visible_through
 from leadline.workbench.evidence.access import page_of as slice_of
 from leadline.workbench.evidence.models import Asset, AssetState
+from leadline.workbench.journal.access import visible_lines
 from leadline.workbench.laws.access import LawBeside, law_beside, library
 from leadline.workbench.permissions import ROLE_PERMISSIONS, Permission
 from leadline.workbench.reports.access import countries_of, find_report
@@ -65,6 +66,7 @@ FACTS_SCHEME, APPEAL_DAYS = "review-facts-scheme", "review-appeal-days"
 DEFAULT_RADIUS_BITS, DEFAULT_SAMPLE_PER_MILLE, DEFAULT_FACTS_SCHEME = 31, 10, "leadline-facts"
 DEFAULT_APPEAL_DAYS = 14  # the office's own term: no law that we read names a number
 _NOT_PICTURES = ("video/", "audio/")
+MOST_DERIVED_ANEW = 100  # assessments of which the difference is listed
 FEWEST = 3  # people whose numbers may be shown as a team's
 OPEN = (State.WAITING, State.CLAIMED, State.HELD, State.ESCALATED)
 SECOND = (Purpose.SECOND_OPINION.value, Purpose.DOUBLE.value)
@@ -407,6 +409,33 @@ def assessments(actor: Actor) -> QuerySet[Assessment]:
 
 def assessments_page(actor: Actor, cursor: str) -> Slice:
     return slice_of(assessments(actor), ("-made_at", "-id"), cursor, "assessments")
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedAnew:
+    """What a changed scheme or mapping made of an assessment: the codes that ended with it, and those that stand."""
+
+    made: Assessment
+    at: datetime
+    before: list[Any]
+    after: list[Any]
+
+
+def derived_anew(actor: Actor) -> list[DerivedAnew]:
+    """Assessments that this person may see, whose derived codes changed last; newest first."""
+    lines = visible_lines(act="labels.derived-again")[:MOST_DERIVED_ANEW]
+    last: dict[str, datetime] = {}
+    for line in lines:
+        last.setdefault(line.object_id, datetime.fromisoformat(line.at))
+    found = {str(made.pk): made for made in assessments(actor).filter(pk__in=list(last))}
+    return [_difference(found[made_id], at) for made_id, at in last.items() if made_id in found]
+
+
+def _difference(made: Assessment, at: datetime) -> DerivedAnew:
+    derived = [label for label in made.labels.all() if label.is_derived]
+    ended_at = max((label.ended_at for label in derived if label.ended_at is not None), default=None)
+    before = [label for label in derived if label.ended_at is not None and label.ended_at == ended_at]
+    return DerivedAnew(made, at, before, [label for label in derived if label.ended_at is None])
 
 
 @dataclass(frozen=True, slots=True)

@@ -368,7 +368,8 @@ def _session(request: HttpRequest) -> str:
 @requires(Permission.REVIEW)
 def list_assessments(request: HttpRequest) -> HttpResponse:
     page = access.assessments_page(actor_of(request), request.GET.get("cursor", ""))
-    return render(request, "review/assessments.html", {"page": page})
+    context = {"page": page, "derived_anew": access.derived_anew(actor_of(request))}
+    return render(request, "review/assessments.html", context)
 
 
 @requires(Permission.REVIEW)
