@@ -28,7 +28,7 @@ from leadline.exchange.detect import HEAD_BYTES, ListFormat, detect_format
 from leadline.exchange.list_keys import Keys, key_of
 from leadline.exchange.lists import read_list
 
-PAGE_RECORDS = 5000
+PAGE_RECORDS = 1000  # several pages are read ahead
 CLEARING = frozenset({Kind.BENIGN, Kind.FALSE_POSITIVE})  # they take matches away
 _CHUNK_BYTES = 1 << 20
 _SHORT_CHARS = 900  # four bytes each at most
@@ -276,7 +276,10 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def _digest(stream: BinaryIO) -> str:
-    return hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    while chunk := stream.read(_CHUNK_BYTES):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 class _Hashed(io.RawIOBase):

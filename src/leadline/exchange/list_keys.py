@@ -62,8 +62,9 @@ class Keys:
 
     def _remember(self, hashes: _Hashes) -> None:
         """Sorted, in levels each at least twice as large as the one after it: all are merged a few times only."""
-        merged = np.unique(hashes)
+        merged = np.sort(hashes)
         while self._levels and len(self._levels[-1]) < 2 * len(merged):
-            merged = np.union1d(self._levels.pop(), merged)
+            merged = np.concatenate([self._levels.pop(), merged])
+            merged.sort(kind="stable")  # two runs: merged, not sorted anew
         if len(merged):
             self._levels.append(merged)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from leadline.domain import Entry
-from leadline.errors import ListBroken, ListFormatError
+from leadline.errors import LeadlineError, ListBroken
 from leadline.exchange import csv_list, hashdeep, icse, nsrl, nsrl_database, stix, text_list, vics
 from leadline.exchange.base import EntryDefaults
 from leadline.exchange.detect import ListFormat
 
-_READERS: Mapping[ListFormat, Callable[..., Iterator[Entry | ListFormatError]]] = {
+_READERS: Mapping[ListFormat, Callable[..., Iterator[Entry | LeadlineError]]] = {
     ListFormat.CSV: csv_list.read,
     ListFormat.TEXT: text_list.read,
     ListFormat.VICS: vics.read,
@@ -25,7 +25,7 @@ _READERS: Mapping[ListFormat, Callable[..., Iterator[Entry | ListFormatError]]] 
 
 def read_list(
     kind: ListFormat, stream: BinaryIO, path: Path | None, *, where: str, defaults: EntryDefaults
-) -> Iterator[Entry | ListFormatError]:
+) -> Iterator[Entry | LeadlineError]:
     """Entries and faults of a list. path: of its file; None where it comes through a pipe.
 
     A ListBroken is among them where the list does not end as it should.

@@ -132,7 +132,7 @@ def _build(events: Iterator[tuple[str, Any]], event: str, depth: int) -> object:
                 return made
             inner = around.pop()
         else:
-            begun = None if event not in STARTS else {} if event == "start_map" else []
+            begun: Any = None if event not in STARTS else {} if event == "start_map" else []
             told = value if begun is None else begun
             if type(inner) is dict:
                 inner[key] = told
