@@ -30,9 +30,14 @@ def test_all_pages_come_in_order() -> None:
 @pytest.mark.parametrize("fault", [SourceUnavailable("away"), KeyboardInterrupt(), ValueError("odd")])
 def test_a_fault_comes_after_all_pages_before_it(fault: BaseException) -> None:
     seen = []
-    with pytest.raises(type(fault)), read_ahead(pages(5, fault)) as ahead:
-        for page in ahead:
-            seen.append(page.checkpoint["at"])
+
+    def take_all() -> None:
+        with read_ahead(pages(5, fault)) as ahead:
+            for page in ahead:
+                seen.append(page.checkpoint["at"])
+
+    with pytest.raises(type(fault)):
+        take_all()
     assert seen == [0, 1, 2, 3, 4]
 
 
@@ -47,7 +52,11 @@ def test_no_more_than_two_pages_wait_and_who_leaves_early_leaves_nothing_running
 
 
 def test_collecting_is_on_again_afterwards_also_after_a_fault() -> None:
-    with pytest.raises(ValueError, match="here"), read_ahead(pages(3)):
-        assert not gc.isenabled()
-        raise ValueError("here")
+    def fail() -> None:
+        with read_ahead(pages(3)):
+            assert not gc.isenabled()
+            raise ValueError("here")
+
+    with pytest.raises(ValueError, match="here"):
+        fail()
     assert gc.isenabled()
