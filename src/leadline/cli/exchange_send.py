@@ -69,7 +69,6 @@ def send_command(
         str, typer.Option("--seen", metavar="DIGEST", help="Propose only what the dry run with this digest showed.")
     ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would leave; propose nothing.")] = False,
-    approve: Annotated[str, typer.Option("--approve", metavar="SHARE", help="Let it leave, as a second person.")] = "",
     take_back: Annotated[str, typer.Option("--take-back", metavar="SHARE", help="Before it has left.")] = "",
     show: Annotated[str, typer.Option("--show", metavar="SHARE", help="How far it is, entry by entry.")] = "",
     receipt: Annotated[str, typer.Option("--receipt", metavar="SHARE", help="The signed receipt of what left.")] = "",
@@ -86,25 +85,24 @@ def send_command(
     ] = "",
     json: Json = False,
 ) -> int:
-    """Propose that entries, or opinions on a partner's entries, leave to a partner; or approve what somebody proposed.
+    """Propose that entries, or opinions on a partner's entries, leave to a partner; or show what somebody proposed.
 
     The workbench decides: its gate holds each entry against the agreement with the partner, and tells the rule that
-    lets it pass or stops it. Two different people are needed, each with their own key. Without a workbench nothing is
-    sent. What is proposed is exactly what the dry run just before it showed.
+    lets it pass or stops it. A different person approves on the page of the share: a key alone lets nothing leave.
+    Without a workbench nothing is sent. What is proposed is exactly what the dry run just before it showed.
 
     \b
     Examples:
       leadline exchange send "A hotline" --bank own --ids '1 2 5-9' --dry-run
       leadline exchange send "A hotline" --bank own --ids '1 2 5-9' --api https://workbench.example --key file:me.key
       leadline exchange send hotline --act dispute --bank hotline --ids 7 --algorithm pdq --code NOT_THAT
-      leadline exchange send --approve 6f0f1c9e-5a53-4a2a-9a0b-0d6f0c1f9d11 --key file:colleague.key
+      leadline exchange send --show 6f0f1c9e-5a53-4a2a-9a0b-0d6f0c1f9d11
 
     Exit codes: 0 done, 1 nothing may leave, 2 wrong use, no workbench or no key, 3 some entries stay here.
     """
     with _Workbench(api, key) as workbench:
-        for share, deed in ((approve, "approval"), (take_back, "withdrawal")):
-            if share:
-                return _tell(workbench.post(f"shares/{_uuid(share)}/{deed}", {}), json=json)
+        if take_back:
+            return _tell(workbench, workbench.post(f"shares/{_uuid(take_back)}/withdrawal", {}), json=json)
         if show:
             return _show(workbench, _uuid(show), json=json)
         if receipt:
@@ -121,7 +119,7 @@ def send_command(
         if dry_run or not found["passing"]:
             return _tell_dry_run(found, json=json)
         made = workbench.post("shares", wish | {"digest": seen or found["digest"], "reason": reason})
-        _tell(made, json=json)
+        _tell(workbench, made, json=json)
         return EXIT_PARTLY if made["stopped"] else EXIT_DONE
 
 
@@ -140,7 +138,7 @@ class _Workbench:
             import httpx
 
             from leadline.exchange.web import check_address
-        self._address = check_address(address, "--api")
+        self.address = check_address(address, "--api")
         headers = {"Authorization": f"Bearer {_read_key(key, settings.api_key_file)}"}
         self._client: httpx.Client = httpx.Client(headers=headers, timeout=_TIMEOUT_S, follow_redirects=False)
 
@@ -160,15 +158,15 @@ class _Workbench:
         import httpx
 
         try:
-            answer = self._client.request(method, f"{self._address}/api/v1/{path}", **more)
+            answer = self._client.request(method, f"{self.address}/api/v1/{path}", **more)
             told = answer.json()
         except (httpx.HTTPError, httpx.InvalidURL):
             mend = "check its address; see `--show` and the page of shares before you propose it again"
-            raise ServiceUnavailable("the workbench does not answer", where=self._address, mend=mend) from None
+            raise ServiceUnavailable("the workbench does not answer", where=self.address, mend=mend) from None
         except ValueError:
             told = None
         if not isinstance(told, dict) or answer.is_redirect:
-            raise ConfigError("what answers there is no workbench", where=self._address, mend="check --api")
+            raise ConfigError("what answers there is no workbench", where=self.address, mend="check --api")
         if not answer.is_success:
             raise _error(answer.status_code, told)
         return told
@@ -247,19 +245,19 @@ def _left(entry: Mapping[str, Any]) -> str:
     return " ".join([*prints, str(leaves.get("key", "")), *leaves.get("reasons", ())]).strip()
 
 
-def _tell(share: Mapping[str, Any], *, json: bool) -> int:
+def _tell(workbench: _Workbench, share: Mapping[str, Any], *, json: bool) -> int:
     if json:
         emit(share)
     else:
         names = ("state", "passing", "stopped", "digest", "expires_at", "failure")
         say(f"share {share['id']}", *(f"  {line}" for line in table((n, share[n]) for n in names if share[n])))
         if share["state"] == "proposed":
-            say(f"  next: somebody else runs `leadline exchange send --approve {share['id']}`")
+            say(f"  next: somebody else approves it on its page, {workbench.address}/sharing/of/{share['id']}/")
     return EXIT_DONE
 
 
 def _show(workbench: _Workbench, share_id: str, *, json: bool) -> int:
-    _tell(workbench.get(f"shares/{share_id}"), json=json)
+    _tell(workbench, workbench.get(f"shares/{share_id}"), json=json)
     cursor: str | None = ""
     while cursor is not None:
         page = workbench.get(f"shares/{share_id}/entries", cursor=cursor)

@@ -22,7 +22,7 @@ from leadline.match.bank import Bank
 from leadline.workbench.accounts.actions import make_key
 from leadline.workbench.actors import Actor
 from leadline.workbench.permissions import ROLE_PERMISSIONS, Permission, Role
-from leadline.workbench.sharing import tasks
+from leadline.workbench.sharing import actions, tasks
 from leadline.workbench.sharing.models import Partner, Share
 
 
@@ -57,13 +57,8 @@ def own(tmp_path: Path, proposer: Actor) -> str:
     return f"file:{key_file(tmp_path / 'own.key', proposer, Role.ANALYST)}"
 
 
-@pytest.fixture
-def second(tmp_path: Path, approver: Actor) -> str:
-    return f"file:{key_file(tmp_path / 'second.key', approver, Role.SENIOR)}"
-
-
-def test_two_people_send_by_command(
-    ended: Any, partner: Partner, bank: Bank, own: str, second: str, desk: Desk
+def test_what_one_proposes_by_command_and_another_approves_is_sent(
+    ended: Any, partner: Partner, bank: Bank, own: str, approver: Actor, desk: Desk
 ) -> None:
     asked = ("A made-up hotline", "--bank", "own", "--ids", "1 2-3,99", "--json")
     code, lines, _ = ended(*asked, "--dry-run", "--key", own)
@@ -76,10 +71,7 @@ def test_two_people_send_by_command(
     code, lines, _ = ended(*asked, "--key", own, "--seen", summary["digest"])
     made = json.loads(lines[0])
     assert (code, made["state"], made["digest"]) == (3, "proposed", summary["digest"])
-    code, _, err = ended("--approve", made["id"], "--key", own)
-    assert (code, "Forbidden" in err) == (1, True)
-    code, lines, _ = ended("--approve", made["id"], "--key", second, "--json")
-    assert (code, json.loads(lines[0])["state"]) == (0, "approved")
+    actions.approve(approver, Share.objects.get().pk)  # on the page
     tasks.send()
     assert [one.entry.fingerprints["md5"] for one in desk.all if one.entry] == [digest_of(n) for n in (1, 2, 3)]
     code, lines, _ = ended("--show", made["id"], "--key", own, "--json")
@@ -95,7 +87,7 @@ def test_what_people_read_says_what_leaves_and_who_is_next(ended: Any, partner: 
     code, lines, _ = ended("partner", "--bank", "own", "--ids", "1", "--key", own)
     share = Share.objects.get()
     assert (code, lines[0]) == (0, f"share {share.pk}")
-    assert str(share.pk) in lines[-1]
+    assert lines[-1].endswith(f"http://localhost/sharing/of/{share.pk}/")
     assert ended("--take-back", share.pk, "--key", own)[0] == 0
     assert Share.objects.get().state == "withdrawn"
 
@@ -147,6 +139,14 @@ def test_a_share_of_a_bank_that_a_key_may_not_see_is_not_there(
     for path in ("", "/entries", "/receipt"):
         assert curious.get(f"/api/v1/shares/{share.pk}{path}").status_code == 404
     assert curious.get("/api/v1/shares").json()["items"] == []
+
+
+def test_no_key_approves(partner: Partner, bank: Bank, proposer: Actor, approver: Actor, program_of: Any) -> None:
+    share = propose(proposer, partner, submit(1))
+    program = program_of(approver.person, Role.SENIOR)
+    for deed in ("approval", "approve"):
+        assert program.post(f"/api/v1/shares/{share.pk}/{deed}", content_type="application/json").status_code == 404
+    assert program.get(f"/api/v1/shares/{share.pk}").json()["state"] == "proposed"
 
 
 def test_fingerprints_are_for_keys_that_may_read_banks(

@@ -161,7 +161,8 @@ def preview_share(request: HttpRequest, wish: WishIn) -> object:
 @router.post("/shares", response={201: ShareOut})
 @needs(Permission.SHARING_PROPOSE)
 def propose_share(request: HttpRequest, wish: ProposalIn) -> HttpResponseBase | Status[ShareOut]:
-    """Propose what a dry run showed. A different person approves it; until then nothing leaves."""
+    """Propose what a dry run showed. A different person approves it on its page, which no key can; until then nothing
+    leaves."""
     actor = caller(request)
 
     def act() -> tuple[int, ShareOut]:
@@ -205,13 +206,6 @@ def list_share_entries(request: HttpRequest, share_id: UUID, at: Query[CursorQue
 def show_receipt(request: HttpRequest, share_id: UUID) -> object:
     """Of what has left up to now."""
     return {"receipt": access.receipt(_found(request, share_id)).decode()}
-
-
-@router.post("/shares/{uuid:share_id}/approval", response=ShareOut)
-@needs(Permission.SHARING_APPROVE)
-def approve_share(request: HttpRequest, share_id: UUID) -> object:
-    """By a different person than the one who proposed it; the worker sends it then."""
-    return _share(actions.approve(caller(request), _found(request, share_id).pk))
 
 
 @router.post("/shares/{uuid:share_id}/withdrawal", response=ShareOut)

@@ -110,7 +110,7 @@ def withdraw(request: HttpRequest, share_id: str) -> HttpResponse:
     return redirect("share", share.pk)
 
 
-@requires(Permission.SHARING_READ)
+@requires(Permission.SHARING_READ, fresh=True)
 def download_receipt(request: HttpRequest, share_id: str) -> HttpResponse:
     share = _share(actor_of(request), share_id)
     if not access.has_left(share):
