@@ -13,7 +13,7 @@ from bench.parts import save, stored
 
 PARTS = [
     *("bench.pdq", "bench.media", "bench.renditions", "bench.bank", "bench.scan", "bench.search", "bench.match"),
-    *("bench.vault", "bench.workbench", "bench.lists", "bench.review", "bench.service", "bench.vics"),
+    *("bench.vault", "bench.workbench", "bench.lists", "bench.review", "bench.service", "bench.exchange", "bench.vics"),
 ]
 TARGET = Path(__file__).parent / "RESULTS.md"
 
