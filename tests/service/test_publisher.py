@@ -10,9 +10,10 @@ import pytest
 
 from leadline.domain import Entry, Kind, Tlp
 from leadline.match.bank import Bank
+from leadline.match.readers import GONE, VIDEO
 from leadline.service.options import Publication
 from leadline.service.publisher import Publisher
-from leadline.service.told import GONE, VIDEO, Journal
+from leadline.service.told import Journal
 
 NOW = 1_800_000_000
 TOLD, GREEN = 0, Tlp.GREEN

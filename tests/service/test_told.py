@@ -9,7 +9,8 @@ import pytest
 
 from leadline.errors import BankCorrupt, BankError
 from leadline.match.folder import PUBLISHED, is_bank_file, remove_leftovers
-from leadline.service.told import AHEAD_S, GONE, VIDEO, Journal, Telling
+from leadline.match.readers import GONE, VIDEO
+from leadline.service.told import AHEAD_S, Journal, Telling
 
 
 class Moment:

@@ -23,6 +23,7 @@ from starlette.routing import Route
 from leadline.errors import BankLocked, RequestRefused
 from leadline.match.admission import MAX_ID
 from leadline.match.bank import Bank
+from leadline.match.readers import GONE
 from leadline.match.records import I64
 from leadline.match.snapshot import Snapshot
 from leadline.service.endpoints import demand, desk_of
@@ -41,7 +42,7 @@ from leadline.service.publications import Published
 from leadline.service.publishing import find_published
 from leadline.service.subscribers import member_number
 from leadline.service.tokens import Scope, Token
-from leadline.service.told import GONE, Rows
+from leadline.service.told import Rows
 
 PREFIX = "/ncmec/"
 PAGE = 1000

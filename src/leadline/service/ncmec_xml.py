@@ -17,10 +17,10 @@ import msgspec
 import numpy as np
 
 from leadline.domain import Kind
+from leadline.match.readers import GONE, VIDEO
 from leadline.match.records import I64, KIND_CODES, NO_QUALITY, Detail, PrintColumn, Records
 from leadline.service.options import Publication
 from leadline.service.subscribers import Feedback
-from leadline.service.told import GONE, VIDEO
 
 NAMESPACE = "https://hashsharing.ncmec.org/hashsharing/v2"
 SCHEME = "ncmec"  # labels of other schemes are not told: a bare letter and number would say something else there

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from leadline.errors import BankCorrupt, BankError
 from leadline.match.folder import PUBLISHED, PUBLISHED_LOCK, TemporaryFile, hold_lock, sync_folder
 from leadline.match.log import START, Change, Frame, Position, append_frame, create_log, ends_still, read_log
+from leadline.match.readers import GONE
 from leadline.match.records import I64, U8, Bools
 from leadline.match.table import Sections, Table, encode_table
 
-VIDEO, GONE = 1, 2  # bits of a state; 0: an image that is there
 # A row is dated so many seconds ahead, so that whoever asks until now has it in the next range and never misses it.
 AHEAD_S = 2
 _SET_BACK_S = 300  # a clock that is set back by no more is waited for

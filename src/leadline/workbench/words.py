@@ -162,9 +162,14 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "reached": {
         "exhibit": "exhibit", "forwarded": "report passed on", "answered": "reporter answered", "webhook": "webhook",
         "reader": "program that may read the bank", "list-source": "list with a false entry",
-        "share": "partner that was sent an entry",
+        "share": "partner that was sent an entry", "feed": "subscriber of the signed feed",
+        "published": "subscriber of the published bank",
     },
-    "how-told": _spelled("letter", "mail", "telephone", "portal", "not-needed"),
+    "remedy": {"share": "propose to take it back", "list-source": "propose to dispute it"},
+    "how-told": {
+        **_spelled("letter", "mail", "telephone", "portal"), "exchange": "by what was proposed here",
+        "not-needed": "not needed",
+    },
     # --- quality -----------------------------------------------------------------------------------------------------
     "pair-state": {
         "same": "the same", "open": "a third person will look", "confirmed": "what was in force stands",

@@ -340,3 +340,25 @@ def test_a_folder_that_was_moved_is_still_the_feed(publisher: Publisher) -> None
     assert not publisher.publish().is_new
     with publisher.ledger() as ledger:
         assert ledger.fact("directory") == str(publisher.feed) != str(before)
+
+
+def test_the_ledger_names_who_holds_an_entry_or_may_have_held_it(publisher: Publisher) -> None:
+    publisher.admit("holds it")
+    publisher.admit("never got it", tlp="green")
+    publisher.admit("gave it back")
+    publisher.admit("was removed")
+    publisher.bank.add([entry(1, tlp=Tlp.AMBER), entry(2, tlp=Tlp.GREEN)])
+    publisher.publish()
+    first_at = int(publisher.clock.now)
+    publisher.clock.now += DAY_S
+    publisher.agreements["gave it back"]["tlp"] = "green"
+    del publisher.agreements["was removed"]
+    publisher.publish()
+
+    def had(number: int, since_s: int = first_at) -> dict[str, int]:
+        with publisher.ledger() as ledger:
+            return {known.agreement.name: at for known, at in ledger.had([number], since_s)}
+
+    assert had(1) == dict.fromkeys(("holds it", "gave it back", "was removed"), first_at)
+    assert set(had(1, first_at + 1)) == {"holds it"}  # what went before cannot have been it
+    assert had(2).keys() == {"holds it", "never got it", "gave it back", "was removed"}

@@ -7,7 +7,7 @@ what the ledger says, so that a kill between the two is made good by the next pu
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -216,6 +216,26 @@ class Ledger:
         """Ids, ascending, with the digest of the line that was told."""
         with self._told():
             yield from self._file.execute("SELECT id, digest FROM told WHERE subscriber = ? ORDER BY id", (number,))
+
+    def had(self, entries: Collection[int], since_s: int) -> list[tuple[Known, int]]:
+        """Subscribers who hold one of these entries, or may have held it since; with when they were told last.
+
+        What a subscriber holds no more is not kept one by one: who was told anything since, and then to take something
+        back or nothing at all, is rather one too many.
+        """
+        found = []
+        for known in self.subscribers():
+            steps = self._all("SELECT published_at, told, withdrawn FROM step WHERE subscriber = ?", known.number)
+            told = [at for at, count, _ in steps if count]
+            told_since = min((at for at in told if at >= since_s), default=None)
+            let_go = max([known.removed_at, *(at for at, _, count in steps if count)])
+            may_have = told_since is not None and told_since <= let_go
+            if may_have or any(self._holds(known.number, entry) for entry in entries):
+                found.append((known, max(told, default=since_s)))
+        return found
+
+    def _holds(self, number: int, entry: int) -> bool:
+        return bool(self._all("SELECT 1 FROM told WHERE subscriber = ? AND id = ?", number, entry))
 
     # --- a publication: noted beside, then taken over in one transaction ----------------------------------------------
 

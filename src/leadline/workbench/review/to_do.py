@@ -82,15 +82,16 @@ def to_tell_page(actor: Actor, cursor: str) -> Slice:
 
 
 def to_tell_of(actor: Actor, made: Assessment) -> list[ToTell]:
-    rows = list(made.to_tell.select_related("told_by"))
+    rows = list(made.to_tell.select_related("assessment", "told_by"))
     _name(actor, rows)
     return rows
 
 
 def _name(actor: Actor, rows: Iterable[Any]) -> None:
-    """`who` is None where whoever got it is not for this actor."""
+    """`who` is None where whoever got it is not for this actor; then there is no remedy for them either."""
     for row in rows:
         row.who = reached.show(actor, row.kind, row.object_id)
+        row.remedy = reached.remedy(actor, row.assessment, row.kind, row.object_id) if row.who else None
 
 
 def find_to_tell(actor: Actor, to_tell_id: Any) -> ToTell | None:

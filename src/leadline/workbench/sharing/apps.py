@@ -8,8 +8,11 @@ class SharingConfig(AppConfig):
     label = "sharing"
 
     def ready(self) -> None:
-        """A partner who was sent an entry is among those whom a revised decision reached."""
+        """Whoever got an entry is among those whom a revised decision reached; what puts it right is proposed here."""
         from leadline.workbench.review import reached
-        from leadline.workbench.sharing import ways
+        from leadline.workbench.sharing import remedies, ways
 
         reached.register("share", ways.Shares())
+        reached.register("feed", ways.FeedSubscribers())
+        reached.register("published", ways.Readers())
+        reached.register_remedy("share", remedies.take_back)

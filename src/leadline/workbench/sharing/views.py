@@ -21,6 +21,7 @@ from leadline.workbench.sharing.forms import AgreementForm, AskForm, PartnerForm
 from leadline.workbench.words import told
 
 _SHOWN_RULINGS = 500
+_FILLED_IN = ("partner", "bank", "ids", "act", "algorithm", "purpose", "reason")  # by whatever page led here
 
 
 @requires(Permission.SHARING_READ)
@@ -40,7 +41,7 @@ def new_share(request: HttpRequest) -> HttpResponse:
     """First a dry run; what it showed is proposed by its digest."""
     actor = actor_of(request)
     banks = [(view.id, view.bank.name) for view in visible_banks(actor) if view.bank is not None]
-    initial = {name: request.GET.get(name, "") for name in ("partner", "bank", "ids", "act")}
+    initial = {name: request.GET[name] for name in _FILLED_IN if name in request.GET}
     form = ShareForm(request.POST or None, partners=_partners(), banks=banks, initial=initial)
     context: dict[str, Any] = {"form": form, "shown": _SHOWN_RULINGS}
     if request.method == "POST" and form.is_valid():

@@ -1,7 +1,8 @@
 """What an assessment leads to outside this app: entries proposed for the office's banks, outcomes noted, both undone.
 
 Nothing here changes a bank: it makes proposals, and a second person confirms each of them on the pages of banks. Nor
-does it send anything: who got something that a revised decision led to is listed, and told by a person.
+does it send anything: who got something that a revised decision led to is listed, and told by a person, or by what two
+people let leave (sharing).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _KINDS = frozenset({Kind.ILLEGAL, Kind.EXPLOITATIVE, Kind.OTHER, Kind.FALSE_POSI
 OUTCOMES = tuple(word for word, _ in Outcome.WORDS)
 SOURCES = ("police", "host", "partner", "own-check")
 _NAME_MAX = 100  # of a bank; with the number of its entry it has to fit into one field
-HOW_TOLD = ("letter", "mail", "telephone", "portal", "not-needed")
+HOW_TOLD = ("letter", "mail", "telephone", "portal", "exchange", "not-needed")
 
 
 @transaction.atomic
