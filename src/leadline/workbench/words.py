@@ -162,7 +162,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "reached": {
         "exhibit": "exhibit", "forwarded": "report passed on", "answered": "reporter answered", "webhook": "webhook",
         "reader": "program that may read the bank", "list-source": "list with a false entry",
-        "share": "partner that was sent an entry", "feed": "subscriber of the signed feed",
+        "share": "partner that was sent an entry or an opinion", "feed": "subscriber of the signed feed",
         "published": "subscriber of the published bank",
     },
     "remedy": {"share": "propose to take it back", "list-source": "propose to dispute it"},

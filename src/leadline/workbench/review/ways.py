@@ -155,7 +155,8 @@ class Readers:
 class Sources:
     """Lists that hold an entry whose match a person found to be false: their source is told, that it may mend them.
 
-    Nothing leaves by it, so a revision finds none; `propose_entry` of a false positive lists them.
+    Nothing leaves by it, so a revision finds none; `propose_entry` of a false positive lists them. What is proposed
+    to put it right is sharing's.
     """
 
     def find(self, made: Assessment) -> Iterable[Left]:

@@ -16,3 +16,4 @@ class SharingConfig(AppConfig):
         reached.register("feed", ways.FeedSubscribers())
         reached.register("published", ways.Readers())
         reached.register_remedy("share", remedies.take_back)
+        reached.register_remedy("list-source", remedies.dispute)

@@ -58,13 +58,26 @@ def entries_of(made: Assessment) -> Iterator[Came]:
         yield Came(row.bank, row.first_entry, row.last_entry, row.change.begun_at)
 
 
+def disputed_by(made: Assessment) -> Iterator[Came]:
+    """Entries of others that a false positive of this assessment listed as false."""
+    by_name = {bank.name: banks.bank_id_of(bank) for bank in banks.all_banks()}
+    for row in made.to_tell.filter(kind="list-source"):
+        name, _, number = row.object_id.rpartition(":")
+        if name in by_name:
+            yield Came(by_name[name], int(number), int(number), made.made_at)
+
+
 class Shares:
-    """Shares with an entry that this assessment led to, where the partner took it or may have."""
+    """Shares with an entry that this assessment led to, or that disputed one for it, where they may have arrived."""
 
     def find(self, made: Assessment) -> Iterable[Left]:
+        sent = [came.items.filter(share__act=Act.SUBMIT) for came in entries_of(made)]
+        sent += [
+            came.items.filter(share__act=Act.DISPUTE, share__proposed_at__gte=came.since) for came in disputed_by(made)
+        ]
         found: dict[str, Left] = {}
-        for came in entries_of(made):
-            for item in came.items.filter(share__act=Act.SUBMIT, state__in=REACHED, at__isnull=False):
+        for items in sent:
+            for item in items.filter(state__in=REACHED, at__isnull=False):
                 assert item.at is not None
                 found[str(item.share_id)] = Left(str(item.share_id), item.at)
         return found.values()
