@@ -216,6 +216,7 @@ def test_two_builders_of_one_exhibit_do_not_meet(material: Any, identity: Any, t
         {"size_bytes": -1},
         {"asset_id": "../../etc"},
         {"received_at": "yesterday"},
+        {"viewed": "yes"},
     ],
 )
 def test_facts_that_are_none_are_refused(wrong: dict[str, Any]) -> None:

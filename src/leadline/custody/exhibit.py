@@ -240,6 +240,7 @@ def _write_facts(
             "received_at": asset.received_at,
             "name": asset.name,
             "file": enclosed.get(asset.asset_id, ""),
+            "viewed": asset.viewed,
         }
         for asset in assets
     ]

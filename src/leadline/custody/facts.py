@@ -10,12 +10,22 @@ from leadline.custody import verify
 from leadline.errors import CustodyFormatError
 
 HASH_DIGITS: Mapping[str, int] = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128, "pdq": 64}
+# How much of an asset a person of the organisation was shown, by its record of what was sent to whom.
+VIEWED: Mapping[str, str] = {
+    "whole": "shown to a person whole, or nearly",
+    "part": "shown to a person in part",
+    "tile-only": "shown to a person small and blurred only",
+    "not-viewed": "shown to nobody",
+}
 _MAX_TEXT = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class AssetFacts:
-    """One asset. `hashes`: algorithm -> lower-case hex, sha256 always among them. `name`: as received, untrusted."""
+    """One asset. `hashes`: algorithm -> lower-case hex, sha256 always among them. `name`: as received, untrusted.
+
+    `viewed`: one of VIEWED, as it stood when the exhibit was made; "": nothing is said of it.
+    """
 
     asset_id: str
     hashes: Mapping[str, str]
@@ -23,8 +33,12 @@ class AssetFacts:
     media_type: str = ""
     received_at: str = ""
     name: str = ""
+    viewed: str = ""
 
     def __post_init__(self) -> None:
+        if self.viewed and self.viewed not in VIEWED:
+            mend = f"one of {', '.join(VIEWED)}"
+            raise CustodyFormatError("no such way to be viewed", where=f"asset {self.asset_id}", mend=mend)
         _check("asset_id", self.asset_id, verify.ID)
         if self.received_at:
             _check("received_at", self.received_at, verify.TIME)

@@ -9,7 +9,7 @@ from html import escape
 
 from leadline.custody.anchor import Anchor
 from leadline.custody.chain import CustodyEvent, Detail, hash_event
-from leadline.custody.facts import AssetFacts, ExhibitFacts
+from leadline.custody.facts import VIEWED, AssetFacts, ExhibitFacts
 from leadline.custody.verify import show_text
 
 _STYLE = """
@@ -45,7 +45,7 @@ def render_custody(
             _about(facts, last, head),
             f'<p class="note">{_limits(len(events), last)}</p>',
             "<h2>Assets</h2>",
-            _table(("Asset", "Kind, size, received", "Hashes"), (_asset_cells(asset) for asset in assets)),
+            _table(("Asset", "Kind, size, received, viewed", "Hashes"), (_asset_cells(asset) for asset in assets)),
             "<h2>Custody lines</h2>",
             _table(("Line", "When (UTC)", "Who", "Act", "Object", "Reason, details"), map(_event_cells, events)),
             "<h2>Hashes of these lines</h2>",
@@ -81,9 +81,10 @@ def _limits(shown: int, last: int) -> str:
 def _asset_cells(asset: AssetFacts) -> tuple[str, str, str]:
     told = f"{_show(asset.media_type or 'kind not known')}, {asset.size_bytes:,} bytes"
     received = f"<br>{_show(asset.received_at)}" if asset.received_at else ""
+    viewed = f"<br>{_show(VIEWED[asset.viewed])}" if asset.viewed else ""
     name = f"<br>named “{_show(asset.name)}” when it came" if asset.name else ""
     hashes = "<br>".join(f"{_show(algorithm)} {_show(digits)}" for algorithm, digits in sorted(asset.hashes.items()))
-    return _show(asset.asset_id) + name, told + received, f'<span class="hash">{hashes}</span>'
+    return _show(asset.asset_id) + name, told + received + viewed, f'<span class="hash">{hashes}</span>'
 
 
 def _event_cells(event: CustodyEvent) -> tuple[str, ...]:

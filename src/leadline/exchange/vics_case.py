@@ -36,6 +36,7 @@ from leadline.exchange.vics import (
 )
 
 LABELS, SELECTOR, TLP, PAP = "LeadlineLabels", "LeadlineSelector", "LeadlineTLP", "LeadlinePAP"
+VIEWED = "LeadlineViewed"  # of a record: how much of its file a person of the exporting office was shown
 MAX_CASES, _MAX_PROPERTIES, _MAX_LABELS, _MAX_PATHS = 1000, 10_000, 50, 50
 _HEAD_FIELDS = (
     "CaseID", "CaseNumber", "ContactOrganization", "ContactName", "ContactPhone", "ContactEmail", "ContactTitle",

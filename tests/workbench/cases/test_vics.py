@@ -474,3 +474,11 @@ def test_what_was_taken_out_of_the_case_leaves_with_it_no_more(make_file: Any, f
     thing = case.things.get(asset__md5=record(1, png(1))["MD5"].lower())
     actions.take_out(lead, case.pk, thing.pk, "not-related")
     assert [one["MediaID"] for one in json.loads(written(case))["value"][0]["Media"]] == [2]
+
+
+def test_of_a_record_without_a_file_nothing_is_said_to_have_been_viewed(make_file: Any, folder: Path, lead: Person) -> None:
+    path = make_file([record(1, png(1)), {"MediaID": 9, "Category": 5, "MD5": "A1" * 16}])
+    case = Case.objects.get(pk=read_in(path, folder, lead).case_id)
+    held, bare = json.loads(written(case))["value"][0]["Media"]
+    assert {"PropertyName": "LeadlineViewed", "PropertyValue": "not-viewed"} in held["MediaMetadata"]
+    assert "LeadlineViewed" not in json.dumps(bare)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -530,7 +530,7 @@ def _decides_anew(person: Person) -> QuerySet[Review]:
 
 
 class Seen:
-    """How much of a file anybody of the office was sent: what a report may say of it. Never more than is on record."""
+    """How much of a file a person of the office was sent: what a report may say of it. Never more than is on record."""
 
     NOT = "not-viewed"
     TILE = "tile-only"
@@ -539,12 +539,24 @@ class Seen:
 
 
 def seen_of(asset: Asset) -> str:
-    """From the ledger of exposures alone. A grant under which nothing was sent shows nothing."""
-    rows = list(Exposure.objects.filter(asset=asset).values_list("level", "areas"))
-    areas = [area for _, some in rows for area in some]
-    if areas:
-        return Seen.WHOLE if covered_share(areas) > MOST else Seen.PART
-    return Seen.TILE if any(level == Level.TILE for level, _ in rows) else Seen.NOT
+    """From the ledger of exposures alone, for whatever purpose. A grant under which nothing was sent shows nothing."""
+    return seen_of_each([asset.pk])[str(asset.pk)]
+
+
+def seen_of_each(asset_ids: Collection[Any]) -> dict[str, str]:
+    """Of several files, by id. What two people saw is not added up: a whole is what one person was sent."""
+    found = {str(asset_id): Seen.NOT for asset_id in asset_ids}
+    areas: dict[tuple[str, Any], list[Any]] = {}
+    rows = Exposure.objects.filter(asset__in=asset_ids).values_list("asset", "person", "level", "areas")
+    for asset_id, person, level, some in rows.iterator():
+        if level == Level.TILE:
+            found[str(asset_id)] = Seen.TILE
+        elif some:
+            areas.setdefault((str(asset_id), person), []).extend(some)
+    for (shown_id, _), shown in areas.items():
+        is_whole = found[shown_id] == Seen.WHOLE or covered_share(shown) > MOST
+        found[shown_id] = Seen.WHOLE if is_whole else Seen.PART
+    return found
 
 
 def exposures_of(person: Person) -> QuerySet[Exposure]:

@@ -8,7 +8,11 @@ class ReviewConfig(AppConfig):
     label = "review"
 
     def ready(self) -> None:
-        """What the rooms below send out is among what a revision reaches; rooms above register their own."""
-        from leadline.workbench.review import ways
+        """What the rooms below send out is among what a revision reaches; rooms above register their own. An exhibit
+        says how much of a file was shown, as the ledger has it.
+        """
+        from leadline.workbench.evidence import viewing
+        from leadline.workbench.review import access, ways
 
         ways.register_all()
+        viewing.register(access.seen_of_each)

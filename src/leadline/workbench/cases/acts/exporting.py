@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -16,7 +16,7 @@ from leadline import __version__
 from leadline.domain import Tlp
 from leadline.errors import NotAllowed
 from leadline.exchange.vics import FLAGS, VicsMedia, is_category_set
-from leadline.exchange.vics_case import LABELS, PAP, SELECTOR, TLP, CaseHead, encode_case
+from leadline.exchange.vics_case import LABELS, PAP, SELECTOR, TLP, VIEWED, CaseHead, encode_case
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
 from leadline.workbench.cases import access, contents
@@ -26,6 +26,7 @@ from leadline.workbench.cases.models import Case, Imported
 from leadline.workbench.evidence.access import visible_assets
 from leadline.workbench.evidence.models import Asset
 from leadline.workbench.permissions import Permission
+from leadline.workbench.review.access import seen_of_each
 
 DEFAULT_SET = "CUSTOM"
 _AT_ONCE = 500
@@ -123,16 +124,24 @@ def _records(actor: Actor | None, case: Case, rows: Any, others: Any, own_scheme
     given = {int(record[3:]) for record in rows.values_list("record", flat=True) if _is_whole(record)}
     fresh = (number for number in range(1, 1 << 62) if number not in given)
     for some in _by(rows.select_related("asset").order_by("id").iterator(_AT_ONCE)):
-        labels = access.labels_of(actor, case, [row.asset_id for row in some if row.asset_id])
+        held = [row.asset_id for row in some if row.asset_id]
+        labels, viewed = access.labels_of(actor, case, held), seen_of_each(held)
         for row in some:
             own = access.imported_labels(row)
             known = [one for one in labels.get(row.asset_id, ()) if one.origin != "imported"]
             number = int(row.record[3:]) if _is_whole(row.record) else next(fresh)
-            yield _of_row(case, row, number, [*known, *own], own_scheme)
+            yield _seen(_of_row(case, row, number, [*known, *own], own_scheme), viewed.get(str(row.asset_id)))
     for some in _by(others.order_by("received_at", "id").iterator(_AT_ONCE)):
-        labels = access.labels_of(actor, case, [asset.pk for asset in some])
+        held = [asset.pk for asset in some]
+        labels, viewed = access.labels_of(actor, case, held), seen_of_each(held)
         for asset in some:
-            yield _of_asset(asset, next(fresh), labels.get(asset.pk, []), own_scheme)
+            made = _of_asset(asset, next(fresh), labels.get(asset.pk, []), own_scheme)
+            yield _seen(made, viewed[str(asset.pk)])
+
+
+def _seen(record: VicsMedia, viewed: str | None) -> VicsMedia:
+    """With what the ledger says that people here were sent of its file; of a record without a file nothing is said."""
+    return record if viewed is None else replace(record, metadata={**record.metadata, VIEWED: viewed})
 
 
 def _is_whole(record: str) -> bool:

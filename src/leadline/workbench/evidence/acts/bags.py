@@ -29,6 +29,7 @@ from leadline.workbench import sealing
 from leadline.workbench.evidence import access
 from leadline.workbench.evidence.acts import exhibits
 from leadline.workbench.evidence.models import Asset, Exhibit, ExhibitState
+from leadline.workbench.evidence.viewing import viewed_of
 from leadline.workbench.journal.actions import event_of
 from leadline.workbench.journal.models import Anchor, Line
 
@@ -88,7 +89,7 @@ def _build(exhibit: Exhibit, folder: Path) -> tuple[int, str]:
     chain, key = access.chain_id(), sealing.signing_key()
     assets = list(exhibit.assets.order_by("received_at", "id"))
     with_files = bool(exhibit.recipient_key)
-    shas = {str(asset.pk): asset.sha256 for asset in assets}
+    shas, viewed = {str(asset.pk): asset.sha256 for asset in assets}, viewed_of([asset.pk for asset in assets])
     anchors = [row for row in Anchor.objects.order_by("id") if read_anchor(row.statement.encode()).chain == chain]
     built = build_exhibit(
         folder,
@@ -102,7 +103,7 @@ def _build(exhibit: Exhibit, folder: Path) -> tuple[int, str]:
             recipient=exhibit.recipient,
         ),
         _events(),
-        [_facts_of(asset, with_name=with_files) for asset in assets],
+        [_facts_of(asset, viewed.get(str(asset.pk), ""), with_name=with_files) for asset in assets],
         anchors=[read_anchor(row.statement.encode()) for row in anchors],
         timestamps=[b64decode(stamp["token"]) for row in anchors for stamp in row.stamps],
         recipient=exhibit.recipient_key or None,
@@ -117,7 +118,7 @@ def _events() -> Iterator[CustodyEvent]:
     return (event_of(line) for line in Line.objects.order_by("line").iterator(chunk_size=2000))
 
 
-def _facts_of(asset: Asset, *, with_name: bool) -> AssetFacts:
+def _facts_of(asset: Asset, viewed: str, *, with_name: bool) -> AssetFacts:
     hashes = {"sha256": asset.sha256, "sha1": asset.sha1, "md5": asset.md5} | ({"pdq": asset.pdq} if asset.pdq else {})
     name = sealing.unseal(bytes(asset.name_sealed), f"asset-name:{asset.pk}") if asset.name_sealed else ""
     return AssetFacts(
@@ -127,6 +128,7 @@ def _facts_of(asset: Asset, *, with_name: bool) -> AssetFacts:
         media_type=asset.mime,
         received_at=format_time(asset.received_at),
         name=name if with_name else "",
+        viewed=viewed,
     )
 
 
