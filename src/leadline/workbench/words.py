@@ -148,6 +148,13 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "waits-for-partner", "waits-for-police", "waits-for-law", "needs-translation", "other"
     ),
     "review-outcome": _spelled("removed", "safeguarded", "no-action", "unknown"),
+    "outcome-says": {
+        "safeguarded": "Somebody is safer now, and your decision was part of it.",
+        "removed": "It is no longer where it was found.",
+        "no-action": "Nothing was done. Others have limits and reasons that we do not see: your decision may be right.",
+        "unknown": "Nobody could tell what became of it.",
+    },
+    "digest-period": {"this-week": "this week", "last-week": "last week", "earlier": "earlier"},
     "told-by": _spelled("police", "host", "partner", "own-check"),
     "appeal-state": _spelled("arrived", "in-review", "to-answer", "answered"),
     "appeal-told": {

@@ -59,7 +59,15 @@ from leadline.workbench.review.acts.reaching import (
     undo_reach,
 )
 from leadline.workbench.review.acts.reveals import end, end_all, grant, never_again, show, show_tile
-from leadline.workbench.review.acts.shifts import begin_break, begin_shift, check_in, end_break, end_shift, set_wish
+from leadline.workbench.review.acts.shifts import (
+    begin_break,
+    begin_shift,
+    check_in,
+    end_break,
+    end_shift,
+    note_visit,
+    set_wish,
+)
 from leadline.workbench.review.acts.sorting import queue_again, refresh_review, sort_assets
 from leadline.workbench.review.models import Level
 
@@ -104,6 +112,7 @@ __all__ = [
     "note_outcomes",
     "note_read",
     "note_told",
+    "note_visit",
     "open_apart",
     "open_appeals",
     "propose_entry",

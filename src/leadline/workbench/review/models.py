@@ -285,6 +285,18 @@ class CheckIn(models.Model):
     at = models.DateTimeField(auto_now_add=True)
 
 
+class DigestVisit(models.Model):
+    """When a person last came to read what became of their decisions, so that what is new is marked. Theirs alone.
+
+    at         when the latest visit began
+    before_at  when the one before it did
+    """
+
+    person = models.OneToOneField(Person, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    at = models.DateTimeField()
+    before_at = models.DateTimeField(null=True)
+
+
 # --- decisions -------------------------------------------------------------------------------------------------------
 
 

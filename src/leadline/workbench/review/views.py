@@ -21,6 +21,7 @@ from leadline.workbench.evidence.access import veil
 from leadline.workbench.laws import access as law
 from leadline.workbench.permissions import Permission, requires
 from leadline.workbench.review import access, actions, appeals, to_do
+from leadline.workbench.review.digest import digest_of
 from leadline.workbench.review.forms import (
     AnswersForm,
     AssignForm,
@@ -445,12 +446,13 @@ def show_me(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, _("The change is saved."))
             return redirect("review_me")
+    actions.note_visit(person)
     context = {
         "form": form,
         "work": access.work_of(person),
         "looks": access.exposures_of(person)[:50],
         "days": access.own_days(person),
-        "outcomes": access.outcomes_for(person)[:50],
+        "digest": digest_of(person),
         "moods": access.moods_of(person)[:30],
         "mood_form": MoodForm(),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -13,9 +13,10 @@ from leadline.workbench.accounts.models import Person
 from leadline.workbench.review.access import is_over, office_floors
 from leadline.workbench.review.acts.reveals import end_all, hash_session
 from leadline.workbench.review.floors import BREAK, CATEGORIES, SHIFT_MINUTES, Floors
-from leadline.workbench.review.models import CheckIn, Review, Shift, State, Wish
+from leadline.workbench.review.models import CheckIn, DigestVisit, Review, Shift, State, Wish
 
 _LONGEST_MINUTES = 600
+SAME_VISIT = timedelta(minutes=30)
 
 
 @transaction.atomic
@@ -116,3 +117,15 @@ def check_in(person: Person, mood: int) -> None:
         raise InputError("a mood is 1 to 5", where="mood")
     CheckIn.objects.create(person=person, mood=mood)
 
+
+
+@transaction.atomic
+def note_visit(person: Person, now: datetime | None = None) -> DigestVisit:
+    """That they read what became of their decisions. Coming back within half an hour is the same visit: reading a page
+    again unmarks nothing."""
+    now = now or timezone.now()
+    visit, is_first = DigestVisit.objects.select_for_update().get_or_create(person=person, defaults={"at": now})
+    if not is_first and now - visit.at > SAME_VISIT:
+        visit.before_at, visit.at = visit.at, now
+        visit.save(update_fields=["before_at", "at"])
+    return visit
