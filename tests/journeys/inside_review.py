@@ -49,11 +49,32 @@ def arrive(person: str, singles: int, copies: int) -> list[str]:
     return [str(pk) for pk in Review.objects.values_list("pk", flat=True)]
 
 
+def move(seeds: list[int]) -> str:
+    """An animation of drawn scenes arrives, kept and sorted. The id of its review."""
+    from PIL import Image
+
+    from leadline.media.scenes import draw_scene
+    from leadline.workbench import matching
+    from leadline.workbench.evidence.actions import take_in
+    from leadline.workbench.review.models import Review
+    from leadline.workbench.review.tasks import sort_all
+
+    out, (first, *others) = BytesIO(), [Image.fromarray(draw_scene(seed, 400, 300)) for seed in seeds]
+    first.save(out, "PNG", save_all=True, append_images=others, duration=500)
+    asset = take_in(out.getvalue(), actor="system", source="journey", name="moving.png")
+    sort_all()
+    matching.close_engine()
+    return str(Review.objects.get(cluster__centre=asset).pk)
+
+
 def ledger() -> list[dict[str, Any]]:
     from leadline.workbench.review.models import Exposure
 
     rows = Exposure.objects.select_related("person").order_by("issued_at")
-    return [{"by": row.person.name, "level": row.level, "seconds": row.seconds, "areas": row.areas} for row in rows]
+    return [
+        {"by": row.person.name, "level": row.level, "view": row.view, "seconds": row.seconds, "areas": row.areas}
+        for row in rows
+    ]
 
 
 def decisions() -> list[dict[str, Any]]:

@@ -34,7 +34,8 @@ def reviewing(prepared: Machine, tmp_path_factory: pytest.TempPathFactory) -> It
     """An office with pictures in its queue: 30 different ones, and one of which there are twelve."""
     home = shutil.copytree(prepared.home, tmp_path_factory.mktemp("review") / "home")
     with serve_office(home) as running:
-        roles = {"ana": ["analyst"], "ben": ["analyst"], "sue": ["senior"], "kim": ["senior"], "out": []}
+        roles = {name: ["analyst"] for name in ("ana", "ben", "eve")}
+        roles |= {"sue": ["senior"], "kim": ["senior"], "out": []}
         running.people = running.ask("make_people", roles=roles)
         sue = running.people["sue"]["id"]
         running.filled["reviews"] = ask(running, "arrive", person=sue, singles=SINGLES, copies=COPIES)
@@ -303,6 +304,41 @@ def test_somebody_else_revises_a_wrong_decision(reviewing: RunningOffice, make_v
     senior.page.get_by_role("button", name="Confirm").first.click()
     senior.look("withdrawn")
     assert ask(reviewing, "entries") == 0
+
+
+def test_frames_are_stepped_by_key_and_none_plays_by_itself(reviewing: RunningOffice, make_visitor: Any) -> None:
+    review = ask(reviewing, "move", seeds=[101, 102, 103])
+    visitor = make_visitor("eve")
+    page = start_shift(visitor, reviewing, "eve")
+    page.locator(f"form[action='/review/{review}/claim/'] button").click()
+    page.wait_for_url(f"**/review/{review}/")
+    got: list[str] = []
+    page.on("response", lambda answer: got.append(answer.url.split("/tile/")[-1]) if "/tile/" in answer.url else None)
+    current = page.locator("#scenes [aria-current]")
+    page.keyboard.press(".")
+    assert (current.inner_text(), got) == ("2", [])  # hidden it stays
+    page.keyboard.press("t")
+    wait_for_name(page, "Small, grey, blurred (frame 2 of 3)")
+    page.keyboard.press(".")
+    wait_for_name(page, "Small, grey, blurred (frame 3 of 3)")
+    visitor.look("third-frame")
+    assert page.locator("#shown").inner_text() == "Small, grey, blurred (frame 3 of 3)"
+    page.keyboard.press(".")  # there is no fourth
+    page.keyboard.down("Space")
+    wait_for_name(page, "Lens: a quarter of the picture (frame 3 of 3)")
+    with page.expect_request("**/end/"):
+        page.keyboard.press(",")  # another frame ends the look
+    assert is_blank(page)
+    assert current.inner_text() == "2"
+    page.keyboard.up("Space")
+    page.get_by_role("button", name="Back ,").click()
+    assert current.inner_text() == "1"
+    page.wait_for_timeout(1500)
+    assert is_blank(page)
+    assert [one.rpartition("?")[2] for one in got] == ["scene=2", "scene=3"]
+    rows = [(row["level"], row["view"]) for row in ask(reviewing, "ledger") if row["by"] == "eve"]
+    assert rows == [("tile", "frame 1"), ("tile", "frame 2"), ("lens", "frame 2")]
+    assert faults_of_tabs(page) == []
 
 
 def test_an_outsider_finds_nothing_there(reviewing: RunningOffice, make_visitor: Any) -> None:

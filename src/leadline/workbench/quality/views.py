@@ -20,6 +20,7 @@ from leadline.workbench.quality import access, actions
 from leadline.workbench.quality.forms import GoldenForm, OfficeForm, PutInForm, SetForm
 from leadline.workbench.review import access as review_access
 from leadline.workbench.review.forms import AnswersForm, AssignForm
+from leadline.workbench.review.scenes import scenes_of
 from leadline.workbench.words import told
 
 
@@ -241,7 +242,7 @@ def _picture(actor: Any, review: Any) -> dict[str, Any]:
         "card": card,
         "work": review_access.work_of(actor.person),
         "floors": review_access.floors_of(actor.person),
-        "can_show": review_access.has_picture(card.subject),
+        "scenes": scenes_of(card.subject),
         "lead": review_access.forewarning(card),
     }
 

@@ -20,12 +20,13 @@ from leadline.workbench.actors import Actor
 from leadline.workbench.cursors import Slice
 from leadline.workbench.evidence.access import find_asset, matches_of, visible_through
 from leadline.workbench.evidence.access import page_of as slice_of
-from leadline.workbench.evidence.models import Asset, AssetState
+from leadline.workbench.evidence.models import Asset
 from leadline.workbench.journal.access import visible_lines
 from leadline.workbench.laws.access import LawBeside, law_beside, library
 from leadline.workbench.permissions import ROLE_PERMISSIONS, Permission
 from leadline.workbench.reports.access import countries_of, find_report
 from leadline.workbench.reports.models import Item
+from leadline.workbench.review import scenes
 from leadline.workbench.review.floors import (
     BREAK,
     LAST_STRETCH,
@@ -58,6 +59,7 @@ from leadline.workbench.review.models import (
     State,
     Wish,
 )
+from leadline.workbench.review.scenes import Scene
 from leadline.workbench.words import word
 
 FLOOR_PREFIX = "review-"
@@ -65,7 +67,6 @@ CLUSTER_RADIUS, SAMPLE_SHARE, LABEL_SCHEMES = "review-cluster-radius", "review-s
 FACTS_SCHEME, APPEAL_DAYS = "review-facts-scheme", "review-appeal-days"
 DEFAULT_RADIUS_BITS, DEFAULT_SAMPLE_PER_MILLE, DEFAULT_FACTS_SCHEME = 31, 10, "leadline-facts"
 DEFAULT_APPEAL_DAYS = 14  # the office's own term: no law that we read names a number
-_NOT_PICTURES = ("video/", "audio/")
 MOST_DERIVED_ANEW = 100  # assessments of which the difference is listed
 FEWEST = 3  # people whose numbers may be shown as a team's
 OPEN = (State.WAITING, State.CLAIMED, State.HELD, State.ESCALATED)
@@ -264,7 +265,7 @@ def subject_of(review: Review) -> Asset:
         return contested
     members = review.cluster.members.select_related("asset").order_by("distance", "id")
     unknown = [member.asset for member in members.filter(asset__is_set_aside=False)[:200]]
-    shown = [asset for asset in unknown if has_picture(asset)]
+    shown = [asset for asset in unknown if scenes.has_picture(asset)]
     return next(iter([*shown, *unknown]), review.cluster.centre)
 
 
@@ -273,12 +274,6 @@ def _contested_file(review: Review) -> Asset | None:
     spoken = Coverage.objects.filter(assessment__contests__review=review, origin=Origin.ASSESSED.value)
     first = spoken.select_related("asset").order_by("id").first()
     return first.asset if first is not None else None
-
-
-def has_picture(asset: Asset) -> bool:
-    """Whether there is anything to show: video and sound come with a later issue and are facts until then."""
-    is_kept = asset.state == AssetState.KEPT and not asset.mime.startswith(_NOT_PICTURES)
-    return is_kept and asset.width > 0 and not asset.fault
 
 
 def differing(members: Iterable[Member], centre: Asset) -> list[tuple[Member, list[str]]]:
@@ -365,7 +360,7 @@ def forewarning(card: Card) -> list[str]:
 
 def sound_of(asset: Asset) -> str:
     """Pictures have none; whether a film has any is not known before films are opened."""
-    return gettext("sound: unknown") if asset.mime.startswith(_NOT_PICTURES) else gettext("no sound")
+    return gettext("sound: unknown") if scenes.is_timed(asset) else gettext("no sound")
 
 
 def note_of(assessment: Assessment) -> str:
@@ -544,19 +539,25 @@ def seen_of(asset: Asset) -> str:
 
 
 def seen_of_each(asset_ids: Collection[Any]) -> dict[str, str]:
-    """Of several files, by id. What two people saw is not added up: a whole is what one person was sent."""
+    """Of several files, by id. What two people saw is not added up: a whole is what one person was sent, each scene."""
     found = {str(asset_id): Seen.NOT for asset_id in asset_ids}
-    areas: dict[tuple[str, Any], list[Any]] = {}
-    rows = Exposure.objects.filter(asset__in=asset_ids).values_list("asset", "person", "level", "areas")
-    for asset_id, person, level, some in rows.iterator():
+    sent: dict[str, dict[Any, dict[str, list[Any]]]] = {}  # file -> person -> view -> areas
+    rows = Exposure.objects.filter(asset__in=asset_ids).values_list("asset", "person", "level", "view", "areas")
+    for asset_id, person, level, view, areas in rows.iterator():
         if level == Level.TILE:
             found[str(asset_id)] = Seen.TILE
-        elif some:
-            areas.setdefault((str(asset_id), person), []).extend(some)
-    for (shown_id, _), shown in areas.items():
-        is_whole = found[shown_id] == Seen.WHOLE or covered_share(shown) > MOST
-        found[shown_id] = Seen.WHOLE if is_whole else Seen.PART
+        elif areas:
+            sent.setdefault(str(asset_id), {}).setdefault(person, {}).setdefault(view, []).extend(areas)
+    for asset in Asset.objects.filter(pk__in=list(sent)):
+        there = scenes.known_scenes(asset)
+        people = sent[str(asset.pk)].values()
+        is_whole = scenes.is_all(asset, there) and any(_is_whole(there, shown) for shown in people)
+        found[str(asset.pk)] = Seen.WHOLE if is_whole else Seen.PART
     return found
+
+
+def _is_whole(there: list[Scene], shown: dict[str, list[Any]]) -> bool:
+    return all(covered_share(shown.get(scene.view, ())) > MOST for scene in there)
 
 
 def exposures_of(person: Person) -> QuerySet[Exposure]:

@@ -221,7 +221,10 @@ class Shift(models.Model):
 
 
 class Exposure(models.Model):
-    """A person was sent some of a picture. `id` is the grant; it counts from its issue to its end or expiry."""
+    """A person was sent some of a picture. `id` is the grant; it counts from its issue to its end or expiry.
+
+    view  which scene of the file (scenes.py), as the engine names it
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="exposures")
@@ -229,6 +232,7 @@ class Exposure(models.Model):
     review = models.ForeignKey(Review, on_delete=models.PROTECT, related_name="exposures")
     shift = models.ForeignKey(Shift, on_delete=models.PROTECT, related_name="exposures")
     level = models.CharField(max_length=8, choices=_choices(Level))
+    view = models.CharField(max_length=40, default="picture")
     in_colour = models.BooleanField(default=False)
     purpose = models.CharField(max_length=16, choices=_choices(Purpose))
     severity = models.PositiveSmallIntegerField()

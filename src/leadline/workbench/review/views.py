@@ -20,7 +20,7 @@ from leadline.workbench.banks.access import visible_banks
 from leadline.workbench.evidence.access import veil
 from leadline.workbench.laws import access as law
 from leadline.workbench.permissions import Permission, requires
-from leadline.workbench.review import access, actions, appeals, to_do
+from leadline.workbench.review import access, actions, appeals, scenes, to_do
 from leadline.workbench.review.digest import digest_of
 from leadline.workbench.review.forms import (
     AnswersForm,
@@ -150,7 +150,7 @@ def _card(request: HttpRequest, review: Any, form: AnswersForm | None = None) ->
         "assign_form": AssignForm(people=access.colleagues(actor)),
         "work": access.work_of(actor.person),
         "floors": access.floors_of(actor.person),
-        "can_show": access.has_picture(card.subject),
+        "scenes": scenes.scenes_of(card.subject),
         "lead": access.forewarning(card),
         "law": access.law_of(card),
         "may_correct": actor.may(Permission.SETTINGS_MANAGE),
@@ -288,7 +288,8 @@ def show_tile(request: HttpRequest, review_id: str, asset_id: str) -> HttpRespon
     asset = access.find_member(review, asset_id)
     if asset is None:
         raise Http404
-    return _picture(request, lambda: actions.show_tile(person_of(request), review, asset, _session(request)))
+    number, person = request.GET.get("scene", "1"), person_of(request)
+    return _picture(request, lambda: actions.show_tile(person, review, asset, _session(request), scene=number))
 
 
 @requires(Permission.REVIEW)
@@ -301,7 +302,10 @@ def reveal(request: HttpRequest, review_id: str) -> HttpResponse:
         raise Http404
     try:
         level, colour = actions.Level(request.POST.get("level", "")), "colour" in request.POST
-        made = actions.grant(person_of(request), review, asset, level, _session(request), in_colour=colour)
+        made = actions.grant(
+            person_of(request), review, asset, level, _session(request), in_colour=colour,
+            scene=request.POST.get("scene", "1"),
+        )  # fmt: skip
     except ValueError:
         return _refused(InputError("no such level", where="level"))
     except LeadlineError as error:

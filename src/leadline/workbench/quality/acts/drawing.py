@@ -27,6 +27,7 @@ from leadline.workbench.review import access as review
 from leadline.workbench.review import actions as reviews
 from leadline.workbench.review.acts.each import each
 from leadline.workbench.review.models import Assessment, Exposure, Never, Origin, Purpose, Review, Standing, State
+from leadline.workbench.review.scenes import has_picture
 
 _LOOKS_BACK = timedelta(days=2)
 _LATE = timedelta(days=14)
@@ -56,7 +57,7 @@ def falls(what: str, review_id: Any, percent: int) -> bool:
 def _double(assessment_id: Any) -> int:
     first = Assessment.objects.select_related("review__cluster").get(pk=assessment_id)
     covered = first.coverage.filter(origin=Origin.ASSESSED.value).select_related("asset").first()
-    if covered is None or not review.has_picture(covered.asset):
+    if covered is None or not has_picture(covered.asset):
         return 0
     return int(reviews.ask_double(first, covered.asset) is not None)
 
@@ -70,7 +71,7 @@ def _hand_out(assessment_id: Any) -> int:
     choice = items_for(made.by)
     while choice:
         item = choice.pop(secrets.randbelow(len(choice)))
-        asked = reviews.hand_out(made.by, item.asset) if review.has_picture(item.asset) else None
+        asked = reviews.hand_out(made.by, item.asset) if has_picture(item.asset) else None
         if asked is None:  # it waits for a decision just now
             continue
         Handout.objects.create(item=item, person=made.by, review=asked, drawn_by=made.review, asset=item.asset)

@@ -18,9 +18,9 @@ from leadline.workbench.journal.actions import record
 from leadline.workbench.permissions import Permission
 from leadline.workbench.quality import access
 from leadline.workbench.quality.models import NAME_CHARS, GoldenAnswer, GoldenItem, GoldenSet
-from leadline.workbench.review import access as review
 from leadline.workbench.review import actions as reviews
 from leadline.workbench.review.models import Member, Purpose, Review
+from leadline.workbench.review.scenes import has_picture
 
 _GRAVE = frozenset({Kind.ILLEGAL.value, Kind.EXPLOITATIVE.value})
 
@@ -67,7 +67,7 @@ def put_in(by: Person, golden_set: GoldenSet, asset: Asset) -> GoldenItem:
 
 
 def _check_harmless(asset: Asset) -> None:
-    if not review.has_picture(asset):
+    if not has_picture(asset):
         raise InputError("not a picture that is kept here", where="asset", mend="choose one that can be shown")
     if asset.is_set_aside:
         raise InputError("a list knows this file", where="asset", mend="choose one that no list knows")

@@ -18,30 +18,33 @@ from leadline.workbench.accounts.models import Person
 from leadline.workbench.evidence.models import Asset
 from leadline.workbench.journal.actions import record
 from leadline.workbench.review import pictures
-from leadline.workbench.review.access import floors_of, has_picture, work_of
+from leadline.workbench.review.access import floors_of, work_of
 from leadline.workbench.review.floors import HALF, LEASE, covered_share
 from leadline.workbench.review.models import Exposure, Level, Never, Review, Shift
+from leadline.workbench.review.scenes import Scene, find_scene, has_picture, scenes_of
 
 MAX_AREAS = 400  # of one grant: eight seconds of moving
 
 
-def show_tile(person: Person, review: Review, asset: Asset, session: str) -> Rendition:
-    """The small, grey, blurred one, on the card of whoever has claimed the review."""
+def show_tile(person: Person, review: Review, asset: Asset, session: str, *, scene: str = "1") -> Rendition:
+    """The small, grey, blurred one, on the card of whoever has claimed the review. scene: its number, untrusted."""
     shift = _may_look(person, review, asset, session)
-    floors = floors_of(person)
-    reduction = Reduction.tile(blur_share=floors.blur_share, edge_px=floors.tile_edge_px)
+    floors, found = floors_of(person), find_scene(asset, scene)
+    reduction = Reduction.tile(blur_share=floors.blur_share, edge_px=floors.tile_edge_px, view=found.view)
     now = timezone.now()
-    _note(person, review, asset, shift, Level.TILE, session, until=now, at=now, in_colour=False)
+    _note(person, review, asset, shift, Level.TILE, session, found, until=now, at=now, in_colour=False)
     return _render(asset, reduction)
 
 
 @transaction.atomic
 def grant(
-    person: Person, review: Review, asset: Asset, level: Level, session: str, *, in_colour: bool = False
-) -> Exposure:
-    """Leave to see the lens or the whole, for some seconds. It counts from now to its end, or in full."""
+    person: Person, review: Review, asset: Asset, level: Level, session: str, *, in_colour: bool = False,
+    scene: str = "1",
+) -> Exposure:  # fmt: skip
+    """Leave to see the lens or the whole of one scene, for some seconds. It counts from now to its end, or in full."""
     review = Review.objects.select_for_update().get(pk=review.pk)
     shift, floors = _may_look(person, review, asset, session), floors_of(person)
+    found = find_scene(asset, scene)
     if level is Level.TILE:
         raise InputError("a tile needs no grant", where="level")
     if level is Level.WHOLE and not floors.allow_whole:
@@ -51,7 +54,7 @@ def grant(
     end_all(person)
     now = timezone.now()
     until = now + timedelta(seconds=floors.reveal_seconds)
-    made = _note(person, review, asset, shift, level, session, until=until, at=now, in_colour=in_colour)
+    made = _note(person, review, asset, shift, level, session, found, until=until, at=now, in_colour=in_colour)
     review.lease_until = now + LEASE
     review.save(update_fields=["lease_until"])
     # Who looked stands in the ledger, which is that person's; the chain says that somebody did, and ties the two.
@@ -81,11 +84,12 @@ def show(person: Person, exposure_id: Any, session: str, centre: tuple[float, fl
         asset = made.asset
         if not has_picture(asset) or _is_never(person, asset):
             raise WrongState("this look has ended")
+        scene = _scene_of(made)
         if made.level == Level.WHOLE:
-            reduction, area = Reduction.whole(colour=made.in_colour), [0.0, 0.0, 1.0, 1.0]
+            reduction, area = Reduction.whole(colour=made.in_colour, view=scene.view), [0.0, 0.0, 1.0, 1.0]
         else:
-            reduction = Reduction.lens(centre, colour=made.in_colour)
-            rectangle = reduction.rectangle(asset.width, asset.height)
+            reduction = Reduction.lens(centre, colour=made.in_colour, view=scene.view)
+            rectangle = reduction.rectangle(scene.width, scene.height)
             area = [round(v, 4) for v in (rectangle.left, rectangle.top, rectangle.width, rectangle.height)]
         if len(made.areas) >= MAX_AREAS:
             raise WrongState("this look has ended", mend="hold the key again")
@@ -99,7 +103,15 @@ def show(person: Person, exposure_id: Any, session: str, centre: tuple[float, fl
     return _render(asset, reduction)
 
 
+def _scene_of(made: Exposure) -> Scene:
+    found = next((scene for scene in scenes_of(made.asset) if scene.view == made.view), None)
+    if found is None:
+        raise WrongState("this look has ended")
+    return found
+
+
 def _areas_today(person: Person, asset: Asset, now: Any) -> list[list[float]]:
+    """Of all scenes together: frames of one animation show much the same."""
     since = now.replace(hour=0, minute=0, second=0, microsecond=0)
     rows = Exposure.objects.filter(person=person, asset=asset, issued_at__gte=since, level=Level.LENS.value)
     return [area for areas in rows.values_list("areas", flat=True) for area in areas]
@@ -162,12 +174,13 @@ def _may_look(person: Person, review: Review, asset: Asset, session: str) -> Shi
 
 
 def _note(
-    person: Person, review: Review, asset: Asset, shift: Shift, level: Level, session: str, *,
+    person: Person, review: Review, asset: Asset, shift: Shift, level: Level, session: str, scene: Scene, *,
     at: Any, until: Any, in_colour: bool,
 ) -> Exposure:  # fmt: skip
     return Exposure.objects.create(
         person=person, asset=asset, review=review, shift=shift, level=level.value, in_colour=in_colour,
         purpose=review.purpose, severity=review.severity, issued_at=at, until=until, session_hash=hash_session(session),
+        view=scene.view,
     )  # fmt: skip
 
 

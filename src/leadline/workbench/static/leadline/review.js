@@ -19,12 +19,17 @@
   let colour = false;
   let lensDue = 0;
   let size = { w: 320, h: 320 };
+  let drawn = ""; // what is to be seen just now: tile, lens, whole
+  const scenes = [...document.querySelectorAll("#scenes li")]; // of a single picture there is no list
+  let scene = 0;
   let round = 0; // goes up whenever everything is hidden: what was on its way then is not drawn
 
   const shown = document.getElementById("shown"); // a live region: what the eyes see, the ears are told, once
   const name = (which) => {
     if (!canvas) return;
-    const text = canvas.dataset[`${which}Name`];
+    drawn = which === "hidden" ? "" : which;
+    const place = scenes.length ? ` (${scenes[scene].dataset.name})` : "";
+    const text = canvas.dataset[`${which}Name`] + place;
     canvas.setAttribute("aria-label", text);
     if (shown && shown.textContent !== text) shown.textContent = text;
   };
@@ -61,7 +66,8 @@
   const showTile = async () => {
     if (!canvas) return;
     const mine = round;
-    const answer = await fetch(card.dataset.tile, { cache: "no-store" });
+    const which = scenes.length ? `?scene=${scenes[scene].dataset.scene}` : "";
+    const answer = await fetch(card.dataset.tile + which, { cache: "no-store" });
     if (!answer.ok) return refuse(answer);
     if (!look && mine === round) await draw(answer, "tile", true);
   };
@@ -83,6 +89,7 @@
     wanted = level;
     const fields = { asset: card.dataset.asset, level };
     if (colour) fields.colour = "1";
+    if (scenes.length) fields.scene = scenes[scene].dataset.scene;
     const answer = await post(card.dataset.reveal, fields);
     if (!answer.ok) {
       wanted = null;
@@ -110,6 +117,17 @@
       endLook(mine.id);
     }
   };
+  // Another frame ends the look. It is shown small where the one before it was; nothing plays by itself.
+  const step = (by) => {
+    const next = Math.min(scenes.length - 1, Math.max(0, scene + by));
+    if (!scenes.length || next === scene) return;
+    const wasTile = drawn === "tile";
+    scenes[scene].removeAttribute("aria-current");
+    scene = next;
+    scenes[scene].setAttribute("aria-current", "true");
+    hide();
+    if (wasTile) showTile();
+  };
   const blank = () => {
     hide();
     if (card) post(card.dataset.blank, {});
@@ -123,6 +141,10 @@
       pixels();
     });
     document.getElementById("show-tile").addEventListener("click", showTile);
+    for (const [id, by] of [["scene-back", -1], ["scene-on", 1]]) {
+      const button = document.getElementById(id);
+      if (button) button.addEventListener("click", () => step(by));
+    }
     for (const [id, level] of [["hold-lens", "lens"], ["hold-whole", "whole"]]) {
       const button = document.getElementById(id);
       if (!button) continue;
@@ -198,6 +220,8 @@
     j: () => mark(current + 1),
     k: () => mark(current - 1),
     t: showTile,
+    ",": () => step(-1),
+    ".": () => step(1),
     f: () => { if (card && card.dataset.colour === "yes") colour = !colour; },
     c: () => open("cluster"),
     h: () => open("hold"),
