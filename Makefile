@@ -7,6 +7,8 @@ ARM_CXX := $(shell command -v aarch64-linux-gnu-g++)
 ARM_SOURCES := $(filter-out native/bind% %_avx2.cpp %_avx512.cpp,$(wildcard native/*.cpp))
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 .DEFAULT_GOAL := help
+# Some containers forbid Python to keep what it has compiled: every process would compile Leadline again, a third of its start.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help run demo setup check check-arm test attack bench bench-data fix docs translations clean
 
 help: ## show this list
