@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -18,13 +19,23 @@ prepare_office(lambda text: None)
 """
 
 
+_COMMANDS = """
+import json, sys
+from leadline.cli import main
+for command in json.loads(sys.argv[1]):
+    code = main(command)
+    if code:
+        sys.exit(f"{command}: {code}")
+"""
+
+
 def check_by_commands(environment: dict[str, str], folder: Path) -> None:
     """What an operator and an expert say after a fault: the chain is carried out and verified, the vault is re-read."""
     carried = folder / "carried-out"
-    for said in (["journal", "export", carried], ["verify", carried / "custody.jsonl"], ["vault", "verify"]):
-        command = [sys.executable, "-m", "leadline", *map(str, said)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, (said, done.stdout, done.stderr)
+    said = [["journal", "export", str(carried)], ["verify", str(carried / "custody.jsonl")], ["vault", "verify"]]
+    command = [sys.executable, "-c", _COMMANDS, json.dumps(said)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, (done.stdout, done.stderr)
     assert (carried / "custody.jsonl").stat().st_size > 0
 
 
