@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import shutil
 import socket
@@ -47,11 +48,22 @@ def data_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Machine:
-    """An office with its keys and tables, which each test that needs one takes a copy of."""
-    home = tmp_path_factory.mktemp("prepared") / "machine"
-    home.mkdir(mode=0o700)
-    made = Machine(home)
-    made.prepare()
+    """An office with its keys and tables, which each test that needs one takes a copy of.
+
+    On SQLite all processes of a run share it: it is in its folder, and takes seconds to make.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if base.name.startswith("popen-") and "DATABASE_URL" not in os.environ:
+        base = base.parent
+    home, being_made = base / "prepared" / "machine", base / "prepared" / "being-made"
+    with (base / "prepared.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if home.exists():
+            return Machine(home)
+        being_made.mkdir(mode=0o700, parents=True)
+        made = Machine(being_made)
+        made.prepare()
+        made.move(home)
     return made
 
 

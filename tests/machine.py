@@ -58,6 +58,10 @@ class Machine:
             template = "" if like is None else like.environment["DATABASE_URL"]
             self.environment["DATABASE_URL"] = fresh_database(os.environ["DATABASE_URL"], like=template)
 
+    def move(self, home: Path) -> None:
+        self.home = self.home.rename(home)
+        self.environment["LEADLINE_HOME"] = str(home)
+
     def run_in(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, *arguments],

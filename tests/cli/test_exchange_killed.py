@@ -18,7 +18,7 @@ import pytest
 
 from leadline.match.bank import Bank
 
-KILLS, ENTRIES = 6, 3000
+KILLS, ENTRIES = 3, 3000
 PATHS = os.pathsep.join(path for path in sys.path if path)
 
 

@@ -206,7 +206,7 @@ class Visitor:
         """Keep a screenshot; no serious fault of accessibility, nothing refused by the browser."""
         self.number += 1
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=SCREENSHOTS / f"{self.journey}-{self.number:02d}-{name}.png", full_page=True)
+        self.page.screenshot(path=SCREENSHOTS / f"{self.journey}-{self.number:02d}-{name}.jpeg", full_page=True, quality=70)
         assert faults_of(self.page) == [], name
 
     def sign_in(self, office: RunningOffice, name: str) -> None:

@@ -58,13 +58,20 @@ print(json.dumps({
 """
 
 
-@pytest.fixture
-def machine(prepared: Machine, tmp_path: Path) -> Machine:
-    home = tmp_path / "machine"
+@pytest.fixture(scope="module")
+def keeping_two(prepared: Machine, tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    home = tmp_path_factory.mktemp("kept") / "machine"
     home.mkdir(mode=0o700)
     made = Machine(home, like=prepared)
     made.python(_KEEP_TWO)
     return made
+
+
+@pytest.fixture
+def machine(keeping_two: Machine, tmp_path: Path) -> Machine:
+    home = tmp_path / "machine"
+    home.mkdir(mode=0o700)
+    return Machine(home, like=keeping_two)
 
 
 def command(machine: Machine, *arguments: str) -> Any:

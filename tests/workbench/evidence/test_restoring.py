@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.machine import Machine
-from tests.workbench.evidence.test_backup import _ERASE_FIRST, command, look, machine  # noqa: F401
+from tests.workbench.evidence.test_backup import _ERASE_FIRST, command, keeping_two, look, machine  # noqa: F401
 
 from leadline.errors import AssetHeld, BackupFailed
 from leadline.match.bank import Bank

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import re
+import shutil
 import threading
 import time
 import zipfile
@@ -23,6 +24,7 @@ from typing import Any
 import pytest
 from PIL import Image
 from tests.journeys.conftest import serve_office
+from tests.machine import Machine
 from tests.media.foreign import har, har_entry, mhtml
 from tests.workbench.evidence.served import ServedOffice
 from tests.workbench.evidence.test_nothing_on_disk import MARK
@@ -182,11 +184,12 @@ CHANNELS: dict[str, Callable[[ServedOffice], Any]] = {
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, dovecot: int) -> Iterator[ServedOffice]:
+def served(prepared: Machine, tmp_path_factory: pytest.TempPathFactory, dovecot: int) -> Iterator[ServedOffice]:
     base = tmp_path_factory.mktemp("served")
     home, user, temporary = base / "home", base / "user", base / "temporary"
     for folder in (user, temporary):
         folder.mkdir(mode=0o700)
+    shutil.copytree(prepared.home, home)
     given = {
         "TMPDIR": str(temporary),
         "HOME": str(user),
