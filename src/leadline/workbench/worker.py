@@ -65,10 +65,11 @@ def lanes(duties: Duties) -> dict[str, Duties]:
 def do_due(duties: Iterable[tuple[str, float, Callable[[], object]]], holder: str = "") -> int:
     """Do each duty that is due; one that fails is named in the log by its code and does not stop the others."""
     from leadline.errors import LeadlineError
-    from leadline.workbench.journal.actions import claim_duty, end_duty
+    from leadline.workbench.journal.actions import claim_duty, due_duties, end_duty
 
-    done = 0
-    for name, every_s, function in duties:
+    done, known = 0, {name: (every_s, function) for name, every_s, function in duties}
+    for name in due_duties({name: every_s for name, (every_s, _) in known.items()}):
+        every_s, function = known[name]
         if not claim_duty(name, every_s, holder):
             continue
         if name in DESTROYING and _is_clock_in_doubt():

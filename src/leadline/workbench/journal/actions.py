@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
@@ -103,15 +103,26 @@ def _hold_chain() -> None:
 # --- duties ----------------------------------------------------------------------------------------------------------
 
 
-def claim_duty(name: str, every_s: float, holder: str = "") -> bool:
-    """Whether this worker is the one to do it now: it is due, and nobody else is at it.
-
-    Due also where it would be only later than it ever is put off: then the clock was ahead when it was last done.
-    """
+def due_duties(every_s: Mapping[str, float]) -> list[str]:
+    """Which of these (name -> seconds between) may be claimed, in the order given: one question, which writes nothing."""
     now = timezone.now()
-    Duty.objects.get_or_create(name=name, defaults={"due_at": now})
-    due = Duty.objects.filter(Q(due_at__lte=now) | Q(due_at__gt=now + timedelta(seconds=every_s + 1)), name=name)
-    free = due.filter(held_by__in=("", holder))  # what it holds itself it did not get to end: the database was away
+    due_at = dict(Duty.objects.filter(name__in=every_s).values_list("name", "due_at"))
+    return [name for name, seconds in every_s.items() if _is_due(due_at.get(name, now), now, seconds)]
+
+
+def _is_due(due_at: datetime, now: datetime, every_s: float) -> bool:
+    """Also where it would be only later than it ever is put off: then the clock was ahead when it was last done."""
+    return due_at <= now or due_at > now + timedelta(seconds=every_s + 1)
+
+
+def claim_duty(name: str, every_s: float, holder: str = "") -> bool:
+    """Whether this worker is the one to do it now: it is due, and nobody else is at it."""
+    now = timezone.now()
+    duty, _ = Duty.objects.get_or_create(name=name, defaults={"due_at": now})
+    if not _is_due(duty.due_at, now, every_s):
+        return False
+    # what it holds itself it did not get to end: the database was away
+    free = Duty.objects.filter(name=name, due_at=duty.due_at, held_by__in=("", holder))
     return bool(free.update(due_at=now + timedelta(seconds=every_s), begun_at=now, held_by=holder))
 
 
@@ -122,6 +133,11 @@ def end_duty(name: str, failure: str = "", every_s: float = _RETRY_S) -> None:
     if failure:
         ended["due_at"] = now + timedelta(seconds=min(every_s, _RETRY_S))
     Duty.objects.filter(name=name).update(**ended)
+
+
+def note_waiting(name: str, since: datetime | None) -> None:
+    """Since when the oldest waits of what this duty works off; None: nothing does. Written only where it is news."""
+    Duty.objects.filter(name=name).exclude(waits_since=since).update(waits_since=since)
 
 
 def free_duties(holders: Collection[str]) -> int:
