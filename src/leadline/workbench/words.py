@@ -358,8 +358,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     },
     "health-check": {
         "database": "Database", "worker": "Worker", "key": "Key", "disk": "Disk", "clock": "Clock", "queue": "Queue",
-        "duties": "Duties", "mail": "Mailbox", "backup": "Backup", "anchor": "Anchor", "timestamps": "Timestamps",
-        "banks": "Banks", "bank-entries": "Entries of banks", "search": "Search", "webhooks": "Webhooks",
+        "duties": "Duties", "mail": "Mail that waits", "backup": "Last backup", "anchor": "Anchor",
+        "timestamps": "Timestamps", "banks": "Banks", "bank-entries": "Entries of banks", "search": "Search", "webhooks": "Webhooks",
         "sources": "Sources of lists", "feed-receipts": "Receipts for withdrawals that are overdue",
         "shares": "Shares that wait for a person to put them right",
     },
@@ -367,6 +367,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "health-note": {
         "never": "never yet", "unstamped": "without a timestamp", "not-left-this-machine": "has not left this machine",
         "clearing": "is being emptied", "filling": "is being filled", "unreadable": "cannot be read",
+        "not-looked": "not looked for lately",
     },
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ import pwd
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,6 +20,8 @@ from tests.servers import free_port, skip_without
 from tests.workbench.reports.conftest import Resolve, draw_png, mail_with_file, make_mail
 
 from leadline.errors import ConfigError, MailboxUnavailable
+from leadline.workbench.journal.actions import claim_duty
+from leadline.workbench.journal.models import Duty
 from leadline.workbench.reports import mailbox, tasks
 from leadline.workbench.reports.acts import arrival
 from leadline.workbench.reports.mailbox import Fate, Mailbox
@@ -162,7 +165,8 @@ def test_a_stop_between_receiving_and_expunging_makes_no_second_report(
 def test_a_stop_before_the_report_is_stored_leaves_the_mail(
     inbox: imaplib.IMAP4, resolver: Resolve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inbox.append("INBOX", "", "", make_mail())
+    inbox.append("INBOX", "", '"02-Nov-2026 03:04:05 +0100"', make_mail())
+    claim_duty("reports.mail", 60)
 
     def gone(*_: Any) -> None:
         raise OSError("made up")
@@ -172,8 +176,10 @@ def test_a_stop_before_the_report_is_stored_leaves_the_mail(
         with pytest.raises(OSError, match="made up"):
             tasks.poll_mail(resolver)
     assert (Report.objects.count(), left(inbox, "UNSEEN")) == (0, 1)
+    assert Duty.objects.get(pk="reports.mail").waits_since == datetime(2026, 11, 2, 2, 4, 5, tzinfo=UTC)
     tasks.poll_mail(resolver)
     assert Report.objects.count() == 1
+    assert Duty.objects.get(pk="reports.mail").waits_since is None
 
 
 def test_a_mail_that_cannot_be_read_stays_marked_and_holds_up_no_other(

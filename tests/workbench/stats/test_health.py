@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
@@ -18,7 +17,8 @@ from leadline.domain import Kind
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
 from leadline.workbench.banks import actions as banks
-from leadline.workbench.journal.actions import beat, claim_duty, end_duty
+from leadline.workbench.evidence.actions import note_backup
+from leadline.workbench.journal.actions import beat, claim_duty, end_duty, note_waiting
 from leadline.workbench.journal.models import Anchor, Clock, Duty, Line
 from leadline.workbench.permissions import Role
 from leadline.workbench.stats import access
@@ -40,20 +40,21 @@ def test_a_healthy_office_says_so_without_a_name_or_figure(running: Any) -> None
     answer = Client().get("/healthz")
     assert answer.status_code == 200
     told = answer.json()
-    assert told == {"status": "ok", "checks": dict.fromkeys(("database", "worker", "key", "disk"), "ok")}
+    assert told == {"status": "ok", "checks": dict.fromkeys(access.TOLD_TO_ALL, "ok") | {"backup": "not-ok"}}
+    assert set(told["checks"]) >= {"worker", "queue", "mail", "backup", "disk", "key", "timestamps"}
 
 
 def test_without_a_worker_it_is_not_well(office: Any) -> None:
     assert Client().get("/healthz").status_code == 503
     beat("worker:here-1")
     Duty.objects.update(ended_at=timezone.now() - timedelta(minutes=2))
-    assert Client().get("/healthz").json()["checks"]["worker"] == "failed"
+    assert Client().get("/healthz").json()["checks"]["worker"] == "not-ok"
 
 
 def test_without_its_key_it_is_not_well(running: Any) -> None:
     (running.home / "keys" / "instance.key").unlink()
     answer = Client().get("/healthz")
-    assert (answer.status_code, answer.json()["checks"]["key"]) == (503, "failed")
+    assert (answer.status_code, answer.json()["checks"]["key"]) == (503, "not-ok")
 
 
 def test_with_a_full_disk_it_is_not_well(running: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +64,7 @@ def test_with_a_full_disk_it_is_not_well(running: Any, monkeypatch: pytest.Monke
         free: int
 
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(100, 99, 1))
-    assert Client().get("/healthz").json()["checks"]["disk"] == "failed"
+    assert Client().get("/healthz").json()["checks"]["disk"] == "not-ok"
 
 
 def test_with_its_database_gone_it_answers_and_is_not_well(running: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,27 +73,45 @@ def test_with_its_database_gone_it_answers_and_is_not_well(running: Any, monkeyp
 
     monkeypatch.setitem(access._LOOKS, "database", gone)  # type: ignore[arg-type]
     answer = Client().get("/healthz")
-    assert (answer.status_code, answer.json()["checks"]["database"]) == (503, "failed")
+    assert (answer.status_code, answer.json()["checks"]["database"]) == (503, "not-ok")
     assert "made-up" not in answer.content.decode()
 
 
-def test_lateness_is_seen(running: Any, senior: Person, settings: Any) -> None:
+def test_lateness_is_seen(running: Any, senior: Person, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.LEADLINE_IMAP, settings.LEADLINE_TIMESTAMP_URLS = {"host": "mail.example.org"}, ["https://tsa.example.org"]
     for name in ("backup", "anchor", "timestamps", "mail"):
         assert state(name) == "late"
     assert (state("duties"), state("banks"), state("queue"), state("webhooks")) == ("ok", "ok", "ok", "ok")
-    (running.home / "backups" / ".b0.partial").write_text("x")
+    (running.home / "backups" / "b1").write_text("x")  # somebody's, or a copy of an old one: no line, no backup
     assert state("backup") == "late"
-    (running.home / "backups" / "b1").write_text("x")
+    note_backup("leadline-20261127T030000Z")  # with --to it lies elsewhere
     Anchor.objects.create(line=1, head="a" * 64, statement="s", stamps=[["x"]], left_by=["mail"])
     claim_duty("reports.mail", 60)
     end_duty("reports.mail")
     for name in ("backup", "anchor", "timestamps", "mail"):
         assert state(name) == "ok"
-    os.utime(running.home / "backups" / "b1", (0, 0))
-    Anchor.objects.update(made_at=timezone.now() - timedelta(days=2))
     end_duty("reports.mail", "mail-refused")
-    assert [state(name) for name in ("backup", "anchor", "mail", "duties")] == ["late", "late", "failed", "failed"]
+    assert (state("mail"), state("duties")) == ("failed", "failed")
+    later = timezone.now() + timedelta(days=2)
+    monkeypatch.setattr(timezone, "now", lambda: later)
+    for name in ("backup", "anchor", "timestamps"):
+        assert state(name) == "late"
+
+
+def test_mail_is_as_late_as_the_oldest_that_waits_however_lately_the_mailbox_was_looked_into(
+    running: Any, settings: Any
+) -> None:
+    settings.LEADLINE_IMAP = {"host": "mail.example.org"}
+    claim_duty("reports.mail", 60)
+    note_waiting("reports.mail", timezone.now() - timedelta(hours=2))
+    end_duty("reports.mail")
+    (mail,) = access.health(["mail"])
+    assert (mail.state, round(mail.value or 0, -1)) == ("late", 7200)
+    note_waiting("reports.mail", None)
+    assert access.health(["mail"]) == [access.Check("mail", "ok", 0.0, "s")]
+    Duty.objects.filter(name="reports.mail").update(ended_at=timezone.now() - timedelta(hours=1))
+    (mail,) = access.health(["mail"])
+    assert (mail.state, mail.note) == ("late", "not-looked")  # nobody knows what came since
 
 
 def test_what_is_not_set_up_is_off_and_not_late(running: Any, settings: Any) -> None:
@@ -114,7 +133,7 @@ def test_prometheus_reads_the_figures(running: Any) -> None:
     assert set(families) == {"leadline_ok", "leadline_age_seconds", "leadline_free_ratio", "leadline_count"}
     well = {sample.labels["check"]: sample.value for sample in families["leadline_ok"].samples}
     assert (well["worker"], well["backup"]) == (1.0, 0.0)
-    assert "mail" not in well
+    assert set(access.TOLD_TO_ALL) - set(well) == {"mail", "timestamps"}  # neither is set up here
 
 
 def test_figures_are_absent_for_others(running: Any, settings: Any) -> None:

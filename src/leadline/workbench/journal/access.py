@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db.models import QuerySet
+from django.utils import timezone
 
+from leadline.custody.chain import format_time
 from leadline.workbench.journal.models import Anchor, Clock, Line
 
 _LINES_A_PAGE = 50
@@ -43,6 +46,13 @@ def page_of_lines(before: str, **asked: str) -> Page:
 
 def latest_anchor() -> Anchor | None:
     return Anchor.objects.order_by("-line").first()
+
+
+def last_time_of(act: str) -> datetime | None:
+    """When it was last done. A line from the future, of a clock that was ahead, tells nothing."""
+    soon = format_time(timezone.now() + timedelta(minutes=1))
+    newest = Line.objects.filter(act=act, at__lt=soon).order_by("-line").values_list("at", flat=True).first()
+    return None if newest is None else datetime.fromisoformat(newest)
 
 
 def clock_doubts() -> list[str]:

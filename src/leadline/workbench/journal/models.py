@@ -56,6 +56,7 @@ class Duty(models.Model):
     ended_at = models.DateTimeField(null=True)
     failure = models.CharField(max_length=80, blank=True)  # a code, never a message
     held_by = models.CharField(max_length=80, blank=True, default="")  # the worker that is doing it just now
+    waits_since = models.DateTimeField(null=True)  # of what it works off: since when the oldest that is left waits
 
 
 class Clock(models.Model):

@@ -6,6 +6,7 @@ import imaplib
 import re
 import ssl
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
@@ -17,6 +18,7 @@ _MAX_A_ROUND = 200
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _SIZE = re.compile(rb"RFC822\.SIZE (\d{1,18})")
 _VALIDITY = re.compile(rb"\d{1,18}")
+_CAME = re.compile(rb'INTERNALDATE "([0-9A-Za-z :+-]{20,30})"')
 
 
 class Fate(StrEnum):
@@ -96,6 +98,19 @@ class Mailbox:
         except (OSError, imaplib.IMAP4.error) as error:
             raise _fault(error) from None
 
+    def waits_since(self) -> datetime | None:
+        """When the oldest unread mail came to the server, of those that are next to be taken; None: none waits."""
+        try:
+            _, found = self._open.uid("SEARCH", "UNSEEN", "UNDELETED")
+            uids = (found[0] or b"").decode("ascii").split()[:_MAX_A_ROUND]
+            if not uids:
+                return None
+            _, told = self._open.uid("FETCH", ",".join(uids), "(INTERNALDATE)")
+        except (OSError, imaplib.IMAP4.error) as error:
+            raise _fault(error) from None
+        times = [_time_of(part) for part in told if isinstance(part, bytes)]
+        return min((time for time in times if time is not None), default=None)
+
     def _fetch(self, uid: str) -> bytes | None:
         _, told = self._open.uid("FETCH", uid, "(RFC822.SIZE)")
         size = _SIZE.search(b" ".join(part if isinstance(part, bytes) else part[0] for part in told if part))
@@ -147,6 +162,14 @@ class Mailbox:
             imap.logout()
         except (OSError, imaplib.IMAP4.error):
             return  # it is gone already
+
+
+def _time_of(untrusted_answer: bytes) -> datetime | None:
+    found = _CAME.search(untrusted_answer)
+    try:
+        return None if found is None else datetime.strptime(found[1].decode("ascii").strip(), "%d-%b-%Y %H:%M:%S %z")
+    except (ValueError, OverflowError):
+        return None
 
 
 def _fault(error: Exception) -> MailboxUnavailable:

@@ -21,7 +21,7 @@ from leadline.exchange import bulk
 from leadline.workbench import outgoing
 from leadline.workbench.evidence.access import media_mode
 from leadline.workbench.evidence.models import MediaMode
-from leadline.workbench.journal.actions import SYSTEM
+from leadline.workbench.journal.actions import SYSTEM, note_waiting
 from leadline.workbench.reports import access, actions, deliveries
 from leadline.workbench.reports.intake import IMPORT_TIMEOUT_S, Sender, receive_mail
 from leadline.workbench.reports.mail import Budgeted, Resolver, system_resolver
@@ -31,6 +31,7 @@ from leadline.workbench.reports.states import Reason, State
 
 ALERT_AGAIN_AFTER = timedelta(minutes=15)
 _AT_ONCE = 500
+_MAIL = "reports.mail"
 _ROUND_S = 300.0  # of one look into the mailbox, whatever lies in it
 _DNS_A_ROUND_S = 30.0
 log = logging.getLogger("leadline.reports")
@@ -46,11 +47,14 @@ def poll_mail(resolver: Resolver | None = None) -> int:
     found, give_up, taken = resolver or dns_resolver(), time.monotonic() + _ROUND_S, 0
     one_round = Budgeted(found, _DNS_A_ROUND_S) if found else None
     with Mailbox(settings.LEADLINE_IMAP) as mailbox:
+        note_waiting(_MAIL, mailbox.waits_since())  # before: one that cannot be taken in ends the round
         for letter in mailbox.letters():
             mailbox.settle(letter, take_letter(letter, one_round))
             taken += 1
             if time.monotonic() > give_up:
                 break  # the rest is unread still
+        if taken:
+            note_waiting(_MAIL, mailbox.waits_since())
     return taken
 
 
@@ -216,7 +220,7 @@ def _quietly(act: Any, *args: Any, **more: Any) -> int:
 
 
 DUTIES = [
-    ("reports.mail", 60.0, poll_mail),
+    (_MAIL, 60.0, poll_mail),
     ("reports.alerts", 10.0, send_alerts),
     ("reports.overdue", 300.0, return_overdue),
     ("reports.retention", 900.0, erase_expired),

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -17,7 +16,7 @@ from leadline.errors import LeadlineError
 from leadline.workbench import chain, sealing, worker
 from leadline.workbench.banks.access import all_banks, bank_faults
 from leadline.workbench.hooks.models import Delivery
-from leadline.workbench.journal.access import clock_doubts, latest_anchor
+from leadline.workbench.journal.access import clock_doubts, last_time_of, latest_anchor
 from leadline.workbench.journal.models import Duty
 from leadline.workbench.search.access import lag
 from leadline.workbench.sharing import sources
@@ -28,6 +27,7 @@ _BEAT_LATE_S, _QUEUE_LATE_S, _MAIL_LATE_S, _DUTY_LATE_S = 60, 600, 900, 300
 _DAILY_LATE_S = _DAY_S + 2 * _HOUR_S
 _DISK_FULL, _DISK_LOW = 0.03, 0.10  # share of it that is free
 ESSENTIAL = ("database", "worker", "disk", "key")  # without these no report is safe: /healthz says 503
+TOLD_TO_ALL = (*ESSENTIAL, "queue", "mail", "backup", "timestamps")  # ok or not, and no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +111,20 @@ def _mail() -> Check:
     if settings.LEADLINE_IMAP is None:
         return Check("mail", "off")
     duty = Duty.objects.filter(name="reports.mail").first()
-    if duty is not None and duty.failure:
-        return Check("mail", "failed", _age_s(duty.ended_at), "s", note=duty.failure)
-    return _aged("mail", None if duty is None else _age_s(duty.ended_at), _MAIL_LATE_S)
+    if duty is None or duty.ended_at is None:
+        return Check("mail", "late", note="never")
+    waits_s = _age_s(duty.waits_since)
+    if duty.failure:
+        return Check("mail", "failed", waits_s, "s", note=duty.failure)
+    looked_s = _age_s(duty.ended_at) or 0.0  # what came since is not known
+    if looked_s > _MAIL_LATE_S:
+        return Check("mail", "late", max(waits_s or 0.0, looked_s), "s", note="not-looked")
+    return Check("mail", "ok", 0.0, "s") if waits_s is None else _aged("mail", waits_s, _MAIL_LATE_S)
 
 
 def _backup() -> Check:
-    folder = Path(settings.LEADLINE_BACKUPS)
-    whole = [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else []
-    times = [path.stat().st_mtime for path in whole]  # a leading dot: one that was not finished
-    age_s = max(0.0, timezone.now().timestamp() - max(times)) if times else None
-    return _aged("backup", age_s, _DAILY_LATE_S)
+    """By its line in the journal, wherever it was written to; a folder knows of no other disk, and can be touched."""
+    return _aged("backup", _age_s(last_time_of("office.backed-up")), _DAILY_LATE_S)
 
 
 def _anchor() -> Check:
