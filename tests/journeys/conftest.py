@@ -144,7 +144,7 @@ def running_office(prepared: Machine, tmp_path: Path) -> Iterator[RunningOffice]
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def staffed_office(prepared: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningOffice]:
     """With STAFF, and one object of each kind. Each journey signs in people of its own: a code is good once."""
     home = shutil.copytree(prepared.home, tmp_path_factory.mktemp("office") / "home")

@@ -222,9 +222,10 @@ class Rounds(threading.Thread):
     def __init__(self, name: str, duties: Duties, worker_id: str, stopping: threading.Event) -> None:
         super().__init__(name=name, daemon=True)
         self._duties, self._worker_id, self._stopping = duties, worker_id, stopping
+        self._poll_s = min(max(_POLL_S, min(every_s for _, every_s, _ in duties) / 4), 4 * _POLL_S)
 
     def run(self) -> None:
-        while not self._stopping.wait(_POLL_S):
+        while not self._stopping.wait(self._poll_s):
             try:
                 close_old_connections()
                 do_due(self._duties, self._worker_id)
