@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 from django.apps import apps
 from django.conf import settings
-from django.core.cache import cache
+from django.core.cache import caches
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.urls import URLPattern, path, re_path
@@ -143,7 +143,7 @@ class KeyRate(BaseThrottle):
         key = caller(request).key
         assert key is not None
         share = max(1, settings.LEADLINE_API_RATE // settings.LEADLINE_WEB_WORKERS)
-        name = f"api:{key.pk}:{int(time.time() // 60)}"
+        name, cache = f"api:{key.pk}:{int(time.time() // 60)}", caches["process"]
         if cache.add(name, 1, 120):
             return True
         try:

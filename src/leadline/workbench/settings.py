@@ -305,9 +305,11 @@ ACCOUNT_REAUTHENTICATION_METHODS = ("password", "mfa")  # a code by mail, a defa
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # a stranger who asks to reset a password learns of no account
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
 ACCOUNT_SESSION_REMEMBER = False
-# By address only: a limit by account would let a stranger lock its owner out. `accounts.throttle` adds a delay by
-# account that does not hold for browsers which have signed in to it before.
-ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip", "login": "30/m/ip", "reset_password": "20/m/ip"}
+# Tries to sign in are counted by `accounts.throttle`, by account and by address: allauth's own limits hold for browsers
+# that signed in before as well, so that a stranger at the same address could lock their owners out.
+ACCOUNT_RATE_LIMITS = {"login_failed": None, "login": None, "reset_password": "20/m/ip"}
+ACCOUNT_FORMS = {"reset_password_from_key": "leadline.workbench.accounts.factors.NewPasswordForm"}
+MFA_RATE_LIMITS = {"webauthn_login": None}  # nothing to guess
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = LEADLINE_OFFICE_NAME
@@ -344,12 +346,10 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
 ]
 
-# Counts of failures and of API calls, in each process. So many that nobody can push the counts of an account out.
+# What is counted of sign-ins, by all processes of this machine; API calls, of which each process lets its share pass.
 CACHES = {
-    "default": {
-        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-        "OPTIONS": {"MAX_ENTRIES": 200_000},
-    }
+    "default": {"BACKEND": "leadline.workbench.counts.SharedCache"},
+    "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 200_000}},
 }
 
 # --- sessions, cookies, transport ------------------------------------------------------------------------------------

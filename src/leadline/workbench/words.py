@@ -359,7 +359,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "health-check": {
         "database": "Database", "worker": "Worker", "key": "Key", "disk": "Disk", "clock": "Clock", "queue": "Queue",
         "duties": "Duties", "mail": "Mail that waits", "backup": "Last backup", "anchor": "Anchor",
-        "timestamps": "Timestamps", "banks": "Banks", "bank-entries": "Entries of banks", "search": "Search", "webhooks": "Webhooks",
+        "timestamps": "Timestamps", "banks": "Banks", "bank-entries": "Entries of banks", "search": "Search",
+        "webhooks": "Webhooks",
         "sources": "Sources of lists", "feed-receipts": "Receipts for withdrawals that are overdue",
         "shares": "Shares that wait for a person to put them right",
     },

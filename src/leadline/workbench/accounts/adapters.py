@@ -11,7 +11,6 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialAccount
 from cryptography.fernet import Fernet
-from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
@@ -21,7 +20,6 @@ from django.utils.translation import gettext as _
 from leadline.workbench import sealing
 from leadline.workbench.accounts import access, throttle
 from leadline.workbench.accounts.models import Person
-from leadline.workbench.public.limits import visitor_address
 
 # RFC 8176: values of `amr` by what they prove. One kind alone is one factor, whatever its name.
 _KNOWS = frozenset({"pwd", "pin", "kba"})
@@ -35,12 +33,16 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         super().pre_authenticate(request, **credentials)
-        if throttle.must_wait(request, credentials.get("email", "")):
+        email = str(credentials.get("email", ""))
+        if not throttle.may_try(request, email, email):
             raise ValidationError(_("Too many attempts. Wait ten minutes, or sign in with a passkey."))
 
-    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
-        super().authentication_failed(request, **credentials)
-        throttle.note_failure(request, credentials.get("email", ""))
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
+        """At sign-in, and where somebody proves again who they are."""
+        person, email = super().authenticate(request, **credentials), str(credentials.get("email", ""))
+        if person is not None:
+            throttle.give_back(request, email, email)
+        return person
 
     def post_login(self, request: HttpRequest, user: Any, **kwargs: Any) -> HttpResponse:
         social = (kwargs.get("signal_kwargs") or {}).get("sociallogin")
@@ -49,15 +51,12 @@ class AccountAdapter(DefaultAccountAdapter):
         else:
             request.session.pop(access.MFA_BY_PROVIDER, None)
         response: HttpResponse = super().post_login(request, user, **kwargs)
-        throttle.remember_browser(response, user, is_secure=settings.SESSION_COOKIE_SECURE)
+        throttle.remember_browser(response, user)
         return response
-
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """Whom the limits count: behind the named proxy the visitor, not the proxy."""
-        forwarded, proxy = request.META.get("HTTP_X_FORWARDED_FOR", ""), settings.LEADLINE_PROXY
-        address = visitor_address(request.META.get("REMOTE_ADDR", ""), forwarded, proxy)
-        return address.partition("/")[0] or "127.0.0.1"
+        return throttle.address_of(request).partition("/")[0] or "127.0.0.1"
 
 
 class MfaAdapter(DefaultMFAAdapter):

@@ -1,13 +1,15 @@
 """Codes of authenticator apps and recovery codes: so many tries for one person, from whatever address they come.
 
 allauth's own limit by person shares its name with the one for passwords, which must not be by person: a stranger could
-lock an account's owner out. Whoever gets as far as a code has given the password, or is signed in.
+lock an account's owner out. Whoever gets as far as a code has given the password, or is signed in; where that was not
+the owner, the owner's own browser is not slowed here either. And the form for a new password, which notes whose it was.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.forms import ResetPasswordKeyForm
 from allauth.core import context
 from allauth.mfa.base import forms
 from django.core.exceptions import ValidationError
@@ -20,14 +22,20 @@ class _Counted:
     user: Any
 
     def clean_code(self) -> str:
-        key = f"factor:{self.user.pk}"
-        if throttle.must_wait(context.request, key):
+        what, email = f"factor:{self.user.pk}", self.user.email
+        if not throttle.may_try(context.request, what, email):
             raise ValidationError(_("Too many attempts. Wait ten minutes, or use a passkey."))
-        try:
-            return str(super().clean_code())  # type: ignore[misc]
-        except ValidationError:
-            throttle.note_failure(context.request, key)
-            raise
+        code = str(super().clean_code())  # type: ignore[misc]
+        throttle.give_back(context.request, what, email)
+        return code
+
+
+class NewPasswordForm(ResetPasswordKeyForm):  # type: ignore[misc]
+    """By the link in a mail. `views.set_new_password` asks whose it was."""
+
+    def save(self) -> None:
+        super().save()
+        context.request.leadline_proved = self.user
 
 
 class AuthenticateForm(_Counted, forms.AuthenticateForm):  # type: ignore[misc]

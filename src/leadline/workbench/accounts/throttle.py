@@ -1,45 +1,56 @@
-"""Slows the guessing of passwords by account, without a stranger being able to lock the account's owner out.
+"""Slows the guessing of passwords and codes by account, without a stranger being able to lock the account's owner out.
 
-Ten failures within ten minutes make an account wait, for browsers that never signed in to it. A browser that did holds
-a signed cookie, has ten tries of its own, and is not slowed by others' failures; passkeys are never slowed. By address,
-allauth's own limits apply besides (settings.ACCOUNT_RATE_LIMITS).
+Ten tries within ten minutes that came to nothing make an account wait, for browsers that never signed in to it; thirty
+from one address make that address wait. A browser that did sign in holds a signed cookie: it has ten tries of its own,
+whatever others do, from whatever address they do it. Who comes by a link in a mail to that account (an invitation, a
+new password) holds one as well. Passkeys are never slowed: there is nothing to guess. All processes of a machine count
+together (`workbench/counts.py`), and a try counts before it is looked at, so that many at once do not slip through.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
+from django.conf import settings
 from django.core import signing
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 
+from leadline.workbench.public.limits import visitor_address
+
 _COOKIE = "leadline-known"
 _SALT = "leadline.workbench.accounts.throttle"
 _COOKIE_LASTS_S = 180 * 24 * 3600
-_FAILURES = 10
+_OF_ACCOUNT, _OF_ADDRESS = 10, 30
 _WINDOW_S = 600
 
 
-def must_wait(request: HttpRequest, email: str) -> bool:
-    return int(cache.get(_key(request, email), 0)) >= _FAILURES
+def may_try(request: HttpRequest, what: str, email: str) -> bool:
+    """Whether this try is looked at. It counts from here on, until `give_back`.
+
+    what   that is guessed at: the password of an e-mail address, the codes of a person
+    email  of whose account it is
+    """
+    taken = [_take(key) <= most for key, most in _counts(request, what, email)]
+    return all(taken)
 
 
-def note_failure(request: HttpRequest, email: str) -> None:
-    key = _key(request, email)
-    if not cache.add(key, 1, _WINDOW_S):
+def give_back(request: HttpRequest, what: str, email: str) -> None:
+    """It was right, so it was no guess."""
+    for key, _ in _counts(request, what, email):
         try:
-            cache.incr(key)
+            cache.decr(key)
         except ValueError:  # it ran out in between
-            cache.add(key, 1, _WINDOW_S)
+            continue
 
 
-def remember_browser(response: HttpResponse, person: Any, *, is_secure: bool) -> None:
-    """After a complete sign-in."""
+def remember_browser(response: HttpResponse, person: Any) -> None:
+    """After a complete sign-in, or where somebody came by a link in a mail to them."""
     value = signing.dumps(_digest(person.email), salt=_SALT)
-    response.set_cookie(
-        _COOKIE, value, max_age=_COOKIE_LASTS_S, secure=is_secure, httponly=True, samesite="Lax"
-    )
+    is_secure = settings.SESSION_COOKIE_SECURE
+    response.set_cookie(_COOKIE, value, max_age=_COOKIE_LASTS_S, secure=is_secure, httponly=True, samesite="Lax")
 
 
 def is_known(request: HttpRequest, email: str) -> bool:
@@ -50,9 +61,30 @@ def is_known(request: HttpRequest, email: str) -> bool:
     return bool(value == _digest(email))
 
 
-def _key(request: HttpRequest, email: str) -> str:
-    own = request.COOKIES[_COOKIE] if is_known(request, email) else "strangers"
-    return f"sign-in:{_digest(email)}:{_digest(own)}"
+def address_of(request: HttpRequest) -> str:
+    """Behind the named proxy the visitor's, not the proxy's; "" where it says nothing, as of this machine itself."""
+    forwarded, proxy = request.META.get("HTTP_X_FORWARDED_FOR", ""), settings.LEADLINE_PROXY
+    return visitor_address(request.META.get("REMOTE_ADDR", ""), forwarded, proxy)
+
+
+def _counts(request: HttpRequest, what: str, email: str) -> Iterator[tuple[str, int]]:
+    """Under which names a try counts, and how many may."""
+    if is_known(request, email):
+        yield f"sign-in:{_digest(what)}:{_digest(request.COOKIES[_COOKIE])}", _OF_ACCOUNT
+        return
+    yield f"sign-in:{_digest(what)}:strangers", _OF_ACCOUNT
+    if address := address_of(request):
+        yield f"sign-in-from:{address}", _OF_ADDRESS
+
+
+def _take(key: str) -> int:
+    if cache.add(key, 1, _WINDOW_S):
+        return 1
+    try:
+        return int(cache.incr(key))
+    except ValueError:  # it ran out in between
+        cache.add(key, 1, _WINDOW_S)
+        return 1
 
 
 def _digest(text: str) -> str:

@@ -44,7 +44,7 @@ urlpatterns = [
     path("account/password/reset/sent/", anyone(account.password_reset_done), name="account_reset_password_done"),
     re_path(
         r"^account/password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
-        anyone(account.password_reset_from_key),
+        views.set_new_password,
         name="account_reset_password_from_key",
     ),
     path(

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from allauth.account.internal.flows.login import record_authentication
+from allauth.account.views import password_reset_from_key
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
@@ -99,7 +100,9 @@ def _begin(request: HttpRequest, person: Person) -> HttpResponse:
     record_authentication(request, person, method="password", email=person.email, reauthenticated=True)
     actions.list_session(request)
     request.session[access.JOINED] = [str(person.pk), time.time()]
-    return redirect("second_factor")
+    response = redirect("second_factor")
+    throttle.remember_browser(response, person)
+    return response
 
 
 def _join_again(request: HttpRequest, token: str) -> HttpResponse:
@@ -110,14 +113,25 @@ def _join_again(request: HttpRequest, token: str) -> HttpResponse:
     person, form = begun.used_by, PasswordForm(request.POST or None)
     assert person is not None  # of a begun one
     if request.method == "POST" and form.is_valid():
-        if throttle.must_wait(request, person.email):
+        if not throttle.may_try(request, person.email, person.email):
             form.add_error(None, _("Too many attempts. Wait ten minutes."))
         elif person.check_password(form.cleaned_data["password"]):
+            throttle.give_back(request, person.email, person.email)
             return _begin(request, person)
         else:
-            throttle.note_failure(request, person.email)
             form.add_error("password", _("This is not the password you chose."))
     return render(request, "accounts/join.html", {"form": form, "at_setup": False})
+
+
+@requires(Permission.ANYONE)
+def set_new_password(request: HttpRequest, uidb36: str, key: str) -> HttpResponse:
+    """allauth's. Who chose a new password here came by the mail to that address, so strangers' guesses no longer slow
+    them in this browser; the second factor is asked for all the same."""
+    response: HttpResponse = password_reset_from_key(request, uidb36=uidb36, key=key)
+    person = getattr(request, "leadline_proved", None)
+    if person is not None:
+        throttle.remember_browser(response, person)
+    return response
 
 
 @requires(Permission.PEOPLE_READ)
