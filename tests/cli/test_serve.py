@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from leadline.service import serving
+from leadline.service.tokens import Tokens
 
 TOKEN = re.compile(r"llt_[a-z2-7]{8}_[A-Za-z0-9_-]{43}")
 
@@ -108,8 +109,16 @@ def test_tokens_are_told_to_programs(run: Any, tmp_path: Path) -> None:
     assert TOKEN.fullmatch(made.pop("token"))
     assert run("token", "list", "--state", tmp_path, "--json").objects == [made]
     assert made | {"id": ""} == {
-        "id": "", "name": "shop", "scopes": ["match"], "until": "", "is_expired": False, "per_minute": 0, "lists": [],
+        "id": "", "name": "shop", "scopes": ["match"], "until": "", "is_expired": False, "per_minute": 0,
+        "max_body": 0, "body_timeout": 0, "lists": [],
     }  # fmt: skip
+
+
+def test_a_token_can_have_limits_of_its_own(run: Any, tmp_path: Path) -> None:
+    limits = ("--per-minute", "60", "--max-body", "1000", "--body-timeout", "5")
+    run("token", "add", "shop", "--scope", "match", *limits, "--state", tmp_path)
+    (kept,) = Tokens(tmp_path).all()
+    assert (kept.per_minute, kept.max_body_bytes, kept.body_timeout_s) == (60, 1000, 5)
 
 
 def test_a_token_that_never_ends_is_told_so(run: Any, tmp_path: Path) -> None:

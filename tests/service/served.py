@@ -21,15 +21,6 @@ from tests.servers import free_port
 
 START_S = 60.0
 END_S = 45.0
-# With limits that no option of the command sets, so that a test need not wait for half a minute.
-IMPATIENT = """
-import sys
-from pathlib import Path
-from leadline.service.options import Options
-from leadline.service.serving import serve
-shelf, state, port = sys.argv[1:]
-serve(Options(shelf=Path(shelf), state=Path(state), body_timeout_s=1.0), host="127.0.0.1", port=int(port))
-"""
 
 
 @dataclass
@@ -65,10 +56,10 @@ class Served:
     def raw(self, timeout_s: float = 10.0) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s)
 
-    def head(self, length: int) -> bytes:
+    def head(self, length: int, path: str = "/v1/match", token: str = "") -> bytes:
         """The start of a look-up whose body says to have this length."""
         return (
-            f"POST /v1/match HTTP/1.1\r\nhost: service\r\nauthorization: Bearer {self.token}\r\n"
+            f"POST {path} HTTP/1.1\r\nhost: service\r\nauthorization: Bearer {token or self.token}\r\n"
             f"content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
         ).encode()
 
@@ -130,4 +121,4 @@ def command(shelf: Path, state: Path, port: int, *more: str) -> list[str]:
     return ["-m", "leadline", "serve", "--banks", str(shelf), "--state", str(state), "--port", str(port), *more]
 
 
-__all__ = ["IMPATIENT", "Served", "command", "free_port", "served"]
+__all__ = ["Served", "command", "free_port", "served"]

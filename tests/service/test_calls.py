@@ -6,15 +6,18 @@ import asyncio
 import time
 from typing import Any
 
+import msgspec
 import pytest
 
 from leadline.errors import RequestRefused
 from leadline.service.calls import Call, SenderGone, Waits, end_overdue
 from leadline.service.options import Options
-from leadline.service.tokens import EVERYBODY
+from leadline.service.tokens import EVERYBODY, Token
 
 
-def call_with(pieces: list[dict[str, Any]], said: int | None = None, waits: Waits | None = None) -> Call:
+def call_with(
+    pieces: list[dict[str, Any]], said: int | None = None, waits: Waits | None = None, token: Token = EVERYBODY
+) -> Call:
     left = list(pieces)
 
     async def receive() -> dict[str, Any]:
@@ -27,7 +30,7 @@ def call_with(pieces: list[dict[str, Any]], said: int | None = None, waits: Wait
 
     headers = [] if said is None else [(b"content-length", b"%d" % said)]
     options = Options(body_timeout_s=5)
-    return Call({"headers": headers}, receive, send, EVERYBODY, options, {} if waits is None else waits)
+    return Call({"headers": headers}, receive, send, token, options, {} if waits is None else waits)
 
 
 def piece(body: bytes, *, more: bool) -> dict[str, Any]:
@@ -71,23 +74,36 @@ def test_a_body_out_of_bounds_is_refused(read: Any, sent: list[Any], said: int |
 
 
 @WAYS
+@pytest.mark.parametrize(("own_bytes", "limit_bytes"), [(4, 4), (11, 10)])
+def test_a_token_can_have_a_limit_that_is_smaller_never_larger(read: Any, own_bytes: int, limit_bytes: int) -> None:
+    token = msgspec.structs.replace(EVERYBODY, max_body_bytes=own_bytes)
+    assert asyncio.run(read(call_with([piece(b"x" * limit_bytes, more=False)], token=token)))
+    with pytest.raises(RequestRefused, match=f"at most {limit_bytes} bytes"):
+        asyncio.run(read(call_with([piece(b"x" * (limit_bytes + 1), more=False)], token=token)))
+
+
+@WAYS
 def test_a_sender_who_goes_is_answered_by_nobody(read: Any) -> None:
     with pytest.raises(SenderGone):
         asyncio.run(read(call_with([piece(b"x", more=True), {"type": "http.disconnect"}])))
 
 
 @WAYS
-def test_a_sender_who_dribbles_is_ended_when_the_time_is_over(read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("own_s", "most_s"), [(0, 5), (3, 3), (60, 5)])
+def test_a_sender_who_dribbles_is_ended_when_the_time_is_over(
+    read: Any, own_s: int, most_s: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     waits: Waits = {}
+    token = msgspec.structs.replace(EVERYBODY, body_timeout_s=own_s)
 
     async def run() -> None:
-        reading = asyncio.create_task(read(call_with([piece(b"x", more=True)], waits=waits)))
+        reading = asyncio.create_task(read(call_with([piece(b"x", more=True)], waits=waits, token=token)))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         end_overdue(waits)
         await asyncio.sleep(0)
         assert not reading.done()  # there is time yet
-        later = time.monotonic() + 6
+        later = time.monotonic() + most_s + 0.5
         monkeypatch.setattr(time, "monotonic", lambda: later)
         end_overdue(waits)
         with pytest.raises(RequestRefused) as refused:

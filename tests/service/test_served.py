@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 from tests.servers import skip_without
 from tests.service.conftest import MD5
-from tests.service.served import IMPATIENT, Served, command, free_port, served
+from tests.service.served import Served, command, free_port, served
 
 from leadline.client import Client
 from leadline.domain import Entry, Kind
@@ -62,7 +62,10 @@ def steady(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("steady")
     known = Bank.create(folder / "banks" / "known", name="known", kind=Kind.ILLEGAL)
     known.add([Entry(Kind.ILLEGAL, {"md5": bytes.fromhex(MD5)})])
+    scopes, narrow = frozenset({Scope.MATCH, Scope.CURATE}), {"max_body_bytes": 10_000, "body_timeout_s": 1}
+    _, lesser_token = Tokens(folder / "state").add("narrow", scopes, **narrow)
     with begin(folder / "banks", folder) as service:
+        service.lesser_token = lesser_token
         yield service
     assert written_tokens(folder) == []
 
@@ -151,20 +154,37 @@ def _whole_answer(connection: socket.socket) -> bytes:
     return f"HTTP/1.1 {answer.status} {answer.reason}\r\n\r\n".encode() + body
 
 
-def test_a_body_that_does_not_come_is_refused_in_time(shelf: Path, tmp_path: Path) -> None:
-    _, token = Tokens(tmp_path / "state").add("test", frozenset({Scope.MATCH}))
-    port = free_port()
-    command_line = ["-c", IMPATIENT, str(shelf), str(tmp_path / "state"), str(port)]
-    with served(command_line, port, tmp_path / "log", token) as service, service.raw() as slow:
-        slow.sendall(service.head(10_000))
+FACES = {"the short way": "/v1/match", "the router": "/v1/banks"}
+
+
+def test_a_body_that_does_not_come_is_refused_in_the_time_of_its_token(steady: Served) -> None:
+    service, body = steady, json.dumps({"hashes": [MD5]}).encode()
+    with ExitStack() as opened:
+        slow = [opened.enter_context(service.raw()) for _ in FACES]
+        patient = opened.enter_context(service.raw())
+        patient.sendall(service.head(len(body)))
         begun_s = time.monotonic()
-        dribbling = threading.Thread(target=_dribble, args=(slow,), daemon=True)
-        dribbling.start()
-        answer = _whole_answer(slow)
+        for connection, path in zip(slow, FACES.values(), strict=True):
+            connection.sendall(service.head(10_000, path, service.lesser_token))
+            threading.Thread(target=_dribble, args=(connection,), daemon=True).start()
+        for connection in slow:
+            answer = _whole_answer(connection)
+            assert answer.startswith(b"HTTP/1.1 408 ")
+            assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "timeout"
         assert time.monotonic() - begun_s < 5
-        assert answer.startswith(b"HTTP/1.1 408 ")
-        assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "timeout"
-        assert service.match(MD5)[0]["matches"] == KNOWN
+        patient.sendall(body)  # of a token without a limit of its own
+        assert _whole_answer(patient).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_body_that_is_too_large_for_its_token_is_refused_and_for_another_it_is_not(steady: Served) -> None:
+    service = steady
+    for path in FACES.values():
+        with service.raw() as large:
+            large.sendall(service.head(10_001, path, service.lesser_token))
+            answer = _whole_answer(large)
+        assert answer.startswith(b"HTTP/1.1 413 "), path
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "too-large"
+    assert len(service.match(*[MD5] * 400)) == 400  # a body of some 15,000 bytes
 
 
 def _dribble(connection: socket.socket) -> None:

@@ -29,6 +29,24 @@ def add_command(
     per_minute: Annotated[
         int, typer.Option("--per-minute", min=0, help="Requests a minute; 0: the service's own limit.")
     ] = 0,
+    max_body: Annotated[
+        int,
+        typer.Option(
+            "--max-body",
+            metavar="BYTES",
+            min=0,
+            help="Of a request's body, below the service's own limit; 0: that one.",
+        ),
+    ] = 0,
+    body_timeout: Annotated[
+        int,
+        typer.Option(
+            "--body-timeout",
+            metavar="SECONDS",
+            min=0,
+            help="For a body to come, below the service's own limit; 0: that one.",
+        ),
+    ] = 0,
     lists: Annotated[
         list[str] | None,
         typer.Option(
@@ -52,6 +70,7 @@ def add_command(
     Examples:
       leadline token add upload-filter --scope match --scope hash
       leadline token add trust-team --scope match --scope details --scope curate --lasts 90d
+      leadline token add shop --scope match --per-minute 6000 --max-body 100000 --body-timeout 5
       leadline token add hotline-b --scope subscribe --list known
 
     Exit codes: 0 made, 1 not made, 2 wrong use.
@@ -59,8 +78,8 @@ def add_command(
     asked = _scopes(scopes)
     if ("subscribe" in asked) != bool(lists):
         raise typer.BadParameter("--scope subscribe and --list BANK go together", param_hint="--list")
-    more = {"lasts_s": _seconds(lasts), "per_minute": per_minute, "lists": tuple(lists or ())}
-    made, text = _tokens(state).add(name, asked, **more)
+    limits = {"per_minute": per_minute, "max_body_bytes": max_body, "body_timeout_s": body_timeout}
+    made, text = _tokens(state).add(name, asked, lasts_s=_seconds(lasts), lists=tuple(lists or ()), **limits)
     if json:
         emit({**_record(made), "token": text})
     else:
@@ -145,5 +164,7 @@ def _record(token: Any) -> dict[str, Any]:
         "until": until,
         "is_expired": bool(token.expires) and token.expires <= time.time(),
         "per_minute": token.per_minute,
+        "max_body": token.max_body_bytes,
+        "body_timeout": token.body_timeout_s,
         "lists": list(token.lists),
     }

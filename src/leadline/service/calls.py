@@ -44,11 +44,17 @@ class Call:
                 return bytes(value)
         return b""
 
+    def bound(self, limit_bytes: int) -> int:
+        """The limit, or that of this token where it is smaller."""
+        own_bytes = self.token.max_body_bytes
+        return min(own_bytes, limit_bytes) if own_bytes else limit_bytes
+
     async def pieces(self, limit_bytes: int) -> AsyncIterator[bytes]:
         """The body as it comes. RequestRefused: too-large, timeout, length (it is not what the sender said it is)."""
+        limit_bytes = self.bound(limit_bytes)
         said = self._said_bytes(limit_bytes)
         come, more = 0, True
-        give_up_s = time.monotonic() + self.options.body_timeout_s
+        give_up_s = self._end_of_time_s()
         while more:
             piece, more = await self._hear(give_up_s)
             come += len(piece)
@@ -60,9 +66,9 @@ class Call:
 
     async def body(self, limit_bytes: int | None = None) -> bytes:
         """All of it. Raises as `pieces`."""
-        limit_bytes = self.options.max_body_bytes if limit_bytes is None else limit_bytes
+        limit_bytes = self.bound(self.options.max_body_bytes if limit_bytes is None else limit_bytes)
         said = self._said_bytes(limit_bytes)
-        give_up_s = time.monotonic() + self.options.body_timeout_s
+        give_up_s = self._end_of_time_s()
         whole, more = await self._hear(give_up_s)
         if more:
             come = [whole]
@@ -74,6 +80,10 @@ class Call:
             raise _too_large(limit_bytes)
         _check_length(said, len(whole))
         return whole
+
+    def _end_of_time_s(self) -> float:
+        own_s, most_s = self.token.body_timeout_s, self.options.body_timeout_s
+        return time.monotonic() + (min(own_s, most_s) if own_s else most_s)
 
     def _said_bytes(self, limit_bytes: int) -> int | None:
         said = self.header(b"content-length")

@@ -20,7 +20,7 @@ class Fetcher:
 
     def __init__(self, options: Options) -> None:
         self._is_on, self._allowed = options.fetch_urls, read_networks(options.fetch_private)
-        self._max_bytes, self._limits = options.max_body_bytes, options.limits
+        self._limits = options.limits
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="fetch")
 
     def demand(self) -> None:
@@ -29,29 +29,30 @@ class Fetcher:
             mend = "send the file"
             raise RequestRefused("this service fetches no addresses", status=403, code="fetching-off", mend=mend)
 
-    async def fetch(self, url: str) -> tuple[Arrival, str]:
+    async def fetch(self, url: str, max_bytes: int) -> tuple[Arrival, str]:
         """The file and the content type that its sender names. AddressRefused, UrlFormatError, FetchFailed, too-large.
 
-        The caller holds memory for `max_body_bytes`.
+        The caller holds memory for `max_bytes`.
         """
         self.demand()
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._fetch, url)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._fetch, url, max_bytes)
 
-    def _fetch(self, url: str) -> tuple[Arrival, str]:
+    def _fetch(self, url: str, max_bytes: int) -> tuple[Arrival, str]:
         arrival = Arrival("", self._limits)
         with fetching(url, allowed=self._allowed, timeout_s=TIMEOUT_S) as fetched:
-            if (fetched.said_bytes or 0) > self._max_bytes:
-                raise self._too_large()
+            if (fetched.said_bytes or 0) > max_bytes:
+                raise _too_large(max_bytes)
             while piece := fetched.read(CHUNK_BYTES):
                 arrival.take(piece)
                 arrival.digest()
-                if arrival.size_bytes > self._max_bytes:
-                    raise self._too_large()
+                if arrival.size_bytes > max_bytes:
+                    raise _too_large(max_bytes)
             return arrival, fetched.content_type
-
-    def _too_large(self) -> RequestRefused:
-        mend = f"at most {self._max_bytes} bytes are fetched"
-        return RequestRefused("a file that is too large", status=413, code="too-large", mend=mend)
 
     def close(self) -> None:
         self._threads.shutdown(wait=True)
+
+
+def _too_large(max_bytes: int) -> RequestRefused:
+    mend = f"at most {max_bytes} bytes are fetched"
+    return RequestRefused("a file that is too large", status=413, code="too-large", mend=mend)

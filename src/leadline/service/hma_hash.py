@@ -97,8 +97,9 @@ async def fetch_file(call: Call, desk: Desk, asked: Mapping[str, str], *, is_tur
     if not asked.get("url"):
         raise refuse("url is required")
     desk.fetcher.demand()
-    with desk.hashers.holding(call.options.max_body_bytes):
-        arrival, said = await desk.fetcher.fetch(asked["url"])
+    limit_bytes = call.bound(call.options.max_body_bytes)
+    with desk.hashers.holding(limit_bytes):
+        arrival, said = await desk.fetcher.fetch(asked["url"], limit_bytes)
         types = choose_signals(asked.get("content_type") or _content_type(said), asked.get("types"))
         facts = await asyncio.wrap_future(desk.hashers.hash(arrival, _wish(desk, is_turned)))
     if facts.error is not None:

@@ -32,10 +32,10 @@ class _Intake:
         self._hashing: list[tuple[str, asyncio.Future[FileFacts]]] = []
         self._bare: Arrival | None = None
         self._parts: Parts | None = None
-        self.limit_bytes = call.options.max_body_bytes
+        self.limit_bytes = call.bound(call.options.max_body_bytes)
         kind = call.header(b"content-type")
         if kind.partition(b";")[0].strip().lower() == _MULTIPART:
-            self.limit_bytes = call.options.max_upload_bytes
+            self.limit_bytes = call.bound(call.options.max_upload_bytes)
             self._parts = Parts(
                 boundary_of(kind),
                 self._limits,

@@ -40,8 +40,9 @@ class Scope(StrEnum):
 
 
 class Token(msgspec.Struct, frozen=True):
-    """expires: seconds since 1970, 0 for never. per_minute: requests, 0 for the service's own limit.
-    lists: names of the published banks that `subscribe` lets it read; no other."""
+    """expires: seconds since 1970, 0 for never. lists: names of the published banks that `subscribe` lets it read; no
+    other. 0 for the service's own limit: per_minute, requests; max_body_bytes, of a whole body; body_timeout_s, for it
+    to come. The last two can be smaller than the service's own, never larger."""
 
     id: str
     name: str
@@ -51,6 +52,8 @@ class Token(msgspec.Struct, frozen=True):
     expires: int = 0
     per_minute: int = 0
     lists: tuple[str, ...] = ()
+    max_body_bytes: int = 0
+    body_timeout_s: int = 0
 
     def demand(self, *scopes: Scope) -> None:
         """ScopeMissing where one is missing."""
@@ -99,6 +102,8 @@ class Tokens:
         lasts_s: int = 0,
         per_minute: int = 0,
         lists: tuple[str, ...] = (),
+        max_body_bytes: int = 0,
+        body_timeout_s: int = 0,
     ) -> tuple[Token, str]:
         """A new token, and its text: the only time that it is there to be read."""
         if not _NAME.fullmatch(name):
@@ -108,7 +113,9 @@ class Tokens:
         now, token_id = int(time.time()), base64.b32encode(secrets.token_bytes(5)).decode().lower()
         text = f"llt_{token_id}_{secrets.token_urlsafe(32)}"
         digest = hashlib.sha256(text.encode()).hexdigest()
-        made = Token(token_id, name, scopes, digest, now, now + lasts_s if lasts_s else 0, per_minute, lists)
+        expires = now + lasts_s if lasts_s else 0
+        limits = per_minute, lists, max_body_bytes, body_timeout_s
+        made = Token(token_id, name, scopes, digest, now, expires, *limits)
         with self._writing() as tokens:
             tokens.append(made)
         return made, text
