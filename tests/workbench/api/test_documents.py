@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
+from django.apps import apps
 from django.test import Client
+from ninja import Schema
 
 from leadline.errors import ConfigError
 from leadline.workbench import api
@@ -25,6 +29,18 @@ def test_the_document_is_openapi_and_declares_key_and_permission(office: object)
             assert described["x-permission"]
             assert described["security"] == [{"Key": []}]
             assert {"401", "403", "404", "422", "429", "503"} <= set(described["responses"])
+
+
+def test_no_two_shapes_share_a_name() -> None:
+    """The document would show one of them at both places."""
+    names = Counter(
+        shape.__name__
+        for app in apps.get_app_configs()
+        if app.name.startswith("leadline.") and importlib.util.find_spec(f"{app.name}.api")
+        for shape in vars(importlib.import_module(f"{app.name}.api")).values()
+        if isinstance(shape, type) and issubclass(shape, Schema) and shape.__module__ == f"{app.name}.api"
+    )
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_the_page_shows_every_operation_and_problem_without_script_or_style(office: object) -> None:

@@ -103,6 +103,7 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     "POST /api/v1/reports/search": {"body": {"text": "R-2026-000001"}, "media_type": "application/json"},
     "POST /api/v1/assets": {"body": {"file": picture(5)}, "media_type": "multipart/form-data"},
+    "POST /api/v1/assets/look-ups": {"body": {"hashes": ["md5:" + "01" * 16]}, "media_type": "application/json"},
     "POST /api/v1/banks/{bank_id}/entries": {
         "body": {"hashes": ["md5:" + "ab" * 16], "reason": "own-assessment"},
         "media_type": "application/json",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -39,6 +40,26 @@ def test_a_file_is_posted_matched_and_found_by_hash(program: Client, make_bank: 
     assert [one["id"] for one in found["items"]] == [asset["id"]]
     matches = program.get(f"/api/v1/assets/{asset['id']}/matches").json()["items"]
     assert [(one["bank"], one["entry"]) for one in matches] == [("NEAR", 1)]
+
+
+def test_hashes_alone_are_looked_up_among_assets_and_banks(
+    program: Client, make_bank: MakeBank, analyst: Person, program_of: Callable[..., Client]
+) -> None:
+    make_bank("NEAR", near_entry(1))
+    asset = post(program, 1).json()
+    asked = {"hashes": [asset["md5"], asset["sha1"], f"pdq:{asset['pdq']}", asset["sha256"], "sha256:" + "0" * 64]}
+
+    def ask(key: Client) -> Any:
+        return key.post("/api/v1/assets/look-ups", asked, content_type="application/json").json()["items"]
+
+    reader = program_of(analyst, Role.ANALYST, _P.EVIDENCE_READ, _P.BANKS_READ)
+    held = [{"id": asset["id"], "state": "discarded", "verdict": "near"}]
+    answers = ask(reader)
+    assert [answer["assets"] for answer in answers] == [held, held, held, held, []]
+    assert [(m["bank"], m["entry"]) for answer in answers for m in answer["matches"]] == [("NEAR", 1)]  # by its PDQ
+    assert [answer["matches"] for answer in ask(program)] == [None] * 5
+    Asset.objects.update(sensitivity=2)
+    assert [answer["assets"] for answer in ask(reader)] == [[]] * 5
 
 
 def test_an_office_that_refuses_refuses_programs_too(program: Client, senior: Person) -> None:

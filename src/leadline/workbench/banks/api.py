@@ -117,7 +117,7 @@ class LookUp(Schema):
     radius_bits: int | None = Field(None, ge=0, le=MAX_RADIUS_BITS)
 
 
-class MatchOut(Schema):
+class BankMatchOut(Schema):
     bank: str
     entry: int
     kind: Kind
@@ -131,7 +131,7 @@ class MatchOut(Schema):
 
 
 class Answer(Schema):
-    matches: list[MatchOut]
+    matches: list[BankMatchOut]
     truncated: bool
 
 
@@ -178,7 +178,8 @@ def show_entry(request: HttpRequest, bank_id: BankId, entry_id: EntryId) -> obje
 @needs(Permission.BANKS_READ)
 def show_history(request: HttpRequest, bank_id: BankId, entry_id: EntryId) -> object:
     """Oldest first. Those found in the folder, made by another program, have "system" for their actor."""
-    history = access.history_of(access.find_bank(caller(request), bank_id), entry_id)
+    actor = caller(request)
+    history = access.visible_history(actor, access.find_bank(actor, bank_id), entry_id)
     told = ((str(c.pk), c.what, c.reason, c.actor, c.begun_at.isoformat()) for c in history)
     return {"items": [dict(zip(ChangeOut.model_fields, row, strict=True)) for row in told]}
 

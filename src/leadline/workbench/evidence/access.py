@@ -39,6 +39,7 @@ DEFAULT_RETENTION_DAYS = 365
 COUNTED_AT_MOST = 10_000  # nobody needs a better number than "more than that", and counting a million rows is slow
 ROWS_A_PAGE = 50
 _HEX = re.compile(r"[0-9a-f]+")
+_BY_HASH = frozenset({"md5", "sha1", "sha256", "pdq"})
 _COLUMNS = {32: ("md5",), 40: ("sha1",), 64: ("sha256", "pdq")}
 
 
@@ -120,6 +121,24 @@ def by_digest(untrusted: str) -> Q:
         for column in _COLUMNS.get(len(untrusted), ()):
             found |= Q(**{column: untrusted})
     return found
+
+
+def find_by_hash(actor: Actor, hashes: Iterable[tuple[str, bytes]]) -> dict[tuple[str, bytes], list[Asset]]:
+    """Which files of exactly these this actor sees: (algorithm, digest), "" for 32 bytes that may be SHA-256 or PDQ."""
+    wanted: dict[str, dict[str, set[tuple[str, bytes]]]] = {}
+    for algorithm, digest in hashes:
+        for column in (algorithm,) if algorithm else _COLUMNS[64]:
+            if column in _BY_HASH:
+                wanted.setdefault(column, {}).setdefault(digest.hex(), set()).add((algorithm, digest))
+    found: dict[tuple[str, bytes], dict[Any, Asset]] = {}
+    for column, asked in wanted.items():
+        texts = list(asked)
+        for first in range(0, len(texts), 500):
+            assets = visible_assets(actor).filter(**{f"{column}__in": texts[first : first + 500]})
+            for asset in assets.order_by("-received_at", "-id")[:COUNTED_AT_MOST]:
+                for key in asked[getattr(asset, column)]:
+                    found.setdefault(key, {})[asset.pk] = asset
+    return {key: list(assets.values()) for key, assets in found.items()}
 
 
 def page_of(rows: QuerySet[Any], order: Sequence[str], cursor: str, scope: str) -> Slice:

@@ -11,12 +11,16 @@ from ninja.files import UploadedFile
 from pydantic import Field
 
 from leadline.workbench.api import CursorQuery, caller, needs
+from leadline.workbench.banks.access import look_up
+from leadline.workbench.banks.api import BankMatchOut, HashLine
+from leadline.workbench.banks.forms import MAX_LOOKED_UP, read_hash
 from leadline.workbench.cursors import slice_rows
 from leadline.workbench.evidence import access, actions
 from leadline.workbench.permissions import Permission
 
 router = Router(tags=["assets"])
 _ORDER = ("-received_at", "-id")
+_ASSETS_A_HASH = 100
 
 
 class AssetOut(Schema):
@@ -95,6 +99,32 @@ class AssetQuery(CursorQuery):
     digest: str = Field("", max_length=64, pattern=r"^([0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{64})?$")
 
 
+class HashLookUp(Schema):
+    """MD5, SHA-1, SHA-256 or PDQ as hexadecimal, or with its name before it (pdq:...), as at /look-ups."""
+
+    hashes: list[HashLine] = Field(min_length=1, max_length=MAX_LOOKED_UP)
+
+
+class HeldOut(Schema):
+    """`state`: kept, discarded (hashed, never written) or erased."""
+
+    id: str
+    state: str
+    verdict: str
+
+
+class HashAnswer(Schema):
+    """`assets`: of exactly this hash, newest first. `matches`: with the banks; null where the key lacks banks.read."""
+
+    assets: list[HeldOut]
+    matches: list[BankMatchOut] | None
+    truncated: bool
+
+
+class HashAnswers(Schema):
+    items: list[HashAnswer]
+
+
 @router.get("/assets", response=AssetList)
 @needs(Permission.EVIDENCE_READ)
 def list_assets(request: HttpRequest, at: Query[AssetQuery]) -> object:
@@ -107,11 +137,37 @@ def list_assets(request: HttpRequest, at: Query[AssetQuery]) -> object:
 @router.post("/assets", response={201: AssetOut})
 @needs(Permission.EVIDENCE_WRITE)
 def take_in_asset(request: HttpRequest, file: File[UploadedFile]) -> Any:
-    """Fingerprint and match a file, and keep it where the office has decided so. The same file is the same asset."""
+    """Fingerprint and match a file, and keep it where the office has decided so. The same file is the same asset. Where
+    there is a hash and no file: /assets/look-ups."""
     actor = caller(request)
     assert file.file is not None
     asset = actions.take_in(file.file, actor=actor.id, source="api", name=file.name or "")
     return Status(201, _asset(request, asset))
+
+
+@router.post("/assets/look-ups", response=HashAnswers)
+@needs(Permission.EVIDENCE_READ)
+def look_up_assets(request: HttpRequest, wish: HashLookUp) -> object:
+    """By hash, without a file: which assets of exactly that hash the key may see, and what the banks say of it. One
+    answer a hash, in order. By POST, so that no hash stands in an address; nothing is stored. To have people look at a
+    hash, hand in a report with it."""
+    actor = caller(request)
+    lines = [[(name, digest) for _, name, digest in read_hash(line)] for line in wish.hashes]
+    flat = [one for line in lines for one in line]
+    held = access.find_by_hash(actor, flat)
+    reads_banks = actor.may(Permission.BANKS_READ)
+    known = iter(look_up(actor, flat) if reads_banks else [((), False)] * len(flat))
+    items = []
+    for line in lines:
+        assets = {asset.pk: asset for one in line for asset in held.get(one, [])}
+        answers = [next(known) for _ in line]
+        shown = list(assets.values())[:_ASSETS_A_HASH]
+        items.append({
+            "assets": [{"id": str(a.pk), "state": a.state, "verdict": a.verdict} for a in shown],
+            "matches": [match for matches, _ in answers for match in matches] if reads_banks else None,
+            "truncated": len(assets) > len(shown) or any(cut for _, cut in answers),
+        })  # fmt: skip
+    return {"items": items}
 
 
 @router.get("/assets/{uuid:asset_id}", response=AssetOut)
