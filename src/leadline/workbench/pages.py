@@ -43,7 +43,7 @@ NAVIGATION: list[tuple[Permission, str, Any]] = [
     (Permission.SHARING_READ, "partners", _("Partners")),
     (Permission.PEOPLE_READ, "people", _("People")),
     (Permission.JOURNAL_READ, "journal", _("Journal")),
-    (Permission.SETTINGS_MANAGE, "webhooks", _("Webhooks")),
+    (Permission.WEBHOOKS_MANAGE, "webhooks", _("Webhooks")),
     (Permission.HEALTH_READ, "health", _("Health")),
 ]
 

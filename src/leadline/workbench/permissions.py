@@ -42,6 +42,7 @@ class Permission(StrEnum):
     PEOPLE_MANAGE = "people.manage"
     PEOPLE_CONFIRM = "people.confirm"
     SETTINGS_MANAGE = "settings.manage"
+    WEBHOOKS_MANAGE = "webhooks.manage"
     HEALTH_READ = "health.read"
 
 
@@ -85,7 +86,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     ),
     Role.ADMINISTRATOR: frozenset(
         {_P.PEOPLE_READ, _P.PEOPLE_MANAGE, _P.PEOPLE_CONFIRM, _P.SETTINGS_MANAGE, _P.HEALTH_READ}
-        | {_P.PARTNERS_MANAGE, _P.SHARING_READ, _P.SOURCES_READ}
+        | {_P.PARTNERS_MANAGE, _P.SHARING_READ, _P.SOURCES_READ, _P.WEBHOOKS_MANAGE}
     ),
 }
 # Who holds one of these may come near evidence. A second person with one ends a one-person office.

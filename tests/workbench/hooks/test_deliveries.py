@@ -20,7 +20,7 @@ from leadline.workbench.hooks.models import Delivery, DoneRequest, Endpoint
 from leadline.workbench.journal.actions import record
 from leadline.workbench.journal.models import Line
 from leadline.workbench.outgoing import Answer
-from leadline.workbench.permissions import Permission, Role
+from leadline.workbench.permissions import ROLE_PERMISSIONS, Permission, Role
 
 
 @pytest.fixture
@@ -230,15 +230,20 @@ def test_the_pages_make_show_and_end(
     assert Endpoint.objects.get().ended_for == "ended-by-person"
 
 
-def test_the_api_shows_the_secret_once(
+def test_a_key_makes_webhooks_by_a_scope_that_is_for_nothing_else_and_sees_the_secret_once(
     admin: Person, program_of: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [(0, 0, 0, "", ("93.184.215.14", 443))])
-    program = program_of(admin, Role.ADMINISTRATOR, Permission.SETTINGS_MANAGE)
     body = {"url": "https://hook.example.org/in", "events": ["report.*"]}
+    all_but_this = ROLE_PERMISSIONS[Role.ADMINISTRATOR] - {Permission.WEBHOOKS_MANAGE}
+    without = program_of(admin, Role.ADMINISTRATOR, *all_but_this)
+    refused = without.post("/api/v1/webhooks", json.dumps(body), content_type="application/json")
+    assert (refused.status_code, refused.json()["code"], Endpoint.objects.count()) == (403, "scope", 0)
+    program = program_of(admin, Role.ADMINISTRATOR, Permission.WEBHOOKS_MANAGE)
     made = program.post("/api/v1/webhooks", json.dumps(body), content_type="application/json")
     assert made.status_code == 201
     told = made.json()
+    assert Line.objects.get(act="webhook.made").actor.startswith("key:")
     assert told["secret"].startswith("whsec_")
     shown = program.get(f"/api/v1/webhooks/{told['id']}")
     assert "secret" not in shown.json()

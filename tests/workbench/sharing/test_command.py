@@ -156,6 +156,9 @@ def test_fingerprints_are_for_keys_that_may_read_banks(
     entries = f"/api/v1/shares/{share.pk}/entries"
     small = program_of(proposer.person, Role.ANALYST, Permission.SHARING_READ)
     assert small.get(entries).json()["items"][0]["leaves"] is None
+    receipt = f"/api/v1/shares/{share.pk}/receipt"
+    assert json.loads(small.get(receipt).json()["receipt"])["share"] == str(share.pk)
+    assert program_of(proposer.person, Role.ANALYST, Permission.SHARING_PROPOSE).get(receipt).status_code == 403
     full = program_of(proposer.person, Role.ANALYST, Permission.SHARING_READ, Permission.BANKS_READ)
     [told] = full.get(entries).json()["items"]
     assert told["leaves"]["entry"]["fingerprints"] == {"md5": digest_of(1).hex()}

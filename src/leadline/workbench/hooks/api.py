@@ -1,4 +1,8 @@
-"""API of webhooks. Its secret is in the answer that makes or renews one, and nowhere else."""
+"""API of webhooks. Its secret is in the answer that makes or renews one, and nowhere else.
+
+On the page making one asks for a fresh proof. A program has none to give, so a key does it by a scope that is for
+nothing else, and that somebody ticked with a fresh proof when they made the key.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +63,7 @@ class DeliveryList(Schema):
 
 
 @router.get("/webhooks", response=WebhookList)
-@needs(Permission.SETTINGS_MANAGE)
+@needs(Permission.WEBHOOKS_MANAGE)
 def list_webhooks(request: HttpRequest, at: Query[CursorQuery]) -> object:
     """Newest first."""
     rows, following = slice_rows(access.endpoints(), ("-made_at", "-id"), at.cursor, at.limit, "webhooks")
@@ -67,7 +71,7 @@ def list_webhooks(request: HttpRequest, at: Query[CursorQuery]) -> object:
 
 
 @router.post("/webhooks", response={201: WebhookMade})
-@needs(Permission.SETTINGS_MANAGE)
+@needs(Permission.WEBHOOKS_MANAGE)
 def make_webhook(request: HttpRequest, wish: NewWebhook) -> object:
     """Events are acts of the journal (report.received) or all of one kind (report.*)."""
     actor = caller(request)
@@ -75,13 +79,13 @@ def make_webhook(request: HttpRequest, wish: NewWebhook) -> object:
 
 
 @router.get("/webhooks/{uuid:webhook_id}", response=WebhookOut)
-@needs(Permission.SETTINGS_MANAGE)
+@needs(Permission.WEBHOOKS_MANAGE)
 def show_webhook(request: HttpRequest, webhook_id: uuid.UUID) -> object:
     return _found(webhook_id)
 
 
 @router.post("/webhooks/{uuid:webhook_id}/secret", response=WebhookMade)
-@needs(Permission.SETTINGS_MANAGE)
+@needs(Permission.WEBHOOKS_MANAGE)
 def renew_secret(request: HttpRequest, webhook_id: uuid.UUID) -> object:
     """A new secret. For a day the old one signs as well."""
     actor = caller(request)
@@ -89,7 +93,7 @@ def renew_secret(request: HttpRequest, webhook_id: uuid.UUID) -> object:
 
 
 @router.delete("/webhooks/{uuid:webhook_id}", response={204: None})
-@needs(Permission.SETTINGS_MANAGE)
+@needs(Permission.WEBHOOKS_MANAGE)
 def end_webhook(request: HttpRequest, webhook_id: uuid.UUID) -> object:
     actor = caller(request)
     actions.end_endpoint(actor.person, _found(webhook_id), "ended-by-program", actor=actor.id)
@@ -97,7 +101,7 @@ def end_webhook(request: HttpRequest, webhook_id: uuid.UUID) -> object:
 
 
 @router.get("/webhooks/{uuid:webhook_id}/deliveries", response=DeliveryList)
-@needs(Permission.SETTINGS_MANAGE)
+@needs(Permission.WEBHOOKS_MANAGE)
 def list_deliveries(request: HttpRequest, webhook_id: uuid.UUID, at: Query[CursorQuery]) -> object:
     """Newest first: what was tried, how often, and what came of it."""
     rows = access.deliveries_of(_found(webhook_id))
@@ -106,7 +110,7 @@ def list_deliveries(request: HttpRequest, webhook_id: uuid.UUID, at: Query[Curso
 
 
 @router.post("/webhooks/{uuid:webhook_id}/deliveries/{int:delivery_id}/again", response={202: DeliveryOut})
-@needs(Permission.SETTINGS_MANAGE)
+@needs(Permission.WEBHOOKS_MANAGE)
 def send_again(request: HttpRequest, webhook_id: uuid.UUID, delivery_id: int) -> object:
     """One that has failed for good, under the same webhook-id."""
     delivery: Delivery | None = access.deliveries_of(_found(webhook_id)).filter(pk=delivery_id).first()

@@ -18,12 +18,12 @@ from leadline.workbench.words import told
 _A_PAGE = 50
 
 
-@requires(Permission.SETTINGS_MANAGE)
+@requires(Permission.WEBHOOKS_MANAGE)
 def list_webhooks(request: HttpRequest) -> HttpResponse:
     return render(request, "hooks/endpoints.html", {"endpoints": access.endpoints(), "form": EndpointForm()})
 
 
-@requires(Permission.SETTINGS_MANAGE, fresh=True)
+@requires(Permission.WEBHOOKS_MANAGE, fresh=True)
 def make_webhook(request: HttpRequest) -> HttpResponse:
     form = EndpointForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -36,7 +36,7 @@ def make_webhook(request: HttpRequest) -> HttpResponse:
     return render(request, "hooks/endpoints.html", {"endpoints": access.endpoints(), "form": form})
 
 
-@requires(Permission.SETTINGS_MANAGE)
+@requires(Permission.WEBHOOKS_MANAGE)
 def show_webhook(request: HttpRequest, endpoint_id: str) -> HttpResponse:
     endpoint = access.find_endpoint(endpoint_id)
     if endpoint is None:
@@ -45,7 +45,7 @@ def show_webhook(request: HttpRequest, endpoint_id: str) -> HttpResponse:
     return render(request, "hooks/deliveries.html", {"endpoint": endpoint, "page": page})
 
 
-@requires(Permission.SETTINGS_MANAGE, fresh=True)
+@requires(Permission.WEBHOOKS_MANAGE, fresh=True)
 def change_webhook(request: HttpRequest, endpoint_id: str, what: str) -> HttpResponse:
     endpoint, person = access.find_endpoint(endpoint_id), actor_of(request).person
     if endpoint is None or what not in {"renew", "end"}:
@@ -62,7 +62,7 @@ def change_webhook(request: HttpRequest, endpoint_id: str, what: str) -> HttpRes
     return redirect("webhooks")
 
 
-@requires(Permission.SETTINGS_MANAGE)
+@requires(Permission.WEBHOOKS_MANAGE)
 def send_again(request: HttpRequest, endpoint_id: str, delivery_id: int) -> HttpResponse:
     endpoint = access.find_endpoint(endpoint_id)
     delivery = None if endpoint is None else access.deliveries_of(endpoint).filter(pk=delivery_id).first()
