@@ -52,6 +52,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         (("--bank", "{bank}", "--publish", "known=red"), "label"),
         (("--bank", "{bank}", "--publish", "known", "--publish", "known"), "twice"),
         (("--ray", "127.0.0.1:1", "--shard", "{absent}", "--publish", "known"), "shards"),
+        (("--ray", "127.0.0.1:1"), "--shard FOLDER"),
+        (("--ray", "127.0.0.1:1", "--banks", "{bank}"), "--bank BANK for each bank"),
+        (("--bank", "{bank}", "--shard", "{bank}"), "add --ray ADDRESS"),
     ],
 )
 def test_what_would_be_unsafe_is_exit_2_and_starts_nothing(

@@ -56,7 +56,7 @@ def test_a_split_bank_answers_as_the_whole_one_and_a_lost_node_is_an_error_never
     port = free_port()
     command = [
         *("-m", "leadline", "serve", "--ray", cluster.address, "--port", str(port), "--no-token", "--workers", "1"),
-        *("--state", str(tmp_path / "state"), *(f"--shard={shard}" for shard in shards)),
+        *("--state", str(tmp_path / "state"), "--bank", str(shards[0] / "known"), "--shard", str(shards[1])),
     ]
     hashes = [f"{number:02x}" * 16 for number in range(1, 31)]
     with served(command, port, tmp_path / "log") as service:

@@ -245,7 +245,7 @@ def test_folder_names_are_the_banks_own_where_they_are_safe() -> None:
 
 def test_without_a_shelf_no_bank_can_be_made(shelf: Path, make_worker: Callable[..., Worker]) -> None:
     worker = make_worker(shelf=None, banks=(shelf / "known",))
-    assert worker.ask("POST", "/v1/banks", json={"name": "x", "kind": "other"}).status_code == 500
+    assert worker.ask("POST", "/v1/banks", json={"name": "x", "kind": "other"}).json()["code"] == "no-shelf"
 
 
 def test_a_full_disk_refuses_the_change_and_says_so(worker: Worker) -> None:

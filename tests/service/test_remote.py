@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
+from tests.service import test_hma_document, test_openapi
+from tests.service.conftest import MD5, SHA1, Worker
 
 from leadline.domain import Entry, Fingerprints, Kind, PdqFamily, ViewHashes
-from leadline.errors import BankNotFound, ServiceError, ShardLost
+from leadline.errors import BankNotFound, RequestRefused, ShardLost
 from leadline.match.bank import Bank
 from leadline.match.policy import MatchAnswer
 from leadline.match.split import split_bank
+from leadline.service import app
 from leadline.service.batcher import Query, search
 from leadline.service.lists import Lists
 from leadline.service.remote import RemoteLists
@@ -46,9 +51,7 @@ def shelves(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]
 
 
 @pytest.fixture
-def both(
-    shelves: tuple[Path, list[Path]], request: pytest.FixtureRequest
-) -> Iterator[tuple[Lists, RemoteLists]]:
+def both(shelves: tuple[Path, list[Path]], request: pytest.FixtureRequest) -> Iterator[tuple[Lists, RemoteLists]]:
     whole, folders = shelves
     shards = open_shards(folders, request)
     remote = RemoteLists(lambda number, message: shards[number].answer(message), SHARDS)
@@ -117,13 +120,25 @@ def test_what_it_holds_is_told_as_of_one_bank(both: tuple[Lists, RemoteLists]) -
         (b.name, b.kind, b.count) for b in sorted(local.opened.banks, key=lambda bank: bank.name)
     ]
     assert remote.faults == {}
-    with pytest.raises(ServiceError, match="not changed through the service"):
+    with pytest.raises(RequestRefused, match="not read or changed here"):
         remote.bank("known")
+    with pytest.raises(BankNotFound):
+        remote.bank("absent")
 
 
-def test_a_change_on_a_shard_is_seen(
-    shelves: tuple[Path, list[Path]], both: tuple[Lists, RemoteLists]
+def test_a_shard_whose_folder_is_that_of_one_bank_holds_that_bank(
+    shelves: tuple[Path, list[Path]], both: tuple[Lists, RemoteLists], request: pytest.FixtureRequest
 ) -> None:
+    folders = [*(folder / "known" for folder in shelves[1]), shelves[1][-1] / "other"]
+    shards = [Shard(str(folder), is_bank=True) for folder in folders]
+    for shard in shards:
+        request.addfinalizer(shard.close)
+    remote = RemoteLists(lambda number, message: shards[number].answer(message), len(shards))
+    assert [(b.name, b.count) for b in remote.opened.banks] == [(b.name, b.count) for b in both[1].opened.banks]
+    assert plain(search(remote.matcher(), QUERIES)) == plain(search(both[0].matcher(), QUERIES))
+
+
+def test_a_change_on_a_shard_is_seen(shelves: tuple[Path, list[Path]], both: tuple[Lists, RemoteLists]) -> None:
     _, remote = both
     part, fresh = Bank.open(shelves[1][1] / "known"), Query("md5", b"\7" * 16)
     assert search(remote.matcher(), [fresh])[0].matches == ()
@@ -159,6 +174,64 @@ def test_a_shard_that_does_not_answer_makes_every_answer_an_error(
     remote.refresh()
     assert remote.faults == {}
     assert search(remote.matcher(), QUERIES[:1])[0].matches
+
+
+def test_a_shard_that_cannot_open_one_of_its_banks_answers_nothing(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    for name, number in (("known", 1), ("other", 2)):
+        bank = Bank.create(tmp_path / name, name=name, kind=Kind.ILLEGAL)
+        bank.add([Entry(Kind.ILLEGAL, {"md5": bytes([number]) * 16}, number)])
+    (tmp_path / "other" / "manifest.json").write_text("{")
+    (shard,) = open_shards([tmp_path], request)
+    remote = RemoteLists(lambda number, message: shard.answer(message), 1)
+    assert list(remote.faults) == ["other on shard 0"]
+    with pytest.raises(ShardLost, match="other cannot be read there"):
+        search(remote.matcher(), [Query("md5", b"\2" * 16)])
+
+
+MANUAL = (Path(__file__).parents[2] / "docs" / "scale.md").read_text()
+THERE = {"name": "known", "bank": "known", "signal_type": "pdq", "type": "MD5"}
+
+
+def ask_rightly(worker: Worker, label: str) -> httpx.Response:
+    """As the walks over both documents do."""
+    method, path = label.split()
+    good = (test_openapi.GOOD | test_hma_document.GOOD).get(label) or {}
+    body, form = good.get("body"), good.get("media_type", "").partition("/")[2]
+    sent = {"json": {"json": body}, "octet-stream": {"content": body}, "xml": {"content": body}}.get(form, {})
+    if form == "form-data":
+        sent = {"files": {name: ("a", content) for name, content in body.items()}}
+    address = re.sub(r"{(\w+)}", lambda found: str(THERE.get(found[1], 7)), path)
+    return worker.ask(method, address, params=good.get("query"), **sent)
+
+
+def test_what_the_manual_says_that_shards_lack_is_told_so_and_all_else_is_answered(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, make_worker: Callable[..., Worker]
+) -> None:
+    parts = [tmp_path / f"{number}" / "known" for number in range(2)]
+    split_bank(Bank.open(tmp_path / "banks" / "known"), parts)
+    shards = open_shards([part.parent for part in parts], request)
+    remote = RemoteLists(lambda number, message: shards[number].answer(message), 2)
+    monkeypatch.setattr(app, "open_lists", lambda options: remote)
+    worker = make_worker(shelf=None, ray="somewhere", hashers=1)
+    answers = worker.ask("POST", "/v1/match", json={"hashes": [MD5, SHA1]}).json()["answers"]
+    assert [match["entry"] for answer in answers for match in answer["matches"]] == [7, 8]
+    document = worker.ask("GET", "/v1/openapi.json").json()["paths"]
+    labels = {f"{method.upper()} {path}" for path, methods in document.items() for method in methods}
+    lacking = set()
+    for label in (labels | set(test_hma_document.OPERATIONS)) - {"GET /v1/changes"}:
+        answer, is_own = ask_rightly(worker, label), " /v1/" in label
+        if answer.status_code != 501:
+            assert answer.status_code < 500, (label, answer.text)
+            continue
+        lacking.add(label)
+        assert answer.headers["content-type"] == f"application/{'problem+' if is_own else ''}json", label
+        assert "on shards" in answer.json()["detail" if is_own else "message"], label
+        assert answer.json().get("code") == ("sharded" if is_own else None), label
+    section = MANUAL.partition("### What shards do not have")[2].partition("\n## ")[0]
+    assert lacking == set(re.findall(r"`([A-Z]+ /[^`?]+)`", section))
+    assert [part.count for part in map(Bank.open, parts)] == [1, 1]  # 7 and 8, as they were
 
 
 def test_false_positives_that_are_not_on_every_shard_are_a_fault(

@@ -63,7 +63,13 @@ def serve_command(
         bool, typer.Option("--fetch", help="Allow endpoints that take an address to fetch it. Off by default.")
     ] = False,
     ray: Annotated[
-        str, typer.Option("--ray", metavar="ADDRESS", help="A Ray cluster whose nodes hold the shards.")
+        str,
+        typer.Option(
+            "--ray",
+            metavar="ADDRESS",
+            help="A Ray cluster whose nodes hold the banks, or auto for that of this machine: each --bank is a shard, "
+            "or a part of one name with others.",
+        ),
     ] = "",
     shards: Annotated[
         list[Path] | None,
@@ -93,6 +99,7 @@ def serve_command(
       leadline token add shop --scope match && leadline serve --banks banks --workers 4
       leadline serve --banks banks --host 0.0.0.0 --certificate chain.pem --key key.pem
       leadline serve --banks banks --publish known=amber
+      leadline serve --bank /srv/banks/known --ray 10.0.0.1:6379
       leadline serve --ray 10.0.0.1:6379 --shard /srv/shards/0 --shard /srv/shards/1
 
     Exit codes: 0 ended by you, 1 a bank cannot be read, 2 something would be unsafe or is missing.
@@ -102,11 +109,14 @@ def serve_command(
     from leadline.service.options import Options, read_publication
     from leadline.service.serving import serve
 
-    if bool(ray) != bool(shards) or (ray and (banks or shelf)):
-        mend = "leadline serve --ray ADDRESS --shard FOLDER --shard FOLDER"
-        raise ConfigError("--ray goes with --shard, and with no bank here", mend=mend)
-    if not banks and shelf is None and not ray:
-        raise ConfigError("no bank to serve", mend="give --bank BANK or --banks FOLDER")
+    if shards and not ray:
+        raise ConfigError("shards of no cluster", where="--shard", mend="add --ray ADDRESS, or serve them with --bank")
+    if ray and shelf:
+        mend = "give --bank BANK for each bank, or --shard FOLDER for the banks of one node"
+        raise ConfigError("a cluster does not follow a folder of this machine", where="--banks", mend=mend)
+    if not banks and shelf is None and not shards:
+        mend = "give --bank BANK or --shard FOLDER" if ray else "give --bank BANK or --banks FOLDER"
+        raise ConfigError("no bank to serve", mend=mend)
     if source and shelf is None:
         raise ConfigError("no place for what is pulled", where="--from", mend="give --banks FOLDER")
     if publish and ray:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-from pathlib import Path
 from typing import Any
 
 from leadline.errors import ConfigError, LeadlineError, ShardLost
@@ -23,8 +22,8 @@ RESOURCE = "leadline_shard_{}"  # a node that was started with it gets that shar
 class RayShard:
     """The deployment: a Shard on the node that Ray chose."""
 
-    def __init__(self, folder: str, threads: int) -> None:
-        self._shard = Shard(folder, threads)
+    def __init__(self, folder: str, threads: int, is_bank: bool) -> None:
+        self._shard = Shard(folder, threads, is_bank=is_bank)
 
     def answer(self, message: bytes) -> bytes:
         return self._shard.answer(message)
@@ -49,7 +48,8 @@ def connect(address: str) -> Any:
     try:
         ray.init(address=address, namespace=_NAMESPACE, log_to_driver=False, ignore_reinit_error=True)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ConfigError(f"no Ray cluster there: {error}", where=address, mend="give --ray HOST:PORT") from None
+        mend = "give --ray HOST:PORT, or auto on a machine of the cluster"
+        raise ConfigError(f"no Ray cluster there: {error}", where=address, mend=mend) from None
     return ray
 
 
@@ -61,7 +61,8 @@ def deploy(options: Options) -> None:
     process.join()
     fault = told.get() if not told.empty() else ("the shards did not start", "")
     if fault is not None:
-        raise ConfigError(fault[0], where=fault[1], mend="see the logs of Ray on the node")
+        undeploy(options)  # those that did start
+        raise ConfigError(fault[0], where=fault[1], mend="mend it on its node; the logs of Ray there say more")
 
 
 def _deploy(options: Options, told: Any) -> None:
@@ -71,26 +72,31 @@ def _deploy(options: Options, told: Any) -> None:
 
         serve.start(proxy_location="Disabled")  # no HTTP port of Serve's own
         there = ray.cluster_resources()
-        for number, folder in enumerate(options.shards):
+        for number, (folder, is_bank) in enumerate(options.shard_folders):
             resource = RESOURCE.format(number)
             wanted = {"num_cpus": 1, **({"resources": {resource: 1}} if resource in there else {})}
             deployment = serve.deployment(name="shard", ray_actor_options=wanted, max_ongoing_requests=64)(RayShard)
-            bound = deployment.bind(str(Path(folder).absolute()), options.threads)
+            bound = deployment.bind(str(folder.absolute()), options.threads, is_bank)
             serve.run(bound, name=_APP.format(number), route_prefix=None)
+        where, fault = next(iter(_lists_of(options).faults.items()), ("", None))
     except LeadlineError as error:
         told.put((error.what, error.where))
     except Exception as error:  # Ray's, of many kinds
         told.put((f"the shards did not start ({type(error).__name__})", options.ray))
     else:
-        told.put(None)
+        told.put(None if fault is None else (fault.what, where))
 
 
 def open_lists(options: Options) -> RemoteLists:
     """In a worker: the shards' banks."""
     connect(options.ray)
+    return _lists_of(options)
+
+
+def _lists_of(options: Options) -> RemoteLists:
     from ray import serve
 
-    handles = [serve.get_app_handle(_APP.format(number)) for number in range(len(options.shards))]
+    handles = [serve.get_app_handle(_APP.format(number)) for number in range(len(options.shard_folders))]
 
     def send(number: int, message: bytes) -> bytes:
         try:
@@ -113,5 +119,5 @@ def _undeploy(options: Options) -> None:
         connect(options.ray)
         from ray import serve
 
-        for number in range(len(options.shards)):
+        for number in range(len(options.shard_folders)):
             serve.delete(_APP.format(number))

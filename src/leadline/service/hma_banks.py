@@ -57,6 +57,8 @@ async def make_bank(request: Request) -> Response:
     if kind not in tuple(Kind):
         raise refuse(f"no such kind: {', '.join(Kind)} there are")
     ratio = _ratio(asked)
+    if desk.lists.is_remote:
+        raise refuse("banks on shards are not made through the service", 501)
     if _shelf(desk) is None:
         raise refuse("no place for new banks: the service has none", 501)
     new = NewBank(_checked_name(name), Kind(kind))
@@ -118,7 +120,9 @@ async def remove(request: Request) -> Response:
     name = request.path_params["bank"]
     try:
         bank = await find_bank(desk, name)
-    except RequestRefused:
+    except RequestRefused as error:
+        if error.status != 404:
+            raise
         return tell_json({"message": "Done"})
     if bank.path.parent != _shelf(desk):
         raise refuse("this bank is none of those that the service makes and removes", 403)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from leadline.errors import BankError, BankNotFound, ConfigError, LeadlineError
+from leadline.errors import BankError, BankNotFound, ConfigError, LeadlineError, RequestRefused
 from leadline.match.bank import Bank
 from leadline.match.manifest import FILE_NAME
 from leadline.match.matcher import Matcher
@@ -61,9 +61,10 @@ class Lists:
 
     @property
     def shelf(self) -> Path:
-        """Where new banks are made. ConfigError where the service has no such place."""
+        """Where new banks are made. RequestRefused where the service has no such place."""
         if self._shelf is None:
-            raise ConfigError("no place for new banks", mend="start the service with --banks FOLDER")
+            mend = "start the service with --banks FOLDER"
+            raise RequestRefused("no place for new banks", status=501, code="no-shelf", mend=mend)
         return self._shelf
 
     def refresh(self) -> dict[str, int]:

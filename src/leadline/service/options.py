@@ -56,7 +56,7 @@ class Options:
     log_hashes   whole hashes in the match log, instead of their first eight digits
     flood_*      an entry floods that met `least` and the share `share` of the look-ups of the last `window_s`
     source       s3://BUCKET/PREFIX or a folder that banks are pulled from onto the shelf
-    ray          address of a Ray cluster; then `shards` are folders of bank folders, one for each shard
+    ray          address of a Ray cluster; then each of `banks` is a shard, and each of `shards`, folders of banks, too
     publish      banks that subscribers may read (`/ncmec/`, `/feed/`), each with how much of it may leave
     fetch_urls   whether addresses may be fetched at all; `fetch_private` networks that may be reached all the same
     """
@@ -90,3 +90,8 @@ class Options:
     shards: tuple[Path, ...] = ()
     publish: tuple[Publication, ...] = ()
     limits: Limits = field(default_factory=Limits)
+
+    @property
+    def shard_folders(self) -> tuple[tuple[Path, bool], ...]:
+        """With `ray`: the folder of each shard, and whether it is that of one bank."""
+        return (*((bank, True) for bank in self.banks), *((shard, False) for shard in self.shards))

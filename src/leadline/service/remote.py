@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.domain import Fingerprints, Kind, Match
-from leadline.errors import BankNotFound, ConfigError, LeadlineError, ServiceError, ShardLost
+from leadline.errors import BankNotFound, ConfigError, LeadlineError, RequestRefused, ServiceError, ShardLost
 from leadline.match.fingerprints import FingerprintKind, load_kinds
 from leadline.match.policy import NO_MATCH, MatchAnswer
 from leadline.service.lists import STALE_S
@@ -76,9 +76,7 @@ class Shards:
 class RemoteMatcher:
     """What `Matcher` is, over shards. Blocks: ask it from a thread."""
 
-    def __init__(
-        self, lists: RemoteLists, names: tuple[str, ...] | None, radius_bits: int | None
-    ) -> None:
+    def __init__(self, lists: RemoteLists, names: tuple[str, ...] | None, radius_bits: int | None) -> None:
         self._lists, self._names, self._radius_bits = lists, names, radius_bits
 
     @property
@@ -159,11 +157,19 @@ class RemoteLists:
         self._refuse()
 
     def bank(self, name: str) -> NoReturn:
+        self._demand([name])
         self._refuse()
 
     def _refuse(self) -> NoReturn:
-        mend = "use `leadline bank` on the shards' folders"
-        raise ServiceError("banks on shards are not changed through the service", mend=mend, code="sharded")
+        what, mend = (
+            "entries of banks on shards are not read or changed here",
+            "use `leadline bank` on the shards' folders",
+        )
+        raise RequestRefused(what, status=501, mend=mend, code="sharded")
+
+    def _demand(self, names: Sequence[str]) -> None:
+        if unknown := [name for name in names if name not in self.opened.versions]:
+            raise BankNotFound("no such bank", where=unknown[0][:100], mend="GET /v1/banks lists them")
 
     def refresh(self) -> dict[str, int]:
         """Ask every shard what it holds. As `Lists.refresh`; never raises. One that does not answer is a fault."""
@@ -206,10 +212,8 @@ class RemoteLists:
         self._left_out = names
 
     def matcher(self, names: tuple[str, ...] | None = None, radius_bits: int | None = None) -> RemoteMatcher:
-        known = self.opened.versions
-        if unknown := [name for name in names or () if name not in known]:
-            raise BankNotFound("no such bank", where=unknown[0][:100], mend="GET /v1/banks lists them")
-        chosen = tuple(known) if names is None else names
+        self._demand(names or ())
+        chosen = tuple(self.opened.versions) if names is None else names
         asked = names if not self._left_out else tuple(name for name in chosen if name not in self._left_out)
         return RemoteMatcher(self, asked, self._radius_bits if radius_bits is None else radius_bits)
 

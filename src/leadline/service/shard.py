@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from leadline.domain import Fingerprints, Kind, PdqFamily, ViewHashes
-from leadline.errors import LeadlineError
+from leadline.errors import LeadlineError, ShardLost
 from leadline.match.bank import Bank
 from leadline.match.policy import MatchAnswer
 from leadline.match.records import KIND_CODES
@@ -89,8 +89,10 @@ _ask_decoder, _encode = msgspec.msgpack.Decoder(Ask), msgspec.msgpack.Encoder().
 class Shard:
     """Answers bytes with bytes, from any number of threads; keeps its banks fresh by itself."""
 
-    def __init__(self, folder: str, threads: int = 1) -> None:
-        self._lists = Lists((), shelf=Path(folder), threads=threads)
+    def __init__(self, folder: str, threads: int = 1, *, is_bank: bool = False) -> None:
+        """is_bank: whether the folder is that of one bank, not one of banks."""
+        banks, shelf = ((Path(folder),), None) if is_bank else ((), Path(folder))
+        self._lists = Lists(banks, shelf=shelf, threads=threads)
         self._end = threading.Event()
         threading.Thread(target=self._keep_fresh, daemon=True).start()
 
@@ -111,6 +113,8 @@ class Shard:
         if ask.lines is None and ask.rows is None and ask.files is None:
             return Told(holds=self._holds())
         held = self._lists.opened.versions
+        if unopened := sorted(self._lists.faults.keys() - held.keys()):  # without it an answer would be a miss
+            raise ShardLost(f"{unopened[0]} cannot be read there")
         names = None if ask.banks is None else tuple(name for name in sorted(ask.banks) if name in held)
         if names == ():
             return Told({})
