@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,6 +16,7 @@ from leadline.exchange.base import (
     EntryDefaults,
     RecordHashes,
     located,
+    metadata_text,
     parse_hex,
     parse_photodna,
     parse_time,
@@ -28,6 +30,8 @@ NO_PRINT = "entry without a fingerprint that is known here"
 _KNOWN = frozenset({"md5", "sha1", "sha256", "pdq"})
 _KEPT_CHARS = 500  # of the text of a fingerprint that nobody here knows
 _MAX_ID_CHARS = 200
+_KEPT_TEXTS = 1000  # members, twice
+_TO_THE_SECOND = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 Fetch = Callable[[str, int], bytes]  # (link, most bytes)
 
 
@@ -45,6 +49,8 @@ class RecordMaker:
         self.faults: list[LeadlineError] = []
         self.unknown = Counter[str]()
         self._defaults, self._scheme, self._kinds, self._fetch, self._where = defaults, scheme, kinds, fetch, where
+        self._texts: dict[tuple[str, ...], str] = {}
+        self._minute, self._minute_s = "", 0
 
     def make(self, told: ToldEntry) -> Record | None:
         """None for a bad record, which is then a fault."""
@@ -86,20 +92,27 @@ class RecordMaker:
         return record
 
     def _take_prints(self, told: ToldEntry, hashes: RecordHashes, others: dict[str, str]) -> None:
+        found = hashes.found
         for name, text in told.prints.items():
-            kind = name if name in _KNOWN else name.lower().replace("-", "_")
             try:
-                if kind in _KNOWN:
-                    hashes.found[kind] = parse_hex(kind, text)
-                elif kind == "pdna":
-                    hashes.found["photodna"] = parse_photodna(text)
-                elif kind in self._kinds:
-                    hashes.found[kind] = _plain(kind, text, self._kinds[kind])
+                if name in _KNOWN:
+                    found[name] = parse_hex(name, text)
                 else:
-                    self.unknown[f"fingerprint {name[:40]}"] += 1
-                    others[name[:40]] = text[:_KEPT_CHARS]
+                    self._take_rare(name, text, found, others)
             except HashFormatError as fault:
                 hashes.faults.append(fault)
+
+    def _take_rare(self, name: str, text: str, found: dict[str, bytes], others: dict[str, str]) -> None:
+        kind = name.lower().replace("-", "_")
+        if kind in _KNOWN:
+            found[kind] = parse_hex(kind, text)
+        elif kind == "pdna":
+            found["photodna"] = parse_photodna(text)
+        elif kind in self._kinds:
+            found[kind] = _plain(kind, text, self._kinds[kind])
+        else:
+            self.unknown[f"fingerprint {name[:40]}"] += 1
+            others[name[:40]] = text[:_KEPT_CHARS]
 
     def _take_linked(self, told: ToldEntry, hashes: RecordHashes) -> list[str]:
         """What was fetched. The links themselves are never kept: NCMEC asks for that."""
@@ -118,30 +131,54 @@ class RecordMaker:
 
     def _entry(self, told: ToldEntry, key: str, prints: Mapping[str, bytes], others: Mapping[str, str]) -> Entry:
         defaults, label = self._defaults, told.classification[:100]
-        facts: dict[str, Any] = {
-            "type": told.type, "member": f"{told.member} {told.member_name[:100]}",
-            **told.feedback,
-        }  # fmt: skip
-        if others:
-            facts["fingerprints"] = others
-        if told.linked:
-            facts["linked"] = [name[:40] for name in told.linked]
+        last_seen = self._time(told.timestamp)
         return Entry(
             kind=defaults.kind, fingerprints=prints, pdq_family=defaults.pdq_family,
             scheme=defaults.scheme or (self._scheme_of(label) if label else ""), label=label or defaults.label,
             source=defaults.source, source_id=key, licence=defaults.licence, tlp=defaults.tlp,
-            last_seen=self._time(told, facts), metadata=record_metadata(told.digest, facts),
+            last_seen=last_seen or 0, metadata=self._metadata(told, others, is_dated=last_seen is not None),
         )  # fmt: skip
 
     def _scheme_of(self, label: str) -> str:
         return "ncmec" if label in CODES else self._scheme
 
-    def _time(self, told: ToldEntry, facts: dict[str, Any]) -> int:
-        try:
-            return parse_time(told.timestamp)
-        except ListFormatError:
+    def _metadata(self, told: ToldEntry, others: Mapping[str, str], *, is_dated: bool) -> str:
+        if not (told.feedback or told.linked or others) and is_dated:
+            return f'{{"record":"{told.digest.hex()}",{self._usual_facts(told.type, told.member, told.member_name)}'
+        facts: dict[str, Any] = {**_facts(told.type, told.member, told.member_name), **told.feedback}
+        if others:
+            facts["fingerprints"] = others
+        if told.linked:
+            facts["linked"] = [name[:40] for name in told.linked]
+        if not is_dated:
             facts["timestamp"] = told.timestamp[:40]
-            return 0
+        return record_metadata(told.digest, facts)
+
+    def _usual_facts(self, *of: str) -> str:
+        """Their JSON after its opening brace: a member has many entries."""
+        text = self._texts.get(of)
+        if text is None:
+            if len(self._texts) >= _KEPT_TEXTS:
+                self._texts.clear()
+            text = self._texts[of] = metadata_text(_facts(*of))[1:]
+        return text
+
+    def _time(self, text: str) -> int | None:
+        """None where it says none. Entries of one minute come together, so most of a time was read before."""
+        minute, seconds, zone = text[:17], text[17:19], text[19:]
+        if minute == self._minute and zone == "Z" and seconds.isascii() and seconds.isdigit() and seconds < "60":
+            return self._minute_s + int(seconds)
+        try:
+            time_s = parse_time(text)
+        except ListFormatError:
+            return None
+        if _TO_THE_SECOND.fullmatch(text):
+            self._minute, self._minute_s = minute, time_s - int(seconds)
+        return time_s
+
+
+def _facts(entry_type: str, member: str, name: str) -> dict[str, Any]:
+    return {"type": entry_type, "member": f"{member} {name[:100]}"}
 
 
 def _plain(kind: str, text: str, length: int) -> bytes:

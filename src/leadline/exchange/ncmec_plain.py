@@ -1,37 +1,44 @@
 """A page of NCMEC's list: in its usual form read at one go, in any other by `ncmec_xml`, with the same result.
 
-lxml has to find the document well-formed first. Where it is UTF-8 and nothing in it begins with `<!` or, after its
-first line, with `<?`, each `<` begins a tag; and what is read covers the page from end to end. So these patterns see
-all that a parser sees. Tests hold both readers against each other, digests included.
+The usual form is UTF-8 without comments, sections, instructions or returns, of elements whose names and attributes are
+written down here. What is read covers the page from end to end, each element with its own end, and holds only
+characters of XML: so it is well-formed, and these patterns see all that a parser sees. Where one does not fit, the
+parser reads the page, and says what is wrong. Tests hold both readers against each other, digests included.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator
+from hashlib import sha256
+
+import numpy as np
 
 from leadline.errors import SourceBroken
 from leadline.exchange.ncmec_xml import ENTRY_TAGS, Readable, ToldEntry, XmlReader, parse_document
 
+_SPACE = 0x20
+_TYPES = {tag: ENTRY_TAGS[tag.lower()] for tag in ("image", "video", "deletedImage", "deletedVideo")}
 _READ_AT_ONCE_BYTES = 4 << 20  # a longer page is read as it comes
 
 _HEAD = re.compile(
     r'(?:<\?xml version="1\.0"(?: encoding="(?:UTF-8|utf-8)")?(?: standalone="(?:yes|no)")?\?>)?\s*'
-    r'<queryResult( xmlns="[^"<>&]*")?>\s*'
+    r'<queryResult( xmlns="https?://[^"<>&\s]+")?>\s*',
+    re.ASCII,
 )
-_GROUP = re.compile(r'<(images|videos)(?: (?:count|maxTimestamp)="[^"<>&]*")*(/?)>\s*')
-_GROUP_END = re.compile(r"</(images|videos)>\s*")
+_GROUP = re.compile(r'<(images|videos)(?: count="[^"<>&]*")?(?: maxTimestamp="[^"<>&]*")?(/?)>\s*', re.ASCII)
+_GROUP_END = re.compile(r"</(images|videos)>\s*", re.ASCII)
 _ENTRY = re.compile(
     r'<(image|video|deletedImage|deletedVideo)(>\s*<member id="([0-9]+)">([^<>&]+(?:&amp;[^<>&]*)*)</member>\s*'
     r"<timestamp>([^<>&]+)</timestamp>\s*<id>([^<>&]+)</id>\s*"
     r"(?:<classification>([^<>&]+)</classification>\s*)?"
-    r"(?:<fingerprints>((?:\s*<([a-z0-9-]+)>[^<>&]+</\9>)+\s*)</fingerprints>\s*)?</\1>)\s*"
+    r"(?:<fingerprints>((?:\s*<([a-z][a-z0-9-]*)>[^<>&]+</\9>)+\s*)</fingerprints>\s*)?</\1>)\s*",
+    re.ASCII,
 )
-_OTHER_ENTRY = re.compile(r"<(image|video|deletedImage|deletedVideo)>.*?</\1>\s*", re.DOTALL)
+_OTHER_ENTRY = re.compile(r"<(image|video|deletedImage|deletedVideo)>.*?</\1>\s*", re.ASCII | re.DOTALL)
 _PRINT = re.compile(r"<([a-z0-9-]+)>([^<]+)</")
-_END = re.compile(r"(?:<paging>\s*<next>([^<>]*)</next>\s*</paging>\s*)?</queryResult>\s*")
+_END = re.compile(r"(?:<paging>\s*<next>([^<>&]*(?:&amp;[^<>&]*)*)</next>\s*</paging>\s*)?</queryResult>\s*", re.ASCII)
 
 
 class PageReader:
@@ -46,23 +53,20 @@ class PageReader:
     def __iter__(self) -> Iterator[ToldEntry]:
         body = _read(self._untrusted, _READ_AT_ONCE_BYTES)
         if len(body) < _READ_AT_ONCE_BYTES:
-            parse_document(body, "queryResult", self._where)
             if (found := self._read_plain(body)) is not None:
                 self.unknown = self._others.unknown
                 yield from found
                 return
+            parse_document(body, "queryResult", self._where)  # of a page that is broken, nothing is told
         reader = XmlReader(_Joined(body, self._untrusted), self._where)
         yield from reader
         self.next_link, self.unknown = reader.next_link, reader.unknown
 
     def _read_plain(self, body: bytes) -> list[ToldEntry] | None:
         """None where the page has another form."""
-        try:
-            text = body.decode()
-        except UnicodeDecodeError:
-            return None
-        head = _HEAD.match(text)
-        if head is None or "<!" in text or "\r" in text or text.find("<?", 1) >= 0:
+        text = _decoded(body)
+        head = None if text is None else _HEAD.match(text)
+        if text is None or head is None:
             return None
         entries: list[ToldEntry] = []
         at = head.end()
@@ -103,17 +107,30 @@ class PageReader:
             return None
 
 
+def _decoded(body: bytes) -> str | None:
+    """None where it is not UTF-8, or holds what this reader does not know or XML forbids."""
+    if b"<!" in body or b"\r" in body or body.find(b"<?", 1) >= 0:
+        return None
+    if np.count_nonzero(np.frombuffer(body, np.uint8) < _SPACE) != body.count(b"\n") + body.count(b"\t"):
+        return None
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return None
+    return None if "\ufffe" in text or "\uffff" in text else text
+
+
 def _entry(found: re.Match[str], xmlns: str) -> ToldEntry:
     """Its digest is of what the parser would write again: the entry alone, with its namespace."""
     tag, rest, member, name, timestamp, entry_id, label, prints, _ = found.groups()
-    entry_type, is_deleted = ENTRY_TAGS[tag.lower()]
-    told = ToldEntry(entry_type, is_deleted, hashlib.sha256(f"<{tag}{xmlns}{rest}".encode()).digest())
-    told.member, told.member_name = member, name.replace("&amp;", "&").strip()
-    told.timestamp, told.id = timestamp.strip(), entry_id.strip()
-    told.classification = label.strip() if label else ""
-    if prints:
-        told.prints = {kind: stripped for kind, value in _PRINT.findall(prints) if (stripped := value.strip())}
-    return told
+    entry_type, is_deleted = _TYPES[tag]
+    return ToldEntry(
+        entry_type, is_deleted, sha256(f"<{tag}{xmlns}{rest}".encode()).digest(),
+        member, name.replace("&amp;", "&").strip(), entry_id.strip(), timestamp.strip(),
+        label.strip() if label else "",
+        {kind: stripped for kind, value in _PRINT.findall(prints) if (stripped := value.strip())} if prints else {},
+        {}, {},
+    )  # fmt: skip
 
 
 def _read(untrusted: Readable, most_bytes: int) -> bytes:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -31,14 +31,14 @@ from leadline.match.table import Array, Sections
 
 MAX_ID = 2**53 - 1  # what a JSON number carries exactly
 MAX_FALSE_POSITIVE_RADIUS_BITS = DEFAULT_RADIUS_BITS  # further out it would mark what it never saw
-_MAX_TEXT_BYTES = 65_536
-_MAX_TIME = 2**62
-_MAX_PRINT_BYTES = 4096
+MAX_TEXT_BYTES = 65_536
+MAX_TIME = 2**62
+MAX_PRINT_BYTES = 4096
 _PRINT_NAME = re.compile(r"[a-z0-9_-]{1,40}")
 _KEPT_REFUSALS = 10_000
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Detail).decode
-_EMPTY = _encode(Detail())
+EMPTY_BLOB = _encode(Detail())
 _texts_of = attrgetter(*Detail.__struct_fields__)
 
 
@@ -64,6 +64,18 @@ class Refusals:
         self.hashes += entry_kept
         if len(self.kept) < _KEPT_REFUSALS:
             self.kept.append(Refusal(position, error, entry_kept))
+
+
+class Packed(NamedTuple):
+    """Entries that were seen to be admissible. numbers: in the order of COLUMNS. ends: of each one's texts in `blobs`.
+    prints: name -> fingerprints, and of which entry each is."""
+
+    count: int
+    numbers: tuple[array[int], ...]
+    ids: array[int]
+    blobs: bytes
+    ends: Sequence[int]
+    prints: Mapping[str, tuple[list[bytes], array[int]]]
 
 
 class Admission:
@@ -107,6 +119,21 @@ class Admission:
             self._append(entry, numbers, blob, prints)
             self._was_taken = True
 
+    def extend(self, packed: Packed) -> None:
+        """Take in what another has checked (batch.py)."""
+        self.position, self._was_taken = self.position + packed.count, True
+        for column, numbers in zip(self._numbers.values(), packed.numbers, strict=True):
+            column.extend(numbers)
+        self._ids.extend(packed.ids)
+        begin = len(self._blobs)
+        self._blobs += packed.blobs
+        self._offsets.extend([begin + end for end in packed.ends])
+        for name, (digests, rows) in packed.prints.items():
+            values, numbered = self._column(name, len(digests[0]))
+            values += b"".join(digests)
+            numbered.extend(array("I", [self.count + row for row in rows]))
+        self.count += packed.count
+
     def take(self) -> Records:
         """The collected entries; their `ids` hold the wished-for ids, 0 where none."""
         sections = column_sections(
@@ -145,7 +172,7 @@ class Admission:
             raise HashFormatError("not a name of a fingerprint kind", where=str(name)[:40])
         else:
             wanted = self._kinds[name].length_bytes if name in self._kinds else len(digest)
-        if len(digest) != wanted or not 0 < wanted <= _MAX_PRINT_BYTES:
+        if len(digest) != wanted or not 0 < wanted <= MAX_PRINT_BYTES:
             raise HashFormatError(
                 sentence("a hash of %(count)s bytes", count=len(digest)),
                 where=name,
@@ -166,15 +193,13 @@ class Admission:
                 mend=sentence("it is 0..%(most)s bits", most=MAX_FALSE_POSITIVE_RADIUS_BITS),
             )
         times = (entry.disabled_until, entry.added, entry.first_seen, entry.last_seen)
-        if not all(isinstance(t, int) and 0 <= t < _MAX_TIME for t in times):
+        if not all(isinstance(t, int) and 0 <= t < MAX_TIME for t in times):
             raise InputError("a time out of range", mend="times are whole seconds since 1970")
         family = FAMILY_CODES[entry.pdq_family] if "pdq" in prints else NO_FAMILY
         radius = entry.radius_bits if entry.kind == Kind.FALSE_POSITIVE else 0
         return KIND_CODES[entry.kind], family, quality, radius, entry.disabled_until, entry.added or self._now
 
-    def _append(
-        self, entry: Entry, numbers: tuple[int, ...], blob: bytes, prints: Mapping[str, bytes]
-    ) -> None:
+    def _append(self, entry: Entry, numbers: tuple[int, ...], blob: bytes, prints: Mapping[str, bytes]) -> None:
         for column, number in zip(self._numbers.values(), numbers, strict=True):
             column.append(number)
         wished = entry.id or 0
@@ -182,13 +207,16 @@ class Admission:
         self._blobs += blob
         self._offsets.append(len(self._blobs))
         for name, digest in prints.items():
-            key = (name, len(digest))
-            if key not in self._prints:
-                self._prints[key] = (bytearray(), array("I"))
-            values, rows = self._prints[key]
+            values, rows = self._column(name, len(digest))
             values += digest
             rows.append(self.count)
         self.count += 1
+
+    def _column(self, name: str, length: int) -> tuple[bytearray, array[int]]:
+        key = (name, length)
+        if key not in self._prints:
+            self._prints[key] = (bytearray(), array("I"))
+        return self._prints[key]
 
 
 def column_sections(columns: Mapping[str, Array]) -> Sections:
@@ -206,17 +234,17 @@ def _admit_texts(entry: Entry) -> bytes:
         _check_metadata(entry.metadata)
     try:
         blob = _encode(detail)
-        if blob == _EMPTY:
+        if blob == EMPTY_BLOB:
             return b""
         _decode(blob)  # what is taken must be readable again
     except (UnicodeError, TypeError, OverflowError, msgspec.MsgspecError) as error:
         raise InputError(
             sentence("a text that cannot be stored: %(error)s", error=str(error)), mend="give valid UTF-8"
         ) from None
-    if len(blob) > _MAX_TEXT_BYTES:
+    if len(blob) > MAX_TEXT_BYTES:
         raise InputError(
             sentence("texts of %(count)s bytes", count=len(blob)),
-            mend=sentence("at most %(most)s an entry", most=_MAX_TEXT_BYTES),
+            mend=sentence("at most %(most)s an entry", most=MAX_TEXT_BYTES),
         )
     return blob
 

@@ -29,6 +29,7 @@ from leadline.domain import (
 from leadline.errors import BankError, ConfigError, HashFormatError, InputError, LeadlineError
 from leadline.match import manifest as manifests
 from leadline.match.admission import MAX_ID, Admission, Refusals, column_sections
+from leadline.match.batch import pack_entries
 from leadline.match.browse import find_after
 from leadline.match.build import SPILL_ENTRIES, AssignedIds, Spills
 from leadline.match.changes import AddResult, frame_sections, only_existing
@@ -190,12 +191,17 @@ class Bank:
                      reader
         """
         refusals, spills = Refusals(), Spills(self.path)
-        admission = Admission(self.kinds, refusals, self.now())
+        now = self.now()
+        admission = Admission(self.kinds, refusals, now)
         source = iter(entries)
         try:
             while chunk := list(islice(source, 1000)):
-                for entry in chunk:
-                    admission.offer(entry)
+                packed = pack_entries(chunk, self.kinds, now)
+                if packed is not None:
+                    admission.extend(packed)
+                else:
+                    for entry in chunk:
+                        admission.offer(entry)
                 if admission.count >= SPILL_ENTRIES:
                     spills.put(admission.take())
             last = admission.take()

@@ -14,6 +14,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from leadline.errors import BankError, ConfigError
 from leadline.exchange.connector import Checkpoint
 
@@ -148,7 +150,7 @@ class Holdings:
         """What the bank is about to be given, as key -> id that it will have unless another writer comes first, to
         have changed, to lose."""
         with self._writing() as file:
-            _put_facts(file, {"adding": json.dumps(dict(adding), separators=(",", ":"))})
+            _put_facts(file, {"adding": msgspec.json.encode(dict(adding)).decode()})
             file.executemany("UPDATE entry SET digest = NULL WHERE key = ?", ((key,) for key in changing))
             _put_removing(file, removing)
 
@@ -167,7 +169,8 @@ class Holdings:
         facts: Mapping[str, str],
     ) -> None:
         """The bank has it. made: (key, digest, id); gone: keys; same: keys told again."""
-        rows = ((entry_id, key, digest, round_, State.HELD) for key, digest, entry_id in made)
+        held = int(State.HELD)  # an IntEnum is adapted anew for each row
+        rows = [(entry_id, key, digest, round_, held) for key, digest, entry_id in made]
         with self._writing() as file:
             file.executemany("DELETE FROM entry WHERE key = ?", ((key,) for key in gone))
             file.executemany("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, ?)", rows)
