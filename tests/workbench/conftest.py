@@ -146,7 +146,11 @@ class Office:
 @pytest.fixture
 def office(db: None, settings: Any, tmp_path: Path) -> Office:
     """Migrated, with its own keys and folders; nobody works here yet."""
-    home = tmp_path / "home"
+    return set_up_office(settings, tmp_path / "home")
+
+
+def set_up_office(settings: Any, home: Path) -> Office:
+    """The keys and folders of an office, and `settings` to lead to them."""
     home.mkdir(mode=0o700)
     for name in ("keys", "banks", "vault", "erasures", "backups", "anchors", "mail"):
         (home / name).mkdir(mode=0o700)
@@ -171,18 +175,18 @@ MakePerson = Callable[..., Person]
 @pytest.fixture
 def make_person(office: Office) -> MakePerson:
     """make_person("name", Role.X, ...): with a second factor; roles are in force."""
+    return new_person
 
-    def make(name: str, *roles: Role, password: str = "") -> Person:
-        person = Person(email=f"{name}@example.org", name=name)
-        person.set_password(password) if password else person.set_unusable_password()
-        person.save()
-        EmailAddress.objects.create(user=person, email=person.email, verified=True, primary=True)
-        Authenticator.objects.create(user=person, type=Authenticator.Type.TOTP, data={"secret": "made up"})
-        for role in roles:
-            RoleGrant.objects.create(person=person, role=role, is_active=True)
-        return person
 
-    return make
+def new_person(name: str, *roles: Role, password: str = "") -> Person:
+    person = Person(email=f"{name}@example.org", name=name)
+    person.set_password(password) if password else person.set_unusable_password()
+    person.save()
+    EmailAddress.objects.create(user=person, email=person.email, verified=True, primary=True)
+    Authenticator.objects.create(user=person, type=Authenticator.Type.TOTP, data={"secret": "made up"})
+    for role in roles:
+        RoleGrant.objects.create(person=person, role=role, is_active=True)
+    return person
 
 
 @pytest.fixture
@@ -204,32 +208,32 @@ def outsider(make_person: MakePerson) -> Person:
 @pytest.fixture
 def client_of(office: Office) -> Callable[[Person], Client]:
     """A browser in which the person has just signed in with both factors."""
+    return new_browser
 
-    def client_for(person: Person, *, signed_in_s_ago: float = 0) -> Client:
-        client = Client()
-        client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
-        session = client.session
-        session["account_authentication_methods"] = [
-            {"method": "password", "at": time.time() - signed_in_s_ago, "email": person.email},
-            {"method": "mfa", "type": "totp", "id": 0, "at": time.time() - signed_in_s_ago},
-        ]
-        session["account_authentication_methods_user"] = str(person.pk)
-        session.save()
-        return client
 
-    return client_for
+def new_browser(person: Person, *, signed_in_s_ago: float = 0) -> Client:
+    client = Client()
+    client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
+    session = client.session
+    session["account_authentication_methods"] = [
+        {"method": "password", "at": time.time() - signed_in_s_ago, "email": person.email},
+        {"method": "mfa", "type": "totp", "id": 0, "at": time.time() - signed_in_s_ago},
+    ]
+    session["account_authentication_methods_user"] = str(person.pk)
+    session.save()
+    return client
 
 
 @pytest.fixture
 def program_of(office: Office) -> Callable[..., Client]:
     """program_of(person, Role.X, Permission.Y, ...): a program with a fresh key; without scopes, all of the role's."""
+    return new_program
 
-    def client_for(person: Person, role: Role, *scopes: Permission) -> Client:
-        from datetime import timedelta
 
-        from leadline.workbench.accounts.actions import make_key
+def new_program(person: Person, role: Role, *scopes: Permission) -> Client:
+    from datetime import timedelta
 
-        _, secret = make_key(person, "test", role, scopes or ROLE_PERMISSIONS[role], timedelta(days=1))
-        return Client(headers={"authorization": f"Bearer {secret}"}, raise_request_exception=False)
+    from leadline.workbench.accounts.actions import make_key
 
-    return client_for
+    _, secret = make_key(person, "test", role, scopes or ROLE_PERMISSIONS[role], timedelta(days=1))
+    return Client(headers={"authorization": f"Bearer {secret}"}, raise_request_exception=False)

@@ -154,6 +154,12 @@ def find_entry(actor: Actor, bank: Bank, entry_id: int) -> Entry:
     return entry
 
 
+def visible_history(actor: Actor, bank: Bank, entry_id: int) -> QuerySet[Change]:
+    """None of an entry that is not for this actor, as of one that never was."""
+    is_hidden = is_red(bank, entry_id) and not sees_red(actor, bank)
+    return Change.objects.none() if is_hidden else history_of(bank, entry_id)
+
+
 def history_of(bank: Bank, entry_id: int) -> QuerySet[Change]:
     """Changes to one entry, oldest first, also those found in the folder; also of one that is withdrawn."""
     touched = EntryChange.objects.filter(bank=bank_id_of(bank), first_entry__lte=entry_id, last_entry__gte=entry_id)

@@ -66,7 +66,7 @@ def show_entry(request: HttpRequest, bank_id: str, entry_id: int) -> HttpRespons
     """One that is withdrawn still has its history."""
     actor = actor_of(request)
     bank = _found(actor, bank_id)
-    history = list(access.history_of(bank, entry_id))
+    history = list(access.visible_history(actor, bank, entry_id))
     try:
         entry = access.find_entry(actor, bank, entry_id)
     except BankNotFound:

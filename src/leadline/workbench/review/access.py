@@ -24,7 +24,7 @@ from leadline.workbench.evidence.models import Asset
 from leadline.workbench.journal.access import visible_lines
 from leadline.workbench.laws.access import LawBeside, law_beside, library
 from leadline.workbench.permissions import ROLE_PERMISSIONS, Permission
-from leadline.workbench.reports.access import countries_of, find_report
+from leadline.workbench.reports.access import countries_of, find_report, visible_reports
 from leadline.workbench.reports.models import Item
 from leadline.workbench.review import scenes
 from leadline.workbench.review.floors import (
@@ -314,8 +314,7 @@ class Card:
 def card_of(actor: Actor, review: Review) -> Card:
     members = list(members_of(review)[:200])
     assets = [member.asset for member in members]
-    items = Item.objects.filter(asset__in=assets).select_related("report").order_by("-report__urgency")[:20]
-    visible = [item.report for item in items if _sees(actor, item.report)]
+    reported = visible_reports(actor).filter(pk__in=Item.objects.filter(asset__in=assets).values("report"))
     earlier = Assessment.objects.filter(cluster=review.cluster).exclude(standing__in=_NO_DECISIONS)
     if review.purpose in BLIND:
         earlier = earlier.none()  # what was said before is not told
@@ -328,15 +327,11 @@ def card_of(actor: Actor, review: Review) -> Card:
         members,
         differing(members, subject),
         list(matches_of(actor, subject)[:20]),
-        list({report.pk: report for report in visible}.values()),
+        list(reported.order_by("-urgency", "id")[:20]),
         list(earlier.select_related("by").prefetch_related("labels")),
         draft,
         note,
     )
-
-
-def _sees(actor: Actor, report: Any) -> bool:
-    return bool(report.sensitivity <= actor.clearance or str(report.pk) in set(actor.granted_ids("report")))
 
 
 def law_of(card: Card) -> LawBeside:
@@ -591,9 +586,7 @@ def team_of(since: datetime) -> TeamDay:
     """
     looked = Exposure.objects.filter(review__cluster=OuterRef("cluster")).exclude(level=Level.TILE.value)
     looked = looked.exclude(purpose__in=OF_GOLDEN)  # no look for the sake of a decision
-    decided = Review.objects.filter(
-        state=State.DECIDED.value, purpose=Purpose.DECISION.value, decided_at__gte=since
-    )
+    decided = Review.objects.filter(state=State.DECIDED.value, purpose=Purpose.DECISION.value, decided_at__gte=since)
     told = decided.annotate(was_seen=Exists(looked)).aggregate(
         decided=Count("id", distinct=True), unseen=Count("id", filter=Q(was_seen=False), distinct=True),
         deciders=Count("assessments__by", distinct=True),
