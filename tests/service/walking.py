@@ -46,7 +46,7 @@ schemathesis.openapi.media_type("application/octet-stream", st.binary(max_size=2
 
 @dataclass
 class Walk:
-    """there: values for the names in addresses, of things that are there.
+    """there: values for the names in addresses, of things that are there; before a name may stand its operation.
 
     lenient: operations that refuse what is wrong item by item, and answer for the whole
     """
@@ -65,7 +65,8 @@ class Walk:
         for operation in sorted(operations, key=_turn):
             if operation.label in leave_out:
                 continue
-            there = {parameter.name: self.there.get(parameter.name) for parameter in operation.path_parameters}
+            names = [parameter.name for parameter in operation.path_parameters]
+            there = {name: self.there.get(f"{operation.label} {name}", self.there.get(name)) for name in names}
             if None not in there.values() and good.get(operation.label, {}) is not None:
                 self.one_that_succeeds(operation, path_parameters=there, **good.get(operation.label, {}))
             self.many(operation, POSITIVE, {name: value for name, value in there.items() if value is not None})
