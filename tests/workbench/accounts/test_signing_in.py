@@ -91,6 +91,7 @@ def test_a_password_alone_does_not_sign_in(make_person: Callable[..., Person]) -
     client = Client()
     answer = client.post("/account/login/", {"login": "ada@example.org", "password": PASSWORD})
     assert answer["Location"].startswith("/account/factors/authenticate/")
+    assert "leadline-known" not in client.cookies
     assert client.get("/people/")["Location"].startswith("/account/login/")
 
 
@@ -267,16 +268,19 @@ def test_an_attacker_does_not_lock_the_owner_out_of_a_browser_that_is_known(make
     assert ["Too many attempts" in answer.content.decode() for answer in refused] == [True, True]
     answer = sign_in(known, REMOTE_ADDR="203.0.113.77")
     assert answer["Location"].startswith("/account/factors/authenticate/")
+    cookie = known.cookies["leadline-known"].value
     known.post("/account/factors/authenticate/", {"code": code_now(secret)}, REMOTE_ADDR="203.0.113.77")
+    assert known.cookies["leadline-known"].value != cookie
     assert known.get("/people/").status_code == 200
 
 
 def test_who_is_slowed_in_a_new_browser_comes_in_by_a_new_password_from_the_mail(
     make_person: Callable[..., Person], mailoutbox: list[Any]
 ) -> None:
-    make_person("ada", password=PASSWORD)
+    """For the password alone: whoever reads that mail has no more tries at the codes by it."""
+    ada = make_person("ada", password=PASSWORD)
+    secret, new = with_app(ada), Client()
     fail_to_sign_in(Client(), 10)
-    new = Client()
     assert "Too many attempts" in sign_in(new).content.decode()
     new.post("/account/password/reset/", {"email": "ada@example.org"})
     (link,) = re.findall(r"http://testserver(/account/password/reset/key/\S+)", mailoutbox[0].body)
@@ -285,12 +289,19 @@ def test_who_is_slowed_in_a_new_browser_comes_in_by_a_new_password_from_the_mail
     new.post(form, {"password1": another, "password2": another})
     assert sign_in(new, another)["Location"].startswith("/account/factors/authenticate/")
     assert "Too many attempts" in sign_in(Client(), another).content.decode()
+    for number in range(10):
+        new.post("/account/factors/authenticate/", {"code": "000000"})
+        if number == 5:
+            throttle.remember_browser(marked := HttpResponse(), ada.email)  # another mail
+            new.cookies.load(marked.cookies.output(header=""))
+    answer = new.post("/account/factors/authenticate/", {"code": code_now(secret)})
+    assert "Too many attempts" in answer.content.decode()
 
 
 def known_browser(person: Person) -> Client:
     """In which this person has signed in before."""
     marked, known = HttpResponse(), Client()
-    throttle.remember_browser(marked, person)
+    throttle.remember_browser(marked, person.email, throttle.codes_of(person))
     known.cookies.load(marked.cookies.output(header=""))
     return known
 

@@ -34,14 +34,14 @@ class AccountAdapter(DefaultAccountAdapter):
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         super().pre_authenticate(request, **credentials)
         email = str(credentials.get("email", ""))
-        if not throttle.may_try(request, email, email):
+        if not throttle.may_try(request, email):
             raise ValidationError(_("Too many attempts. Wait ten minutes, or sign in with a passkey."))
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
         """At sign-in, and where somebody proves again who they are."""
         person, email = super().authenticate(request, **credentials), str(credentials.get("email", ""))
         if person is not None:
-            throttle.give_back(request, email, email)
+            throttle.give_back(request, email)
         return person
 
     def post_login(self, request: HttpRequest, user: Any, **kwargs: Any) -> HttpResponse:
@@ -51,7 +51,7 @@ class AccountAdapter(DefaultAccountAdapter):
         else:
             request.session.pop(access.MFA_BY_PROVIDER, None)
         response: HttpResponse = super().post_login(request, user, **kwargs)
-        throttle.remember_browser(response, user)
+        throttle.remember_browser(response, user.email, throttle.codes_of(user))
         return response
 
     def get_client_ip(self, request: HttpRequest) -> str:

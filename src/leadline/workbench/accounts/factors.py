@@ -22,11 +22,11 @@ class _Counted:
     user: Any
 
     def clean_code(self) -> str:
-        what, email = f"factor:{self.user.pk}", self.user.email
-        if not throttle.may_try(context.request, what, email):
+        codes = throttle.codes_of(self.user)
+        if not throttle.may_try(context.request, codes):
             raise ValidationError(_("Too many attempts. Wait ten minutes, or use a passkey."))
         code = str(super().clean_code())  # type: ignore[misc]
-        throttle.give_back(context.request, what, email)
+        throttle.give_back(context.request, codes)
         return code
 
 

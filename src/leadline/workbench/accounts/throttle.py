@@ -3,8 +3,9 @@
 Ten tries within ten minutes that came to nothing make an account wait, for browsers that never signed in to it; thirty
 from one address make that address wait. A browser that did sign in holds a signed cookie: it has ten tries of its own,
 whatever others do, from whatever address they do it. Who comes by a link in a mail to that account (an invitation, a
-new password) holds one as well. Passkeys are never slowed: there is nothing to guess. All processes of a machine count
-together (`workbench/counts.py`), and a try counts before it is looked at, so that many at once do not slip through.
+new password) holds one for its password, not for its codes: who reads that mail must not guess on for ever. Passkeys
+are never slowed: there is nothing to guess. All processes of a machine count together (`workbench/counts.py`), and a
+try counts before it is looked at, so that many at once do not slip through.
 """
 
 from __future__ import annotations
@@ -27,38 +28,39 @@ _OF_ACCOUNT, _OF_ADDRESS = 10, 30
 _WINDOW_S = 600
 
 
-def may_try(request: HttpRequest, what: str, email: str) -> bool:
-    """Whether this try is looked at. It counts from here on, until `give_back`.
+def codes_of(person: Any) -> str:
+    """What is guessed at behind the password. The password itself goes by the e-mail address."""
+    return f"codes:{person.pk}"
 
-    what   that is guessed at: the password of an e-mail address, the codes of a person
-    email  of whose account it is
-    """
-    taken = [_take(key) <= most for key, most in _counts(request, what, email)]
+
+def may_try(request: HttpRequest, what: str) -> bool:
+    """Whether this try at a password or a code is looked at. It counts from here on, until `give_back`."""
+    taken = [_take(key) <= most for key, most in _counts(request, what)]
     return all(taken)
 
 
-def give_back(request: HttpRequest, what: str, email: str) -> None:
+def give_back(request: HttpRequest, what: str) -> None:
     """It was right, so it was no guess."""
-    for key, _ in _counts(request, what, email):
+    for key, _ in _counts(request, what):
         try:
             cache.decr(key)
         except ValueError:  # it ran out in between
             continue
 
 
-def remember_browser(response: HttpResponse, person: Any) -> None:
-    """After a complete sign-in, or where somebody came by a link in a mail to them."""
-    value = signing.dumps(_digest(person.email), salt=_SALT)
+def remember_browser(response: HttpResponse, *known: str) -> None:
+    """What this browser's person has proved they know: password and codes after a complete sign-in."""
+    value = signing.dumps([_digest(what) for what in known], salt=_SALT)
     is_secure = settings.SESSION_COOKIE_SECURE
     response.set_cookie(_COOKIE, value, max_age=_COOKIE_LASTS_S, secure=is_secure, httponly=True, samesite="Lax")
 
 
-def is_known(request: HttpRequest, email: str) -> bool:
+def is_known(request: HttpRequest, what: str) -> bool:
     try:
         value = signing.loads(request.COOKIES.get(_COOKIE, ""), salt=_SALT, max_age=_COOKIE_LASTS_S)
     except signing.BadSignature:
         return False
-    return bool(value == _digest(email))
+    return _digest(what) in value
 
 
 def address_of(request: HttpRequest) -> str:
@@ -67,9 +69,9 @@ def address_of(request: HttpRequest) -> str:
     return visitor_address(request.META.get("REMOTE_ADDR", ""), forwarded, proxy)
 
 
-def _counts(request: HttpRequest, what: str, email: str) -> Iterator[tuple[str, int]]:
+def _counts(request: HttpRequest, what: str) -> Iterator[tuple[str, int]]:
     """Under which names a try counts, and how many may."""
-    if is_known(request, email):
+    if is_known(request, what):
         yield f"sign-in:{_digest(what)}:{_digest(request.COOKIES[_COOKIE])}", _OF_ACCOUNT
         return
     yield f"sign-in:{_digest(what)}:strangers", _OF_ACCOUNT

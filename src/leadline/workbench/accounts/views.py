@@ -101,7 +101,7 @@ def _begin(request: HttpRequest, person: Person) -> HttpResponse:
     actions.list_session(request)
     request.session[access.JOINED] = [str(person.pk), time.time()]
     response = redirect("second_factor")
-    throttle.remember_browser(response, person)
+    throttle.remember_browser(response, person.email)
     return response
 
 
@@ -113,10 +113,10 @@ def _join_again(request: HttpRequest, token: str) -> HttpResponse:
     person, form = begun.used_by, PasswordForm(request.POST or None)
     assert person is not None  # of a begun one
     if request.method == "POST" and form.is_valid():
-        if not throttle.may_try(request, person.email, person.email):
+        if not throttle.may_try(request, person.email):
             form.add_error(None, _("Too many attempts. Wait ten minutes."))
         elif person.check_password(form.cleaned_data["password"]):
-            throttle.give_back(request, person.email, person.email)
+            throttle.give_back(request, person.email)
             return _begin(request, person)
         else:
             form.add_error("password", _("This is not the password you chose."))
@@ -130,7 +130,7 @@ def set_new_password(request: HttpRequest, uidb36: str, key: str) -> HttpRespons
     response: HttpResponse = password_reset_from_key(request, uidb36=uidb36, key=key)
     person = getattr(request, "leadline_proved", None)
     if person is not None:
-        throttle.remember_browser(response, person)
+        throttle.remember_browser(response, person.email)
     return response
 
 
