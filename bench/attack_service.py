@@ -1,14 +1,16 @@
 """Attack on the match service: kills, garbage, 10,000 idle connections, lists that change, twenty minutes of load.
 
 `python -m bench.attack_service [MINUTES] [COUNT]` prints Markdown tables; exit 1 where a look-up was answered wrongly,
-hung or made the service fall over, where a withdrawn hash went on matching for more than two seconds, or where memory
-grew. Look-ups go on all the while, half of them of hashes that are there: of each it is known what the answer must be.
+hung or made the service fall over, where a list was lost while several times as many were sent as it can search, where
+a withdrawn hash went on matching for more than two seconds, or where memory grew. Look-ups go on all the while, half of
+them of hashes that are there: of each it is known what the answer must be.
 """
 
 from __future__ import annotations
 
 import http.client
 import json
+import multiprocessing
 import os
 import random
 import resource
@@ -25,8 +27,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from bench.search import U8, make_hashes
+from leadline.client import packed
 from leadline.domain import Entry, Kind
 from leadline.match.bank import Bank
 from leadline.service.tokens import Scope, Tokens
@@ -37,6 +43,8 @@ HANGS_S, UNSEEN_S = 10.0, 2.0
 IDLE, UPDATES, KILLS = 10_000, 1_000, 10
 GARBAGE_S = 60.0
 GROWTH = 0.05
+PRESSERS, PRESSERS_EACH, PRESS_S, LIST_OF = 4, 24, 30.0, 10_000  # a million hashes at once; it takes 200,000
+WAITS_AT_MOST_S = 5.0
 PATHS = (
     "/v1/match",
     "/v1/hash",
@@ -305,6 +313,92 @@ def _until(service: Service, md5: str, is_there: bool) -> float:
     return time.monotonic() - begun_s
 
 
+def overload(service: Service) -> tuple[str, bool]:
+    """Several times as many hashes in packed lists as it searches or lets wait; single look-ups go on beside. What is
+    admitted is answered in time, all else is told when to come again, and nothing is left without an answer."""
+    quiet = _press(service, processes=1, threads=1)
+    with Load(service) as load:
+        pressed = _press(service, PRESSERS, PRESSERS_EACH)
+    said = pressed.outcomes
+    lost = said["sent"] - said["200"] - said["429"]
+    beside = (
+        f"lists answered {said['200']:,}, told to come again {said['429']:,}, lost or answered otherwise {lost}; p99 of "
+        f"those answered {pressed.p99_ms:,.0f} ms, quiet {quiet.p99_ms:,.0f} ms"
+    )
+    is_held = not lost and said["200"] > 0 and said["429"] > 0 and pressed.p99_ms < WAITS_AT_MOST_S * 1000
+    return load.row("more lists than it can search", f"{said['sent']:,} lists", beside), load.held and is_held
+
+
+@dataclass
+class Pressed:
+    """outcomes: `sent`; of these `200`, `429` with a Retry-After, others by status or error. waits_s: of the 200."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    waits_s: list[float] = field(default_factory=list)
+
+    @property
+    def p99_ms(self) -> float:
+        ordered = sorted(self.waits_s) or [float("inf")]
+        return 1000 * ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
+
+
+def _press(service: Service, processes: int, threads: int) -> Pressed:
+    """From processes of their own, so that those who ask do not wait for one another."""
+    context = multiprocessing.get_context("spawn")
+    told: Any = context.Queue()
+    askers = [context.Process(target=_press_on, args=(service.token, threads, told)) for _ in range(processes)]
+    for asker in askers:
+        asker.start()
+    whole = Pressed()
+    for _ in askers:
+        outcomes, waits_s = told.get()
+        whole.outcomes.update(outcomes)
+        whole.waits_s += waits_s
+    for asker in askers:
+        asker.join()
+    return whole
+
+
+def _press_on(token: str, threads: int, told: Any) -> None:
+    end = time.monotonic() + PRESS_S
+    body = packed.encode_request("pdq", np.random.default_rng().integers(0, 256, (LIST_OF, 32), np.uint8))
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": packed.REQUEST_TYPE}
+
+    def ask(pressed: Pressed) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
+        while time.monotonic() < end:
+            begun_s = time.monotonic()
+            pressed.outcomes["sent"] += 1
+            outcome = _post(connection, body, headers)
+            pressed.outcomes[outcome] += 1
+            if outcome == "200":
+                pressed.waits_s.append(time.monotonic() - begun_s)
+            else:
+                time.sleep(0.05)  # far less than it was told
+
+    by_thread = [Pressed() for _ in range(threads)]
+    asking = [threading.Thread(target=ask, args=(pressed,)) for pressed in by_thread]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join()
+    outcomes = sum((pressed.outcomes for pressed in by_thread), Counter[str]())
+    told.put((outcomes, [wait_s for pressed in by_thread for wait_s in pressed.waits_s]))
+
+
+def _post(connection: http.client.HTTPConnection, body: bytes, headers: dict[str, str]) -> str:
+    try:
+        connection.request("POST", "/v1/match", body, headers)
+        answer = connection.getresponse()
+        answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        connection.close()
+        return type(error).__name__
+    if answer.status == 429 and not (answer.getheader("Retry-After") or "").isdigit():
+        return "429 without a time"
+    return str(answer.status)
+
+
 def soak(service: Service, minutes: int) -> tuple[str, bool]:
     """Load and a change each second; memory of the first quarter held against that of the last."""
     bank, samples = Bank.open(service.folder / "bank"), list[float]()
@@ -323,7 +417,7 @@ def soak(service: Service, minutes: int) -> tuple[str, bool]:
 def main(minutes: int = 20, count: int = 1_000_000) -> int:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
-    attacks: list[Attack] = [hold_idle_connections, send_garbage, kill_workers, change_the_list]
+    attacks: list[Attack] = [hold_idle_connections, send_garbage, overload, kill_workers, change_the_list]
     attacks.append(lambda service: soak(service, minutes))
     print(f"{count:,} entries, {WORKERS} workers, {ASKERS} threads that ask.\n\n{HEADER}")
     print("|---" * (HEADER.count("|") - 1) + "|", flush=True)

@@ -103,6 +103,10 @@ def serve_otherwise(how: str, bank: Path) -> None:
                 return _Answered()
 
             made._others.router.routes.insert(0, Route("/v1/match", answer, methods=["POST"], name=name))
+        elif how == "litestar":
+            app._METHODS.pop("/v1/match")
+            _, endpoint = made._hot.pop(("POST", "/v1/match"))
+            made._others = _litestar_before(made._others, lambda call: endpoint(call, made.desk))  # type: ignore[assignment]
         return made
 
     if how == "uvicorn":
@@ -115,6 +119,27 @@ def serve_otherwise(how: str, bank: Path) -> None:
 
     server = Server("other", port=PORT, interface=Interfaces.ASGI, workers=1, log_enabled=False, websockets=False)
     server.serve(target_loader=load, wrap_loader=False)
+
+
+def _litestar_before(others: Any, look_up: Callable[[Any], Any]) -> Any:
+    """POST /v1/match by Litestar's router, its handler and its way to a plain ASGI answer; all else as it was."""
+    import litestar
+    from litestar.types import ASGIApp
+
+    from leadline.service.endpoints import CALL
+
+    async def answer(request: litestar.Request) -> ASGIApp:
+        await look_up(request.scope[CALL])  # type: ignore[literal-required]
+        return _Answered()
+
+    answer.__annotations__ = {"request": litestar.Request, "return": ASGIApp}  # names of a function are no globals
+    routed = litestar.Litestar([litestar.post("/v1/match")(answer)], openapi_config=None, logging_config=None)
+
+    async def dispatch(scope: Any, receive: Any, send: Any) -> None:
+        is_look_up = scope["type"] == "http" and scope["path"] == "/v1/match"
+        await (routed if is_look_up else others)(scope, receive, send)
+
+    return dispatch
 
 
 class _Answered:
@@ -369,6 +394,7 @@ def choices(folder: Path, held: int) -> None:
     for what, how in (
         ("granian by ASGI, answered before the router", "asgi"),
         ("granian by ASGI, through Starlette's router", "starlette"),
+        ("granian by ASGI, through Litestar's router", "litestar"),
         ("uvicorn, answered before the router", "uvicorn"),
     ):
         with _other(how, folder / "bank"):
