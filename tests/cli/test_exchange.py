@@ -17,7 +17,7 @@ from pydantic import Field
 from tests.subscriptions.sources import BAD, GONE, MadeUpSource
 
 from leadline.custody.keys import InstanceKey
-from leadline.errors import CredentialsRefused
+from leadline.errors import CredentialsRefused, SourceUnavailable
 from leadline.exchange import connectors
 from leadline.exchange.connector import Checked, ListConnector, LookUpConnector, Options, Page
 from leadline.match.bank import Bank
@@ -49,6 +49,8 @@ class MadeUp(ListConnector):
         return self.source.pull(checkpoint)
 
     def confirm(self, checkpoint: Mapping[str, Any]) -> None:
+        if not self.source.takes_receipts:
+            raise SourceUnavailable("the receipt was not taken", where=self.name)
         self.source.confirmed.append(dict(checkpoint))
 
     def start_at(self, since_s: int) -> dict[str, int]:
@@ -319,6 +321,22 @@ def test_which_sources_must_be_said(run: Any, added: None) -> None:
     assert run("exchange", "pull", "src", "--all").code == 2
     assert run("exchange", "pull", "src", "nobody").code == 2
     assert run("exchange", "status", "nobody").code == 2
+
+
+def test_a_receipt_that_is_not_taken_is_said_apart_from_the_pull_and_sent_again(run: Any, added: None) -> None:
+    MadeUp.source.takes_receipts = False
+    ended = run("exchange", "pull", "src")
+    assert (ended.code, "src: pulled; receipt not confirmed" in ended.out) == (3, True)
+    assert "the receipt was not taken" in ended.faults[0]
+    owing = run("exchange", "status", "--json")
+    [status] = owing.objects
+    assert (owing.code, status["standing"], status["error"]) == (4, "pulled; receipt not confirmed", "")
+    assert status["last_success"]
+    assert "the receipt was not taken" in status["unconfirmed"]
+    MadeUp.source.takes_receipts = True
+    assert run("exchange", "pull", "src").code == 0
+    assert MadeUp.source.confirmed == [{"at": 7}]
+    assert run("exchange", "status", "--json").objects[0]["standing"] == "good"
 
 
 def test_a_dry_run_changes_nothing(run: Any, added: None, home: Path) -> None:

@@ -38,6 +38,7 @@ class MadeUpSource:
         self.log: list[tuple[str, int]] = []
         self.is_whole, self.page_records = is_whole, page_records
         self.confirmed: list[dict[str, Any]] = []
+        self.takes_receipts = True
         self.breaks_after: int | None = None  # pages
 
     def tell(self, key: str, version: int) -> None:

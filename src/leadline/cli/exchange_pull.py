@@ -43,7 +43,8 @@ def pull_command(
       leadline exchange pull hotline --dry-run
       leadline exchange pull hotline --since 2026-01-01
 
-    Exit codes: 0 all pulled, 1 none, 3 some sources failed or some records were refused.
+    Exit codes: 0 all pulled, 1 none, 3 some sources failed, some records were refused, or a receipt was not
+    confirmed: that list is here, and the next pull sends its receipt again.
     """
     subscriptions, since_s = open_subscriptions(), parse_moment(since) if since else None
     chosen, records = _chosen(subscriptions, names, every=every), list[dict[str, Any]]()
@@ -57,7 +58,9 @@ def pull_command(
     done = [record for record in records if record["ok"]]
     if not done:
         return EXIT_NOTHING
-    is_whole = len(done) == len(records) and not any(r["refused"] or r["refused_hashes"] for r in done)
+    is_whole = len(done) == len(records) and not any(
+        r["refused"] or r["refused_hashes"] or r["unconfirmed"] for r in done
+    )
     return EXIT_DONE if is_whole else EXIT_PARTLY
 
 
@@ -90,7 +93,10 @@ def _pull(
     faults.finish(outcome.refused + outcome.refused_hashes)
     counts = {of: getattr(outcome, of) for of in COUNTS}
     record = {"name": name, "ok": True, "is_dry": is_dry, "is_complete": outcome.is_complete, **counts}
-    record |= {"unknown": dict(outcome.unknown), "reasons": dict(outcome.reasons)}
+    record |= {"unknown": dict(outcome.unknown), "reasons": dict(outcome.reasons), "unconfirmed": None}
+    if outcome.unconfirmed is not None:
+        complain(outcome.unconfirmed, name)
+        record["unconfirmed"] = error_record(outcome.unconfirmed)
     return record | ({} if is_dry else _bank_fields(subscriptions.get(name).bank))
 
 
@@ -109,7 +115,9 @@ def _lines(record: dict[str, Any]) -> list[str]:
     if not record["ok"]:
         return [f"{record['name']}: failed: {record['error']['what']}"]
     head = f"{record['name']}: would be" if record["is_dry"] else f"{record['name']}: pulled"
-    left = {"name", "ok", "is_dry", "is_complete"}
+    if record["unconfirmed"]:
+        head += "; receipt not confirmed: the next pull sends it again"
+    left = {"name", "ok", "is_dry", "is_complete", "unconfirmed"}
     rows = [(of.replace("_", " "), _told(value)) for of, value in record.items() if of not in left]
     ended = [] if record["is_complete"] else ["  the source ended before its list did: pull again"]
     return [head, *(f"  {line}" for line in table(rows)), *ended]

@@ -29,7 +29,8 @@ def status_command(
       leadline exchange status
       leadline exchange status hotline --json
 
-    Exit codes: 0 all are well, 2 no such source, 4 some are not: never pulled, cut off, failed, bank damaged.
+    Exit codes: 0 all are well, 2 no such source, 4 some are not: never pulled, cut off, failed, bank damaged,
+    its receipt not confirmed.
     """
     subscriptions = open_subscriptions()
     chosen = list(dict.fromkeys(names or subscriptions.names()))
@@ -65,6 +66,7 @@ def _describe(name: str) -> dict[str, Any]:
         "last_run": {count: run.get(count, 0) for count in _RUN_COUNTS} if run else {},
         "last_run_ended": _moment(int(run.get("ended", 0))), "unknown": run.get("unknown", {}),
         "reasons": run.get("reasons", {}), "faults": run.get("faults", []),
+        "unconfirmed": run.get("unconfirmed", {}).get("text", ""),
         "error": health.bank_error or run.get("error", {}).get("text", ""),
     }  # fmt: skip
 
@@ -88,6 +90,7 @@ def _lines(record: dict[str, Any]) -> list[str]:
     rows += [(name, _counted(record[name])) for name in ("unknown", "reasons") if record[name]]
     rows.append(("withdrawals pending", record["withdrawals_pending"]))
     rows += [("refused", fault) for fault in record["faults"]]
+    rows += [("receipt not confirmed", record["unconfirmed"])] if record["unconfirmed"] else []
     rows += [("fault", record["error"])] if record["error"] else []
     return [head, *(f"  {line}" for line in table(rows))]
 

@@ -22,6 +22,7 @@ class Standing(StrEnum):
     GOOD = "good"
     CUT = "cut off"  # killed, or stopped by a person: the next pull goes on
     FAILED = "failed"
+    UNCONFIRMED = "pulled; receipt not confirmed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Health:
     """Times in seconds since 1970, 0 where there was none.
 
     lag_s                seconds since the start of the last pull that ended well; -1 before the first
-    last_run             as it was noted (subscriptions/pulling.py): counts, unknown, reasons, faults, error
+    last_run             as subscriptions/pulling.py notes it: counts, unknown, reasons, faults, error, unconfirmed
     withdrawals_pending  entries that the source no longer has and our bank still does
     bank_error           why the bank does not open, else empty
     """
@@ -76,7 +77,9 @@ def _standing(status: Mapping[str, Any], last: Mapping[str, Any], *, is_busy: bo
     error = last.get("error")
     if error:
         return Standing.CUT if error.get("code") == "interrupted" else Standing.FAILED
-    return Standing.GOOD if last.get("is_complete") else Standing.CUT
+    if not last.get("is_complete"):
+        return Standing.CUT
+    return Standing.UNCONFIRMED if last.get("unconfirmed") else Standing.GOOD
 
 
 def _half_removed(subscriptions: Subscriptions, name: str) -> int:

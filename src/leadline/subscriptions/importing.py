@@ -43,6 +43,7 @@ class Outcome:
     faults     the first 1,000 reasons, with their place
     unknown    things nobody here knows, and how often
     total      entries of this pull, where the source said so
+    unconfirmed  why the source did not take the receipt of a list that is here whole; the next pull sends it again
     """
 
     told: int = 0
@@ -60,6 +61,7 @@ class Outcome:
     reasons: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
     faults: list[LeadlineError] = field(default_factory=list)
+    unconfirmed: LeadlineError | None = None
 
     def refuse(self, error: LeadlineError, *, is_record: bool) -> None:
         """What a page says that it could not read."""

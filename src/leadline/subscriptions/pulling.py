@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leadline.errors import ConfigError, LeadlineError, SourceShrank
+from leadline.errors import ConfigError, ExchangeError, LeadlineError, SourceShrank
 from leadline.exchange.connector import Checkpoint, Connector, ListConnector
 from leadline.exchange.connectors import find_connector
 from leadline.match.bank import Bank
@@ -109,6 +109,8 @@ class _Run:
         unknown, reasons = dict(outcome.unknown), dict(outcome.reasons)
         faults = [str(fault) for fault in outcome.faults[:_TOLD_FAULTS]]
         times = {"started": self._started, "ended": int(clock())}
+        if outcome.unconfirmed is not None:
+            counts["unconfirmed"] = _told_error(outcome.unconfirmed)
         run = {**times, **counts, "unknown": unknown, "reasons": reasons, "faults": faults, "pending": self.pending}
         self._subscriptions.note_run(self._name, run if error is None else {**run, "error": error})
 
@@ -135,7 +137,16 @@ def _fill(
         run.pending = holdings.count_not_told(holdings.round)
         raise
     if run.outcome.is_complete and not wish.is_dry:
-        source.confirm(importer.checkpoint or {})
+        _confirm(source, importer.checkpoint or {}, run.outcome)
+
+
+def _confirm(source: ListConnector, checkpoint: Checkpoint, outcome: Outcome) -> None:
+    """A receipt that was not taken is no fault of the pull: the list is here. The next pull sends it again."""
+    try:
+        source.confirm(checkpoint)
+    except ExchangeError as error:
+        error.where = error.where or source.name
+        outcome.unconfirmed = error
 
 
 def _beginning(

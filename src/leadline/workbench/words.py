@@ -354,7 +354,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     },
     "source-standing": {
         "never": "never pulled", "pulling": "being pulled", "good": "good", "cut": "cut off: the next pull goes on",
-        "failed": "failed", "unreadable": "cannot be read",
+        "failed": "failed", "unreadable": "cannot be read", "unconfirmed": "pulled; receipt not confirmed",
     },
     "health-check": {
         "database": "Database", "worker": "Worker", "key": "Key", "disk": "Disk", "clock": "Clock", "queue": "Queue",
@@ -368,7 +368,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "health-note": {
         "never": "never yet", "unstamped": "without a timestamp", "not-left-this-machine": "has not left this machine",
         "clearing": "is being emptied", "filling": "is being filled", "unreadable": "cannot be read",
-        "not-looked": "not looked for lately",
+        "not-looked": "not looked for lately", "unconfirmed": "a receipt of ours is not confirmed",
     },
 }  # fmt: skip
 

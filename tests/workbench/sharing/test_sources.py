@@ -106,6 +106,9 @@ def test_health_tells_of_sources_that_lag_or_cannot_be_read(office: Any, desk: D
     assert state("sources") == "late"
     reach.subscriptions().note_run("list", run(ended=now))
     assert state("sources") == "ok"
+    reach.subscriptions().note_run("list", run(ended=now, unconfirmed={"code": "remote-status", "text": "not taken"}))
+    [check] = stats.health(["sources"])
+    assert (check.state, check.note, sources.describe("list").standing) == ("late", "unconfirmed", "unconfirmed")
     (office.home / "exchanges" / "list" / "settings.json").write_text("{")
     assert state("sources") == "failed"
 

@@ -114,31 +114,35 @@ def describe(name: str) -> SourceView:
 
 @dataclass(frozen=True, slots=True)
 class Lateness:
-    """Of all sources that are pulled: how many there are, are late, cannot be read; and the greatest lag, if any."""
+    """Of all sources that are pulled: how many there are, are late, cannot be read, did not take our receipt; and the
+    greatest lag, if any."""
 
     lists: int = 0
     late: int = 0
     unreadable: int = 0
+    unconfirmed: int = 0
     lag_s: float | None = None
 
 
 def lateness(late_s: float) -> Lateness:
     """From their status alone: no bank is opened. One that was never pulled is late, a look-up service never is."""
     known, now_s = reach.subscriptions(), timezone.now().timestamp()
-    lists = late = unreadable = 0
+    lists = late = unreadable = unconfirmed = 0
     lags = []
     for name in known.names():
         try:
             if not known.get(name).bank:
                 continue
-            started = _number(known.status(name).get("last_success") or {}, "started")
+            success = known.status(name).get("last_success") or {}
         except LeadlineError:
             unreadable += 1
             continue
         lists += 1
+        started = _number(success, "started")
+        unconfirmed += bool(success.get("unconfirmed"))
         late += now_s - started > late_s
         lags += [max(0.0, now_s - started)] if started else []
-    return Lateness(lists, late, unreadable, max(lags, default=None))
+    return Lateness(lists, late, unreadable, unconfirmed, max(lags, default=None))
 
 
 def overdue_receipts() -> int | None:

@@ -177,8 +177,9 @@ def _sources() -> Check:
     found = sources.lateness(_DAILY_LATE_S)
     if not found.lists and not found.unreadable:
         return Check("sources", "off")
-    state = "failed" if found.unreadable else "late" if found.late else "ok"
+    state = "failed" if found.unreadable else "late" if found.late or found.unconfirmed else "ok"
     note = "unreadable" if found.unreadable else "never" if found.lag_s is None else ""
+    note = note or ("unconfirmed" if found.unconfirmed else "")
     return Check("sources", state, found.lag_s, "s", note)
 
 
