@@ -1,4 +1,5 @@
-"""What every connector must do, whatever its source does: a suite for those that pull a list, one for look-ups.
+"""What every connector must do, whatever its source does: a suite for those that pull a list, one for look-ups; and
+what of the first holds for a list that is a file, too.
 
 A subclass names its connector, gives credentials, a stand-in (`make_mock`, made-up data, three pages or more where the
 protocol has pages) and options. Its stand-in keeps time by `mock.clock`, which the suite moves.
@@ -72,7 +73,7 @@ class Given(NamedTuple):
 
     connector: Callable[..., Any]
     clock: Clock
-    mock: Mock
+    mock: Any  # a Mock, but of a list that is no service
 
 
 class Subscriber:
@@ -221,24 +222,24 @@ class ConnectorContract:
             self.ask(self.make(self.options("http://198.51.100.7"), self.secrets, clock))
 
 
-class ListConnectorContract(ConnectorContract):
-    """For a ListConnector. paged: its protocol tells a list in pages, and its stand-in makes three or more."""
+class ListContract:
+    """What a list is, wherever it comes from: `given.mock` is its source, or a stand-in for it.
 
-    connector: ClassVar[type[ListConnector]]
+    paged    it is told in pages, and the source has three or more
+    resumes  a pull goes on with the page after the last that was applied, and does not begin anew
+    """
+
+    secrets: ClassVar[Mapping[str, str]] = {}
     paged: ClassVar[bool] = True
+    resumes: ClassVar[bool] = True
 
-    def plant(self, mock: Mock, oddity: Oddity) -> Planted:
-        """Have the stand-in tell one more entry, an odd one."""
+    def plant(self, mock: Any, oddity: Oddity) -> Planted:
+        """Have the source tell one more entry, an odd one."""
         raise NotImplementedError
 
-    def withdraw(self, mock: Mock, key: str) -> bool:
+    def withdraw(self, mock: Any, key: str) -> bool:
         """Have the source take back the entry of this Record's key."""
-        return mock.withdraw(key)
-
-    def ask(self, connector: Connector) -> None:
-        assert isinstance(connector, ListConnector)
-        for _ in connector.pull(None):
-            pass
+        raise NotImplementedError
 
     @pytest.fixture
     def new(self, tmp_path: Path, given: Given) -> Callable[[], Subscriber]:
@@ -305,7 +306,7 @@ class ListConnectorContract(ConnectorContract):
     def test_killed_again_and_again_it_ends_with_the_identical_bank(
         self, new: Callable[[], Subscriber], whole: dict[str, Entry]
     ) -> None:
-        if not self.paged:
+        if not (self.paged and self.resumes):
             return
         subscriber = new()
         for _ in range(50):
@@ -313,6 +314,67 @@ class ListConnectorContract(ConnectorContract):
                 assert subscriber.pull(batch_records=1, pages=2).is_complete
                 break
         assert subscriber.entries() == whole
+
+    def test_a_checkpoint_is_plain_json(self, given: Given) -> None:
+        with contextlib.closing(given.connector()) as connector:
+            for page in connector.pull(None):
+                assert json.loads(json.dumps(dict(page.checkpoint))) == page.checkpoint
+                assert not any(secret in json.dumps(page.checkpoint) for secret in self.secrets.values() if secret)
+
+    def test_what_the_source_withdrew_is_gone_and_matches_no_more(
+        self, new: Callable[[], Subscriber], whole: dict[str, Entry], given: Given
+    ) -> None:
+        subscriber = new()
+        subscriber.pull()
+        key, entry = next((key, entry) for key, entry in whole.items() if _asked_for(entry))
+        assert all(_matches(subscriber.bank, entry))
+        given.clock.now += 60
+        assert self.withdraw(given.mock, key)
+        given.clock.now += 60
+        assert subscriber.pull().withdrawn == 1
+        assert not any(_matches(subscriber.bank, entry))
+        assert subscriber.entries() == {other: kept for other, kept in whole.items() if other != key}
+
+    def test_what_nobody_here_knows_is_counted_and_costs_nothing(
+        self, new: Callable[[], Subscriber], mock: Any
+    ) -> None:
+        planted = self.plant(mock, Oddity.UNKNOWN)
+        subscriber = new()
+        outcome = subscriber.pull()
+        assert outcome.unknown.total() >= 1
+        assert outcome.refused == 0
+        assert planted.digest in subscriber.entries()[planted.key].fingerprints.values()
+
+    def test_a_hash_of_a_wrong_length_is_refused_with_its_place(
+        self, new: Callable[[], Subscriber], mock: Any, whole: dict[str, Entry]
+    ) -> None:
+        self.plant(mock, Oddity.SHORT_HASH)
+        subscriber = new()
+        outcome = subscriber.pull()
+        assert outcome.is_complete
+        assert outcome.refused + outcome.refused_hashes == 1
+        assert all(fault.where and fault.mend for fault in outcome.faults)
+        assert whole.items() <= subscriber.entries().items()
+
+    def test_hashes_in_capital_letters_are_the_same(self, new: Callable[[], Subscriber], mock: Any) -> None:
+        planted = self.plant(mock, Oddity.UPPER_CASE)
+        subscriber = new()
+        assert subscriber.pull().refused_hashes == 0
+        assert planted.digest in subscriber.entries()[planted.key].fingerprints.values()
+
+
+class ListConnectorContract(ListContract, ConnectorContract):
+    """For a ListConnector that is asked over HTTP."""
+
+    connector: ClassVar[type[ListConnector]]
+
+    def withdraw(self, mock: Any, key: str) -> bool:
+        return mock.withdraw(key)
+
+    def ask(self, connector: Connector) -> None:
+        assert isinstance(connector, ListConnector)
+        for _ in connector.pull(None):
+            pass
 
     @pytest.mark.parametrize(
         ("kind", "after"),
@@ -359,53 +421,6 @@ class ListConnectorContract(ConnectorContract):
             with contextlib.suppress(ExchangeError):
                 subscriber.pull()
         assert subscriber.entries() == whole
-
-    def test_a_checkpoint_is_plain_json(self, given: Given) -> None:
-        with contextlib.closing(given.connector()) as connector:
-            for page in connector.pull(None):
-                assert json.loads(json.dumps(dict(page.checkpoint))) == page.checkpoint
-                assert not any(secret in json.dumps(page.checkpoint) for secret in self.secrets.values() if secret)
-
-    def test_what_the_source_withdrew_is_gone_and_matches_no_more(
-        self, new: Callable[[], Subscriber], whole: dict[str, Entry], given: Given
-    ) -> None:
-        subscriber = new()
-        subscriber.pull()
-        key, entry = next((key, entry) for key, entry in whole.items() if _asked_for(entry))
-        assert all(_matches(subscriber.bank, entry))
-        given.clock.now += 60
-        assert self.withdraw(given.mock, key)
-        given.clock.now += 60
-        assert subscriber.pull().withdrawn == 1
-        assert not any(_matches(subscriber.bank, entry))
-        assert subscriber.entries() == {other: kept for other, kept in whole.items() if other != key}
-
-    def test_what_nobody_here_knows_is_counted_and_costs_nothing(
-        self, new: Callable[[], Subscriber], mock: Mock
-    ) -> None:
-        planted = self.plant(mock, Oddity.UNKNOWN)
-        subscriber = new()
-        outcome = subscriber.pull()
-        assert outcome.unknown.total() >= 1
-        assert outcome.refused == 0
-        assert planted.digest in subscriber.entries()[planted.key].fingerprints.values()
-
-    def test_a_hash_of_a_wrong_length_is_refused_with_its_place(
-        self, new: Callable[[], Subscriber], mock: Mock, whole: dict[str, Entry]
-    ) -> None:
-        self.plant(mock, Oddity.SHORT_HASH)
-        subscriber = new()
-        outcome = subscriber.pull()
-        assert outcome.is_complete
-        assert outcome.refused + outcome.refused_hashes == 1
-        assert all(fault.where and fault.mend for fault in outcome.faults)
-        assert whole.items() <= subscriber.entries().items()
-
-    def test_hashes_in_capital_letters_are_the_same(self, new: Callable[[], Subscriber], mock: Mock) -> None:
-        planted = self.plant(mock, Oddity.UPPER_CASE)
-        subscriber = new()
-        assert subscriber.pull().refused_hashes == 0
-        assert planted.digest in subscriber.entries()[planted.key].fingerprints.values()
 
 
 def _asked_for(entry: Entry) -> list[tuple[str, bytes]]:
