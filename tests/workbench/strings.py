@@ -34,6 +34,7 @@ _AT_THE_MACHINE = {
 # Below the workbench: whose errors a page of it shows, since it hands them what a person gave. Of `exchange` the readers
 # of files: what connectors say of a source is said at the machine, and pages name it by its code.
 _READERS = ("base", "bulk", "bulk_record", "csv_list", "csv_rows", "detect", "iccam", "incoming", "ncmec_report")
+_READERS += ("hashdeep", "icse", "lists", "nsrl", "nsrl_database")
 _READERS += ("pinned", "text_list", "vics", "vics_case")
 _BELOW = ("selectors", "law/assessments.py", "law/labels.py", "law/matrix.py", "law/matrix_files.py")
 _BELOW += tuple(f"exchange/{name}.py" for name in _READERS)
@@ -93,6 +94,9 @@ def of_errors(tree: ast.AST) -> Iterator[Text]:
             said = [*call.args[:1], *(word.value for word in call.keywords if word.arg == "mend")]
             said = [held.get(one.id, one) if isinstance(one, ast.Name) else one for one in said]
             yield from (Text("", text) for text in _constants(said) if text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "require":
+            yield from (Text("", text) for text in _constants(node.args))  # RecordHashes raises it as an error
 
 
 def of_law_data() -> Iterator[tuple[Path, Text]]:

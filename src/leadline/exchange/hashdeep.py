@@ -8,7 +8,7 @@ from typing import BinaryIO
 import msgspec
 
 from leadline.domain import EXACT_ALGORITHMS, Entry
-from leadline.errors import HashFormatError, ListBroken, ListFormatError
+from leadline.errors import HashFormatError, ListBroken, ListFormatError, Sentence, sentence
 from leadline.exchange.base import (
     ABSENT,
     MAX_TEXT_CHARS,
@@ -26,7 +26,6 @@ from leadline.exchange.csv_rows import decode_line
 
 MAGIC = "%%%% HASHDEEP-1.0"
 _HEADER = "%%%% "
-_MEND = f"begin with {MAGIC} and a line like {_HEADER}size,md5,sha256,filename"
 
 
 def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[Entry | ListFormatError]:
@@ -46,12 +45,17 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
         if untrusted_text.startswith(_HEADER):
             columns = _columns(untrusted_text) or columns
         elif not columns:
-            yield ListBroken("no line names the columns", where=place, mend=_MEND)
+            yield ListBroken("no line names the columns", where=place, mend=_mend())
             return
         elif untrusted_text.strip() and not untrusted_text.startswith("#"):
             yield from _checked(untrusted_text, columns, place, defaults)
     if not columns:
-        yield ListBroken("the list is empty", where=where, mend=_MEND)
+        yield ListBroken("the list is empty", where=where, mend=_mend())
+
+
+def _mend() -> Sentence:
+    example = f"{_HEADER}size,md5,sha256,filename"
+    return sentence("begin with %(magic)s and a line like %(example)s", magic=MAGIC, example=example)
 
 
 def _columns(untrusted_header: str) -> list[str]:
@@ -65,8 +69,8 @@ def _checked(
 ) -> Iterator[Entry | ListFormatError]:
     cells = untrusted_text.split(",", len(columns) - 1)
     if len(cells) != len(columns):
-        mend = f"give {len(columns)} fields: {','.join(columns)}"
-        yield ListFormatError(f"the line has {len(cells)} fields", where=place, mend=mend)
+        mend = sentence("give %(count)s fields: %(names)s", count=len(columns), names=",".join(columns))
+        yield ListFormatError(sentence("the line has %(count)s fields", count=len(cells)), where=place, mend=mend)
         return
     hashes = RecordHashes()
     try:

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import msgspec
 
 from leadline.domain import Entry
-from leadline.errors import HashFormatError, ListBroken, ListFormatError
+from leadline.errors import HashFormatError, ListBroken, ListFormatError, sentence
 from leadline.exchange.base import (
     ABSENT,
     MAX_TEXT_CHARS,
@@ -53,7 +53,7 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
     lines = numbered_lines(stream)
     header = next(lines, (1, b""))[1]
     if header is None or not is_header(text := decode_line(header)):
-        mend = f"begin with {DELIMITER.join(COLUMNS)}"
+        mend = sentence("begin with %(header)s", header=DELIMITER.join(COLUMNS))
         yield ListBroken("the first line is not ICSE's", where=f"{where}: line 1", mend=mend)
         return
     names = [name.strip().strip('"') for name in text.split(DELIMITER)]

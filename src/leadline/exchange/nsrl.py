@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
 from leadline.domain import Entry, Kind
-from leadline.errors import HashFormatError, ListBroken, ListFormatError
+from leadline.errors import HashFormatError, ListBroken, ListFormatError, sentence
 from leadline.exchange.base import (
     ABSENT,
     MAX_TEXT_CHARS,
@@ -23,6 +23,7 @@ from leadline.exchange.base import (
 from leadline.exchange.csv_rows import decode_line, read_rows
 
 DELIMITER = ","
+_HEADER = '"SHA-1","MD5","CRC32","FileName","FileSize","ProductCode","OpSystemCode","SpecialCode"'
 _HASHES = {"SHA-1": "sha1", "MD5": "md5", "SHA-256": "sha256"}
 
 
@@ -46,7 +47,7 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
     lines = numbered_lines(stream)
     header = next(lines, (1, b""))[1]
     if header is None or not is_header(text := decode_line(header)):
-        mend = 'begin with "SHA-1","MD5","CRC32","FileName","FileSize","ProductCode","OpSystemCode","SpecialCode"'
+        mend = sentence("begin with %(header)s", header=_HEADER)
         yield ListBroken("the first line is not NSRL's", where=f"{where}: line 1", mend=mend)
         return
     names, before = _names(text), Repeats()
