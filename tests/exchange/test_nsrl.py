@@ -117,6 +117,8 @@ def test_a_damaged_database_ends_with_a_fault(made: Made) -> None:
         "SELECT zeroblob(900000000) AS sha256, '' AS sha1, '' AS md5, '' AS file_name, 1 AS file_size",
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) "
         "SELECT i AS sha256, '' AS sha1, '' AS md5, '' AS file_name, 1 AS file_size FROM n",
+        " UNION ALL ".join(["SELECT '' AS sha256, '' AS sha1, '' AS md5, '' AS file_name, 1 AS file_size"] * 11),
+        f"SELECT {'(' * 60}1{'+1)' * 60} AS sha256, '' AS sha1, '' AS md5, '' AS file_name, 1 AS file_size",
         "SELECT sql AS sha256, '' AS sha1, '' AS md5, name AS file_name, 1 AS file_size FROM pragma_table_info('x')",
     ],
 )
