@@ -65,7 +65,7 @@ class Worker:
     async def _ask(self, method: str, path: str, token: str, request: dict[str, Any]) -> httpx.Response:
         headers = {**({"authorization": f"Bearer {token}"} if token else {}), **request.pop("headers", {})}
         transport = httpx.ASGITransport(self.service, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.request(method, path, headers=headers, **request)
 
     def refresh(self) -> None:

@@ -33,6 +33,11 @@ def test_without_tokens_everybody_is_let_in_but_may_not_change_banks(tmp_path: P
     guard = Guard(Options(state=tmp_path, no_token=True))
     assert guard.identify([]) is EVERYBODY
     assert Scope.CURATE not in EVERYBODY.scopes
+    for name in (b"localhost", b"LocalHost:8420", b"127.0.0.1:8420", b"[::1]:8420"):
+        assert guard.identify([(b"host", name)]) is EVERYBODY
+    for name in (b"rebound.example:8420", b"localhost.example", b"127.0.0.1.example:80", b""):
+        with pytest.raises(TokenRefused):  # a page of another site, whose name leads here
+            guard.identify([(b"host", name)])
     with pytest.raises(TokenRefused):  # who sends one, means it
         guard.identify([(b"authorization", b"Bearer llt_x")])
 

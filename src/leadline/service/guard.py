@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import time
 from collections.abc import Callable, Iterable
 
@@ -14,6 +15,7 @@ from leadline.service.tokens import EVERYBODY, Token, Tokens
 _BURST_S = 2.0  # a token that was idle may make up for so long
 _FORGET_S = 600.0
 _BUSY_S = 1.0
+_NEAR = re.compile(rb"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
 
 
 class Guard:
@@ -40,6 +42,7 @@ class Guard:
             sent = next((value for name, value in headers if name == b"authorization"), None)
             if sent is None:
                 if self._no_token:
+                    _demand_near(headers)
                     return EVERYBODY
                 raise TokenRefused("no token", mend="send Authorization: Bearer llt_...")
             scheme, _, text = sent.partition(b" ")
@@ -68,6 +71,13 @@ class Guard:
         """Drop what is known of tokens that have not been used for a while."""
         now = self._clock()
         self._levels = {key: kept for key, kept in self._levels.items() if now - kept[1] < _FORGET_S}
+
+
+def _demand_near(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """A page of another site whose name was made to lead to this machine would be asked for by that name."""
+    host = next((value for name, value in headers if name == b"host"), b"localhost")
+    if not _NEAR.fullmatch(host):
+        raise TokenRefused("no token, and not asked for as this machine", mend="ask localhost, or send a token")
 
 
 def _password(untrusted: bytes) -> bytes:
