@@ -28,7 +28,7 @@ from leadline.workbench.cases.models import CaseTask, Question
 from leadline.workbench.cases.models import Member as CaseMember
 from leadline.workbench.cases.states import Pap, PartyRole, SelectorKind
 from leadline.workbench.evidence.access import exhibit_path
-from leadline.workbench.evidence.models import Asset, Exhibit, Task
+from leadline.workbench.evidence.models import Asset, AssetMatch, Exhibit, Task
 from leadline.workbench.hooks import actions as hooks
 from leadline.workbench.hooks.models import Delivery as Sending
 from leadline.workbench.permissions import ROLE_PERMISSIONS, Role
@@ -138,6 +138,12 @@ class Office:
         given = {"object_kind": kind, "object_id": str(object_id), "until": until, "given_by": self.maker}
         if shade.is_granted:
             ObjectGrant.objects.bulk_create(ObjectGrant(person=one, **given) for one in self.people.values())
+
+    def claim(self, person: Person) -> None:
+        """The card of the plain review, with its form, is this person's now."""
+        until = timezone.now() + timedelta(hours=1)
+        waiting = Review.objects.filter(cluster__centre=self.assets["plain"], state__in=("waiting", "claimed"))
+        waiting.filter(purpose="decision").update(state="claimed", claimed_by=person, lease_until=until)
 
     def of(self, kind: str) -> Iterator[Specimen]:
         return (one for one in self.specimens if one.kind == kind)
@@ -357,6 +363,8 @@ def make_banks(office: Office) -> None:
         seen: dict[str, Any] = {"people": people, "programs": programs}
         first, red = add_entries(actor, bank_id)
         office.add("bank", shade.name, {"bank_id": bank_id}, bank_id, **seen)
+        for number, entry in enumerate((first, red)):
+            match_of(office.assets["plain"], bank_id, entry, number, is_red=is_red or entry == red)
         office.add("entry", shade.name, {"bank_id": bank_id, "entry_id": first}, label_of(bank_id, 0), **seen)
         of_red = {"people": Shade("", 0, "red", shade.is_granted).seen(granted=True), "programs": {Role.SENIOR}}
         inside = {"bank_id": bank_id, "entry_id": red}
@@ -388,6 +396,18 @@ def add_entries(actor: Actor, bank_id: str) -> tuple[int, int]:
         entry = Entry(kind=Kind.ILLEGAL, fingerprints={"md5": digest}, tlp=tlp, label=label_of(bank_id, number))
         found += banks.add_entries(actor, bank_id, [entry], reason="own-assessment").ids
     return found[0], found[1]
+
+
+def match_of(asset: Asset, bank_id: str, entry: int, number: int, *, is_red: bool) -> None:
+    """The file that everybody with a clearance sees is known to every bank; what a red one says of it comes last."""
+    label, now = label_of(bank_id, number), timezone.now()
+    AssetMatch.objects.create(
+        asset=asset, bank=bank_id, entry=entry, kind="illegal", algorithm="md5", distance=0, threshold=0,
+        transform="identity", view="picture", label=label, is_red=is_red, list_version=1, found_at=now,
+    )  # fmt: skip
+    said = {"inferred_kind": "illegal", "inferred_label": label, "inferred_from": bank_id, "inferred_red": is_red}
+    Asset.objects.filter(pk=asset.pk).update(verdict="known", **said)
+    Task.objects.get_or_create(kind="withdrawn", asset=asset, bank=bank_id, defaults={"is_red": is_red})
 
 
 def make_partner(office: Office) -> Any:

@@ -168,6 +168,7 @@ _LISTED = [md5_of(label_of(bank_id, number)) for bank_id, _ in BANKS for number 
 BODIES |= {"search": {"query": _ALL_REPORT}, "search_reports": {"text": _ALL_REPORT}}
 BODIES |= {"look_up": {"hashes": _LISTED}, "look_up_assets": {"hashes": [digest_of(shade) for shade in SHADES]}}
 FORMS = {"search": {"query": _ALL_REPORT}, "look_up": {"hashes": "\n".join(_LISTED)}}
+FORMS |= {"review_reveal": {"asset": "{asset_id}"}}
 # Where the absent is answered otherwise than by 404: nothing is to be told apart there either.
 ABSENT_STATUS = {
     "review_look": {405, 409},
@@ -252,8 +253,8 @@ class Walk:
             kinds.add(route.kinds)
 
     def go(self, route: Route, *, is_first: bool) -> None:
-        """is_first: of its kind. There every object is tried; elsewhere all that are hidden, and one in turn of those
-        that may be seen. Who has no use of an address is shut out before anybody looks which object it is."""
+        """All objects that are hidden are tried, and one in turn of those that may be seen; by GET of the first address
+        of their kind all. Who has no use of an address is shut out before anybody looks which object it is."""
         specimens = [one for kind in route.kinds for one in self.office.of(kind)]
         if bool(specimens) != bool(route.fields):
             self.wrong.append(f"{route.name} has no objects to walk with, or names none")
@@ -264,7 +265,8 @@ class Walk:
                 self.look(route, method, self.next_of(specimens))
             else:
                 seen = [one for one in specimens if self.sees(one)]
-                tried = [one for one in specimens if one not in seen or is_first or one is self.next_of(seen)]
+                turn = self.next_of(seen) if seen else None
+                tried = [one for one in specimens if one not in seen or (is_first and method == "GET") or one is turn]
                 for one in tried:
                     if self.look(route, method, one) == 405:
                         break  # before anybody looks which object it is
@@ -310,11 +312,10 @@ class Walk:
         is there; to who has no use of the address, what is said of one that leads nowhere."""
         if self.who not in route.holders and not self.by_key:
             route, values = NOWHERE, {}
-        *around, last = route.fields or [""]
+        around = route.fields[:-1]
         is_inside = bool(around) and all(values[name] in self.seen_ids for name in around)
-        asked = {
-            name: values[name] if is_inside and name != last else absent_like(values[name]) for name in route.fields
-        }
+        stays = around if is_inside else []
+        asked = {name: value if name in stays else absent_like(value) for name, value in values.items()}
         key = (route.name, method, *asked.values())
         if key not in self._absent:
             self._absent[key] = same(self.ask(route, method, asked))
@@ -327,7 +328,7 @@ class Walk:
         if method == "POST" and self.by_key:
             more = {"data": json.dumps(BODIES.get(route.name, {})), "content_type": "application/json"}
         elif method == "POST":
-            more = {"data": FORMS.get(route.name, {})}
+            more = {"data": {name: text.format(**values) for name, text in FORMS.get(route.name, {}).items()}}
         answer: Any = getattr(self.client, method.lower())(address, **more)
         answer.asked_for = (address, *values.values())
         transaction.savepoint_rollback(point)
@@ -391,6 +392,7 @@ def db(filled: Office) -> Office:
 def test_of_pages_a_role_gets_what_it_may_see_and_nothing_tells_it_of_the_rest(db: Office, who: Who) -> None:
     browser = new_browser(db.people[who])
     browser.raise_request_exception = False
+    db.claim(db.people[who])
     browser.get("/")  # its session begins
     walk = Walk(db, who, browser, by_key=False)
     walk.all(page_routes())
