@@ -49,22 +49,43 @@ def arrive(person: str, singles: int, copies: int) -> list[str]:
     return [str(pk) for pk in Review.objects.values_list("pk", flat=True)]
 
 
-def move(seeds: list[int]) -> str:
-    """An animation of drawn scenes arrives, kept and sorted. The id of its review."""
+def move(films: list[list[int]], person: str) -> list[str]:
+    """Animations of drawn scenes arrive, kept and sorted, in an office that says whose law is its own. The ids of their
+    reviews."""
     from PIL import Image
 
     from leadline.media.scenes import draw_scene
     from leadline.workbench import matching
+    from leadline.workbench.accounts.actions import set_office_setting
+    from leadline.workbench.accounts.models import Person
     from leadline.workbench.evidence.actions import take_in
+    from leadline.workbench.laws.access import OWN_COUNTRY
     from leadline.workbench.review.models import Review
     from leadline.workbench.review.tasks import sort_all
 
-    out, (first, *others) = BytesIO(), [Image.fromarray(draw_scene(seed, 400, 300)) for seed in seeds]
-    first.save(out, "PNG", save_all=True, append_images=others, duration=500)
-    asset = take_in(out.getvalue(), actor="system", source="journey", name="moving.png")
+    set_office_setting(Person.objects.get(pk=person), OWN_COUNTRY, "DE", "a journey")
+    assets = []
+    for seeds in films:
+        out, (first, *others) = BytesIO(), [Image.fromarray(draw_scene(seed, 400, 300)) for seed in seeds]
+        first.save(out, "PNG", save_all=True, append_images=others, duration=500)
+        assets.append(take_in(out.getvalue(), actor="system", source="journey", name="moving.png"))
     sort_all()
     matching.close_engine()
-    return str(Review.objects.get(cluster__centre=asset).pk)
+    return [str(Review.objects.get(cluster__centre=asset).pk) for asset in assets]
+
+
+def acts(person: str) -> dict[str, Any]:
+    """What this person did to reviews, as journal and tables have it: of each act the review or assessment."""
+    from leadline.workbench.journal.models import Line
+    from leadline.workbench.review.models import Review, Skip
+
+    lines = Line.objects.filter(actor=person, act__regex=r"^(review|assessment)\.").order_by("line")
+    return {
+        "lines": [line.act for line in lines],
+        "skipped": [str(pk) for pk in Skip.objects.filter(person=person).values_list("review", flat=True)],
+        "escalated": [str(pk) for pk in Review.objects.filter(state="escalated").values_list("pk", flat=True)],
+        "colour": [row["level"] for row in ledger() if row["colour"]],
+    }
 
 
 def ledger() -> list[dict[str, Any]]:
@@ -73,6 +94,7 @@ def ledger() -> list[dict[str, Any]]:
     rows = Exposure.objects.select_related("person").order_by("issued_at")
     return [
         {"by": row.person.name, "level": row.level, "view": row.view, "seconds": row.seconds, "areas": row.areas}
+        | {"colour": row.in_colour}
         for row in rows
     ]
 

@@ -400,6 +400,7 @@ def show_assessment(request: HttpRequest, assessment_id: str) -> HttpResponse:
     can_undo = access.can_undo(made, actor.person)
     bank_ids = [bank.id for bank in visible_banks(actor) if not bank.fault] if actor.may(Permission.BANKS_WRITE) else []
     context = {"made": made, "told": access.told_of(made), "form": form, "can_undo": can_undo}
+    context["single_keys"] = access.wish_of(actor.person).single_keys
     context |= {"outcome_form": OutcomeForm(), "propose_form": ProposeForm(banks=bank_ids) if bank_ids else None}
     context |= {"reached": to_do.reached_of(actor, made), "to_tell": to_do.to_tell_of(actor, made)}
     context |= {"told_form": ToldForm(), "contests": appeals.open_against(actor, made)}
