@@ -120,6 +120,9 @@ def test_what_it_holds_is_told_as_of_one_bank(both: tuple[Lists, RemoteLists]) -
         (b.name, b.kind, b.count) for b in sorted(local.opened.banks, key=lambda bank: bank.name)
     ]
     assert remote.faults == {}
+    before = remote.opened
+    assert remote.refresh() == {}
+    assert remote.opened is before, "who listens for changes would be woken for none"
     with pytest.raises(RequestRefused, match="not read or changed here"):
         remote.bank("known")
     with pytest.raises(BankNotFound):

@@ -206,7 +206,8 @@ class RemoteLists:
                 faults[f"{name}: false-positives"] = ConfigError(what, where=name, mend="leadline bank split")
         banks = tuple(_together(facts) for _, facts in sorted(parts.items()))
         self.holds = holds
-        self.opened = RemoteOpened(banks, {bank.name: bank.list_version for bank in banks})
+        if banks != self.opened.banks:  # the same object says that nothing changed
+            self.opened = RemoteOpened(banks, {bank.name: bank.list_version for bank in banks})
 
     def leave_out(self, names: frozenset[str]) -> None:
         self._left_out = names
