@@ -13,9 +13,8 @@ from leadline.workbench.banks.access import find_bank, find_entry, look_up, visi
 from leadline.workbench.cursors import slice_rows
 from leadline.workbench.journal.access import visible_lines
 from leadline.workbench.permissions import Permission
-from leadline.workbench.search.kinds import Found
+from leadline.workbench.search.kinds import ENTRY, Found
 
-_ENTRY = re.compile(r"(?P<bank>[A-Za-z0-9_-][A-Za-z0-9._-]{0,63})/(?P<entry>\d{1,15})")
 _OBJECT = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 Page = tuple[list[Found], str | None]
 
@@ -28,7 +27,7 @@ class Kind:
 
 def find_entries(actor: Actor, text: str, cursor: str, limit: int, scope: str) -> Page:
     """By BANK/NUMBER, or by a hash, which is met as it is: what is near, the page of banks looks up."""
-    if named := _ENTRY.fullmatch(text):
+    if named := ENTRY.fullmatch(text):
         try:
             entry = find_entry(actor, find_bank(actor, named["bank"]), int(named["entry"]))
         except BankNotFound:

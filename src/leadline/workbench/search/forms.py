@@ -14,6 +14,7 @@ KINDS = {
     "assessment": _("Assessments"),
     "case": _("Cases"),
     "exhibit": _("Exhibits"),
+    "share": _("Shares"),
     "entry": _("Entries of banks"),
     "line": _("Lines of the journal"),
 }

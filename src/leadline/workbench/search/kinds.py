@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -28,8 +29,12 @@ from leadline.workbench.review.access import assessments, note_of
 from leadline.workbench.review.models import Assessment, Coverage, Label, Standing
 from leadline.workbench.search.hosts import host_of, keyed_words
 from leadline.workbench.search.query import split_words
+from leadline.workbench.sharing.access import note_of as share_note
+from leadline.workbench.sharing.access import visible_shares
+from leadline.workbench.sharing.models import Share, ShareItem
 
 MAX_WORDS = 20_000
+ENTRY = re.compile(r"(?P<bank>[A-Za-z0-9_-][A-Za-z0-9._-]{0,63})/(?P<entry>\d{1,15})", re.ASCII)  # of a bank
 _SHOWN_CHARS = 160
 Codes = tuple[tuple[str, str], ...]
 
@@ -311,6 +316,40 @@ class Cases(Table):
         ]  # fmt: skip
 
 
+class Shares(Table):
+    name, permission, model, objects = "share", Permission.SHARING_READ, Share, "share"
+    order = ("-proposed_at", "-id")
+
+    def visible(self, actor: Actor) -> QuerySet[Any]:
+        return visible_shares(actor)
+
+    def exact(self, actor: Actor, text: str) -> Q:
+        """By its id, or by BANK/NUMBER of an entry in it."""
+        if not (named := ENTRY.fullmatch(text)):
+            return _by_id(text)
+        held = ShareItem.objects.filter(entry=int(named["entry"]), share__bank=named["bank"])
+        return Q(pk__in=held.values("share"))
+
+    def words(self, ids: Sequence[UUID], fields: Collection[str]) -> dict[UUID, Words]:
+        rows = Share.objects.filter(pk__in=ids).select_related("partner")
+        return {row.pk: Words(row.proposed_at, tuple(self._texts(row, fields))) for row in rows}
+
+    def _texts(self, row: Share, fields: Collection[str]) -> list[str]:
+        texts = [row.partner.name, row.bank] if "reference" in fields else []
+        texts += [row.state, row.act] if "state" in fields else []
+        texts += [row.partner.source] if "source" in fields else []
+        return [*texts, share_note(row)] if "note" in fields else texts
+
+    def show(self, rows: Sequence[Any]) -> list[Found]:
+        return [
+            Found(
+                self.name, str(row.pk), f"{row.partner.name} / {row.bank}", ("share", {"share_id": str(row.pk)}),
+                (("share-act", row.act), ("share-state", row.state)), row.proposed_at,
+            )
+            for row in rows
+        ]  # fmt: skip
+
+
 TABLES: dict[str, Table] = {
-    table.name: table for table in (Reports(), Items(), Assets(), Cases(), Assessments(), Exhibits())
+    table.name: table for table in (Reports(), Items(), Assets(), Cases(), Assessments(), Exhibits(), Shares())
 }
