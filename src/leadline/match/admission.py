@@ -70,7 +70,7 @@ class Packed(NamedTuple):
     """Entries that were seen to be admissible. numbers: in the order of COLUMNS. ends: of each one's texts in `blobs`.
     prints: name -> fingerprints, and of which entry each is."""
 
-    count: int
+    entry_count: int
     numbers: tuple[array[int], ...]
     ids: array[int]
     blobs: bytes
@@ -121,7 +121,7 @@ class Admission:
 
     def extend(self, packed: Packed) -> None:
         """Take in what another has checked (batch.py)."""
-        self.position, self._was_taken = self.position + packed.count, True
+        self.position, self._was_taken = self.position + packed.entry_count, True
         for column, numbers in zip(self._numbers.values(), packed.numbers, strict=True):
             column.extend(numbers)
         self._ids.extend(packed.ids)
@@ -132,7 +132,7 @@ class Admission:
             values, numbered = self._column(name, len(digests[0]))
             values += b"".join(digests)
             numbered.extend(array("I", [self.count + row for row in rows]))
-        self.count += packed.count
+        self.count += packed.entry_count
 
     def take(self) -> Records:
         """The collected entries; their `ids` hold the wished-for ids, 0 where none."""
