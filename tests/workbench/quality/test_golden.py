@@ -18,6 +18,7 @@ from leadline.workbench.journal.models import Line
 from leadline.workbench.permissions import Role
 from leadline.workbench.quality import access, actions
 from leadline.workbench.quality.models import GoldenAnswer, GoldenItem, Handout
+from leadline.workbench.reports.models import Item, Report
 from leadline.workbench.review import access as review_access
 from leadline.workbench.review import actions as reviews
 from leadline.workbench.review.models import Assessment, Coverage, Exposure, Level, Purpose, Review, Shift
@@ -291,6 +292,25 @@ def test_what_does_not_count_is_not_handed_out(why: str, make_golden: Make, anal
     else:
         Asset.objects.update(sensitivity=2)
     assert actions_for(analyst) == []
+
+
+@pytest.mark.parametrize("way", ["source", "reported"])
+def test_what_came_otherwise_than_most_is_not_handed_out(
+    way: str, make_golden: Make, arrive: Callable[..., Asset], analyst: Person, other: Person
+) -> None:
+    """The queue names a file's source, and its card the reports: nine in ten of another kind would tell."""
+    item = make_golden(1)
+    arrive(2)
+    decided = decide(other).cluster.centre
+    assert actions_for(analyst) == [item]
+    if way == "source":
+        Asset.objects.filter(pk=decided.pk).update(source="mail")
+    else:
+        now = timezone.now()
+        report = Report.objects.create(number="R-1", channel="api", received_at=now)
+        Item.objects.create(report=report, position=1, kind="file", asset=decided, first_seen_at=now, last_seen_at=now)
+    assert actions_for(analyst) == []
+    assert access.stand_out([item]) == {item.pk}
 
 
 def test_it_waits_while_the_same_file_waits_for_a_decision(

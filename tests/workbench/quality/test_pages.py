@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -14,10 +15,11 @@ from leadline.workbench.actors import Actor
 from leadline.workbench.evidence.models import Asset
 from leadline.workbench.quality import access, actions
 from leadline.workbench.quality.models import GoldenItem, GoldenSet, Pair
+from leadline.workbench.review import access as review_access
 from leadline.workbench.review import actions as reviews
 from leadline.workbench.review.models import Assessment, Review
 
-from .conftest import ANSWERS, OTHER, aged, decide, golden_set, on_shift, take
+from .conftest import ANSWERS, OTHER, aged, decide, golden_set, on_shift, settled
 
 pytestmark = pytest.mark.django_db
 Browser = Callable[[Person], Client]
@@ -104,43 +106,101 @@ def test_the_picture_of_an_item_comes_with_a_claim_and_as_a_card_has_it(
     assert browser.get(f"/review/{review.pk}/").status_code == 404  # its page is this one
 
 
-def test_a_golden_card_and_what_follows_say_nothing_of_it(
+def test_a_golden_item_reads_as_an_ordinary_one_on_every_page(
     make_golden: Callable[..., GoldenItem], arrive: Callable[..., Asset], analyst: Person, browser_of: Browser,
     drawing: Callable[..., None],
 ) -> None:  # fmt: skip
     item = make_golden(1)
     arrive(2)
     drawing(golden=100)
-    plain = decide(analyst)
+    decide(analyst)
     actions.draw()
+    other = arrive(3)
     browser = browser_of(on_shift(analyst))
-    review = Review.objects.get(purpose="golden")
-    pages = [browser.get("/review/").content.decode()]
-    assert str(review.pk) in pages[0]
-    take(analyst)
-    pages.append(browser.get(f"/review/{review.pk}/").content.decode())
-    done = browser.post(f"/review/{review.pk}/hand-in/", {**GIVEN, "asset": str(item.asset_id)})
-    made = Assessment.objects.get(review=review)
-    assert done["Location"] == f"/review/assessments/{made.pk}/"
-    pages.append(browser.get(done["Location"]).content.decode())
-    made = aged(made, seconds=20)
-    pages.append(browser.get(done["Location"]).content.decode())
-    pages.append(browser.get("/review/assessments/").content.decode())
-    assert str(made.pk) in pages[-1]
-    pages += [browser.get(address).content.decode() for address in ("/review/me/", "/evidence/assets/")]
-    pages.append(browser.get(f"/evidence/assets/{item.asset_id}/").content.decode())
-    for page in pages:
-        assert not [word for word in ("olden", "trial", "reserved") if word in page]
-    assert str(item.asset.sha256[:12]) not in browser.get("/quality/me/").content.decode()
-    ordinary = browser.get(f"/review/assessments/{plain.pk}/").content.decode()
-    assert told_parts(ordinary) == told_parts(pages[3])
-    aged(made, days=1)
+    golden, plain = Review.objects.get(purpose="golden"), Review.objects.get(cluster__centre=other)
+    assert plain.purpose == "decision"
+    pages, ordinary = pages_of(browser, analyst, golden), pages_of(browser, analyst, plain)
+    for name, page in pages.items():
+        assert not [word for word in ("olden", "trial", "reserved") if word in page], name
+        assert is_alike(page, ordinary[name]), name
+    address = f"/evidence/assets/{item.asset_id}/"
+    received = item.asset.received_at.strftime("%Y-%m-%d %H:%M")  # one time, wherever it stands
+    assert received in row_of(browser.get(address).content.decode(), "Received (UTC)")
+    assert received in pages["queue"]
+    assert item.asset.sha256[:12] not in browser.get("/quality/me/").content.decode()
+    aged(Assessment.objects.get(review=golden), days=1)
     assert item.asset.sha256[:12] in browser.get("/quality/me/").content.decode()
 
 
-def told_parts(page: str) -> list[str]:
-    """Headings and tags of the page, without what it is about."""
-    return [line.split(">")[1].split("<")[0] for line in page.splitlines() if line.startswith("<h2")]
+def pages_of(browser: Client, person: Person, review: Review) -> dict[str, str]:
+    """All that a person reads of a review, from the queue to a day before they are told."""
+    asset, pages = review_access.subject_of(review), {}
+    pages["queue"] = row_of(browser.get("/review/").content.decode(), str(review.pk))
+    pages["closed"] = browser.get(f"/review/{review.pk}/").content.decode()
+    browser.post(f"/review/{review.pk}/claim/")
+    browser.post(f"/review/{review.pk}/do/second/")
+    pages["card"] = browser.get(f"/review/{review.pk}/").content.decode()
+    browser.post(f"/review/{review.pk}/reveal/", {"asset": str(asset.pk), "level": "lens"})
+    done = browser.post(f"/review/{review.pk}/hand-in/", {**GIVEN, "asset": str(asset.pk)})
+    made = Assessment.objects.get(review=review)
+    assert done["Location"] == f"/review/assessments/{made.pk}/"
+    pages["pending"] = browser.get(done["Location"]).content.decode()
+    settled(made)
+    browser.post(f"/review/assessments/{made.pk}/outcome/", {"word": "removed", "source": "host"})
+    pages["in force"] = browser.get(done["Location"]).content.decode()
+    pages["listed"] = row_of(browser.get("/review/assessments/").content.decode(), str(made.pk))
+    pages["asset"] = browser.get(f"/evidence/assets/{asset.pk}/").content.decode()
+    pages["assets"] = row_of(browser.get("/evidence/assets/").content.decode(), str(asset.pk))
+    pages["me"] = row_of(browser.get("/review/me/").content.decode(), "Lens")
+    for name, asked in {"by file": asset.sha256, "by number": str(made.pk)}.items():
+        pages[name] = browser.post("/search/", {"query": asked}).content.decode()
+        assert str(made.pk) in pages[name]
+    return pages
+
+
+def row_of(page: str, text: str) -> str:
+    """The first row of a table that holds `text`."""
+    return next(row for row in page.split("<tr>") if text in row).partition("</tr>")[0]
+
+
+def is_alike(one: str, other: str) -> bool:
+    """The same but for numbers: hashes, ids, sizes, times."""
+    return _without_numbers(one) == _without_numbers(other)
+
+
+def _without_numbers(page: str) -> list[str]:
+    body = re.sub(r"csrfmiddlewaretoken\" value=\"\w+", "", page.partition("<main")[2] or page)
+    return re.sub(r"[0-9a-f-]*[0-9][0-9a-f,.:-]*", "#", body).splitlines()
+
+
+def test_what_was_decided_of_a_file_before_does_not_tell_whom_it_is_handed_as_golden(
+    arrive: Callable[..., Asset], analyst: Person, other: Person, senior: Person, drawing: Callable[..., None],
+    browser_of: Browser,
+) -> None:  # fmt: skip
+    arrive(1)
+    first = decide(other)
+    item = actions.put_in(senior, golden_set(senior), first.cluster.centre)
+    item.answers.create(by=senior, scheme="leadline-facts", scheme_version=1, answers=ANSWERS, is_agreed=True)
+    GoldenItem.objects.filter(pk=item.pk).update(agreed_at=item.put_in_at)
+    arrive(2)
+    drawing(golden=100)
+    decide(analyst)
+    browser, address = browser_of(on_shift(analyst)), f"/review/assessments/{first.pk}/"
+    assert browser.get(address).status_code == 200
+    actions.draw()
+
+    def is_told() -> bool:
+        listed = str(first.pk) in browser.get("/review/assessments/").content.decode()
+        searched = str(first.pk) in browser.post("/search/", {"query": item.asset.sha256}).content.decode()
+        return listed or searched or browser.get(address).status_code == 200
+
+    assert not is_told()
+    made = decide(analyst)
+    assert made.standing == "trial"
+    assert not is_told()
+    Review.objects.filter(pk=made.review_id).update(decided_at=made.made_at - timedelta(days=1))
+    assert is_told()
+    assert browser_of(on_shift(senior)).get(address).status_code == 200  # of others nothing is taken
 
 
 def test_a_lead_who_opens_the_first_answers_is_out_of_the_second(

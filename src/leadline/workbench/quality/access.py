@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -24,6 +25,7 @@ from leadline.workbench.laws.access import library
 from leadline.workbench.permissions import Permission
 from leadline.workbench.quality.alpha import Agreement, measure
 from leadline.workbench.quality.models import GoldenAnswer, GoldenItem, GoldenSet, Handout, Pair, PairState
+from leadline.workbench.reports.models import Item
 from leadline.workbench.review.access import facts_scheme, label_schemes
 from leadline.workbench.review.floors import TOLD_AFTER
 from leadline.workbench.review.models import Assessment, Purpose, Review, Standing, State
@@ -34,6 +36,7 @@ MOST_PERCENT = 20
 FEWEST_PEOPLE = 3  # a figure of fewer would speak of somebody
 _NEWEST = 5000  # answers that one figure is made of, at most
 _OWN = 30
+_LATEST, _USUAL_SHARE = 200, 0.1
 Scheme = tuple[str, int]
 Given = Mapping[str, Sequence[str]]
 
@@ -64,6 +67,35 @@ def items_of(actor: Actor, golden_set: GoldenSet) -> QuerySet[GoldenItem]:
     """Of files that this person may see."""
     seen = GoldenItem.objects.filter(visible_through(actor, "asset"), set=golden_set)
     return seen.select_related("asset", "asked").annotate(answer_count=Count("answers__by", distinct=True))
+
+
+def came_as_usual() -> Q:
+    """Filter of rows `with_ways`: those that came as one in ten of what was decided last, or more, did: by source, and
+    by whether a report points at them. A golden item that came otherwise would be known by it.
+    """
+    made = Assessment.objects.filter(review__purpose=Purpose.DECISION.value).order_by("-made_at", "-id")
+    reported = Exists(Item.objects.filter(asset__membership__cluster=OuterRef("cluster")))
+    latest = made.annotate(is_reported=reported).values_list("cluster__centre__source", "is_reported")[:_LATEST]
+    counted = Counter(latest)
+    found = Q(pk__in=[]) if counted else Q()  # before anything is decided there is nothing to compare with
+    for (source, is_reported), number in counted.items():
+        if number >= _USUAL_SHARE * counted.total():
+            found |= Q(way_source=source, is_reported=is_reported)
+    return found
+
+
+def with_ways(items: QuerySet[GoldenItem]) -> QuerySet[GoldenItem]:
+    """As the queue and the card show them: the source of the centre, and reports of any file of the cluster."""
+    reported = Item.objects.filter(asset__membership__cluster=OuterRef("asset__membership__cluster"))
+    source = F("asset__membership__cluster__centre__source")
+    return items.annotate(way_source=source, is_reported=Exists(reported))
+
+
+def stand_out(items: Iterable[GoldenItem]) -> set[Any]:
+    """Of items, those that nobody is handed now, since the way they came would tell."""
+    ids = [item.pk for item in items]
+    usual = with_ways(GoldenItem.objects.filter(pk__in=ids)).filter(came_as_usual())
+    return set(ids) - set(usual.values_list("pk", flat=True))
 
 
 def items_page(actor: Actor, golden_set: GoldenSet, cursor: str) -> Slice:

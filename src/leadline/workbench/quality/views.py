@@ -83,7 +83,8 @@ def show_set(request: HttpRequest, set_id: str) -> HttpResponse:
         else:
             return redirect("quality_item", item.pk)
     page = access.items_page(actor, golden_set, request.GET.get("cursor", ""))
-    return render(request, "quality/set.html", {"set": golden_set, "page": page, "form": form})
+    context = {"set": golden_set, "page": page, "form": form, "stand_out": access.stand_out(page.rows)}
+    return render(request, "quality/set.html", context)
 
 
 @requires(Permission.REVIEW_LEAD)
@@ -244,6 +245,7 @@ def _picture(actor: Any, review: Any) -> dict[str, Any]:
         "floors": review_access.floors_of(actor.person),
         "scenes": scenes_of(card.subject),
         "lead": review_access.forewarning(card),
+        "single_keys": review_access.wish_of(actor.person).single_keys,
     }
 
 

@@ -383,7 +383,10 @@ def find_assessment(actor: Actor, assessment_id: Any) -> Assessment | None:
         return None
     # A lead may read what a second person is being asked untold: `acts.apart.note_read` takes them out of it.
     also_double = not actor.may(Permission.REVIEW_LEAD)
-    if found.by_id != actor.person.pk and found.cluster_id in set(_asked_again(also_double=also_double)):
+    is_others = found.by_id != actor.person.pk
+    if is_others and found.cluster_id in set(_asked_again(also_double=also_double)):
+        return None
+    if is_others and _handed(actor.person).filter(cluster=found.cluster_id).exists():
         return None
     return None if _decides_anew(actor.person).filter(cluster=found.cluster_id).exists() else found
 
@@ -463,8 +466,14 @@ def told_of(made: Assessment) -> Told:
         seen_of(assessed[0].asset) if assessed else Seen.NOT,
         list(_history_of(made).select_related("by")[:50]),
         list(made.reached.select_related("proposal", "undone_by")),
-        [] if made.standing == Standing.TRIAL else list(made.cluster.outcomes.all()[:50]),
+        list(_outcomes_beside(made)[:50]),
     )
+
+
+def _outcomes_beside(made: Assessment) -> QuerySet[Outcome]:
+    """Of a trial those alone that its person noted, as beside any decision: others would tell that it was one."""
+    told = made.cluster.outcomes.all()
+    return told.filter(noted_by=str(made.by_id), at__gt=made.made_at) if made.standing == Standing.TRIAL else told
 
 
 def _history_of(made: Assessment) -> QuerySet[Assessment]:
@@ -496,8 +505,8 @@ def find_colleague(person_id: str) -> Person | None:
 
 def untold_to(person: Person) -> Q:
     """Filter for the assessments that this person is not told yet, on no page: they, or others, still decide unseen."""
-    others = ~Q(by=person) & Q(cluster__in=_asked_again())
-    return others | Q(cluster__in=_decides_anew(person).values("cluster"))
+    again = Q(cluster__in=_asked_again()) | Q(cluster__in=_handed(person).values("cluster"))
+    return ~Q(by=person) & again | Q(cluster__in=_decides_anew(person).values("cluster"))
 
 
 def _asked_again(*, also_double: bool = True) -> QuerySet[Review, Any]:
@@ -505,6 +514,13 @@ def _asked_again(*, also_double: bool = True) -> QuerySet[Review, Any]:
     second = SECOND if also_double else [Purpose.SECOND_OPINION.value]
     waiting = Review.objects.filter(purpose__in=second, state__in=[state.value for state in OPEN])
     return waiting.values_list("cluster", flat=True)
+
+
+def _handed(person: Person) -> QuerySet[Review, Any]:
+    """Golden items that wait in this person's queue or were there until a day ago: what others decided of such a file
+    before would tell which it is, and what to answer."""
+    given = Review.objects.filter(purpose=Purpose.GOLDEN.value, reserved_for=person)
+    return given.filter(Q(is_open=True) | Q(decided_at__gt=timezone.now() - TOLD_AFTER))
 
 
 def _decides_anew(person: Person) -> QuerySet[Review]:

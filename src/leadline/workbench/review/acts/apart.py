@@ -5,7 +5,6 @@ Which of them, and for whom, is decided there. What may be looked at, and that i
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -23,8 +22,6 @@ from leadline.workbench.review.acts.sorting import kinds_of, urgency_of
 from leadline.workbench.review.floors import LEASE, category_of, severity_of
 from leadline.workbench.review.models import APART, Assessment, Cluster, Draft, Purpose, Review, Skip, Standing, State
 
-_ONE = timedelta(seconds=1)
-
 
 @transaction.atomic
 def ask_double(first: Assessment, asset: Asset) -> Review | None:
@@ -40,19 +37,19 @@ def ask_double(first: Assessment, asset: Asset) -> Review | None:
 
 @transaction.atomic
 def hand_out(person: Person, asset: Asset) -> Review | None:
-    """A golden item into one person's queue, before what is no more urgent. None where the file waits there anyhow."""
+    """A golden item into one person's queue, since its file arrived: the page of the file says the same. None where the
+    file waits there anyhow.
+    """
     cluster = Cluster.objects.select_for_update(of=("self",)).get(members__asset=asset)
     waits = Review.objects.filter(cluster=cluster, state__in=[state.value for state in access.OPEN])
     if waits.exclude(purpose__in=access.OF_GOLDEN).exists():
         return None
     urgency, why = urgency_of([asset])
-    waiting = Review.objects.filter(state=State.WAITING.value, rank=3 - urgency, reserved_for__isnull=True)
-    first = waiting.order_by("received_at").values_list("received_at", flat=True).first()
     kinds, told = kinds_of(asset), kinds_of(asset, also_red=False)
     return _ask(
         Purpose.GOLDEN, asset, cluster, reserved_for=person, urgency=urgency, rank=3 - urgency, why=why,
         severity=severity_of(asset.verdict, kinds), category=category_of(asset.mime, told),
-        received_at=first - _ONE if first else timezone.now(),
+        received_at=asset.received_at,
     )  # fmt: skip
 
 
