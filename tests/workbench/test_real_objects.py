@@ -198,7 +198,7 @@ class Route:
         return [name for name in re.findall(r"<(?:\w+:)?(\w+)>", self.pattern) if name != "what"]
 
     def address(self, values: dict[str, str]) -> str:
-        known = values | {"what": WHAT.get(self.name, "")}
+        known = {"what": WHAT.get(self.name, "")} | values
         return "/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda found: known[found[1]], self.pattern)
 
 
@@ -266,10 +266,18 @@ class Walk:
             else:
                 seen = [one for one in specimens if self.sees(one)]
                 turn = self.next_of(seen) if seen else None
+                if turn is not None and route.name in WHAT and method == "POST":
+                    self.say_what_is_none(route, turn)
                 tried = [one for one in specimens if one not in seen or (is_first and method == "GET") or one is turn]
                 for one in tried:
                     if self.look(route, method, one) == 405:
                         break  # before anybody looks which object it is
+
+    def say_what_is_none(self, route: Route, one: Specimen) -> None:
+        """An act of no name is none, for whoever may do all of them."""
+        before, answer = written(), self.ask(route, "POST", {**one.values, "what": "made-up"})
+        if answer.status_code != 404 or written() != before:
+            self.wrong.append(f"POST {route.name} of what is no act: {answer.status_code}")
 
     def next_of(self, specimens: list[Specimen]) -> Specimen:
         self._turn += 1

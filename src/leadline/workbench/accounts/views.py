@@ -198,6 +198,8 @@ def end_one_person_office(request: HttpRequest) -> HttpResponse:
 @requires(Permission.PEOPLE_MANAGE, fresh=True)
 def change_role(request: HttpRequest, person_id: str, what: str) -> HttpResponse:
     person, form = _found(person_id), RoleForm(request.POST or None)
+    if what not in ("give", "end"):
+        raise Http404
     if request.method == "POST" and form.is_valid():
         change = actions.give_role if what == "give" else actions.end_role
         try:
