@@ -151,7 +151,7 @@ def pages_of(browser: Client, person: Person, review: Review) -> dict[str, str]:
     pages["listed"] = row_of(browser.get("/review/assessments/").content.decode(), str(made.pk))
     pages["asset"] = browser.get(f"/evidence/assets/{asset.pk}/").content.decode()
     pages["assets"] = row_of(browser.get("/evidence/assets/").content.decode(), str(asset.pk))
-    pages["me"] = row_of(browser.get("/review/me/").content.decode(), "Lens")
+    pages["me"] = row_of(browser.get("/review/me/").content.decode(), "<td>lens")
     for name, asked in {"by file": asset.sha256, "by number": str(made.pk)}.items():
         pages[name] = browser.post("/search/", {"query": asked}).content.decode()
         assert str(made.pk) in pages[name]

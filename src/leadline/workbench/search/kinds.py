@@ -257,7 +257,8 @@ class Assessments(Table):
     def exact(self, actor: Actor, text: str) -> Q:
         """By its id, or by a digest of a file that it counts for and that may be seen."""
         files = visible_assets(actor).filter(by_digest(_digits(text)))
-        return _by_id(text) | Q(pk__in=Coverage.objects.filter(asset__in=files).values("assessment"))
+        trial = Q(standing=Standing.TRIAL.value, review__subject__in=files)  # counts for none, and is found as if it did
+        return _by_id(text) | Q(pk__in=Coverage.objects.filter(asset__in=files).values("assessment")) | trial
 
     def words(self, ids: Sequence[UUID], fields: Collection[str]) -> dict[UUID, Words]:
         rows = {row.pk: row for row in Assessment.objects.filter(pk__in=ids, standing=Standing.IN_FORCE.value)}
@@ -275,7 +276,7 @@ class Assessments(Table):
                 self.name, str(row.pk), row.cluster.centre.sha256,
                 ("review_assessment", {"assessment_id": str(row.pk)}),
                 (*(("", f"{label.scheme} {label.code}") for label in row.labels.all() if label.ended_at is None),
-                 ("standing", row.standing)),
+                 ("standing", row.told_standing)),
                 row.made_at,
             )
             for row in rows
