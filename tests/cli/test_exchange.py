@@ -128,6 +128,7 @@ def test_a_source_is_added_checked_pulled_and_looked_at(run: Any, home: Path, fi
     assert (ended.code, ended.err) == (0, "")
     bank = home / "banks" / "src"
     assert ended.objects[0]["bank"] == str(bank)
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700, "else the workbench would refuse it"
     checked = run("exchange", "check", "src", "--json")
     [found] = checked.objects
     assert (found["ok"], found["identity"], found["notes"]) == (True, "42 Example", ["a test environment"])

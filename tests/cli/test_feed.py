@@ -64,6 +64,10 @@ def test_two_organisations_share_a_list_and_a_withdrawal_is_proven(run: Run, ban
     publish(run, bank)
     (owing,) = run("feed", "receipts", bank, "--json").objects
     assert (owing["owed"], owing["serial"], owing["confirmed"], owing["overdue"]) == (1, 2, 1, False)
+    checked = run("exchange", "check", "partner").out
+    assert "about 2 entries for us" in checked, "the whole list, less what was withdrawn after it"
+    opened = ("--root", keys / "1.root.json", "--key", there / "mine/subscriber.key", "--json")
+    assert run("feed", "verify", there / "feed", *opened).objects[0]["entries"] == 2
     assert run("exchange", "pull", "partner", "--json").objects[0]["withdrawn"] == 1
     assert not run("match", MD5, "--bank", there / "theirs", "--json").objects[0]["matches"]
     settled = run("feed", "receipts", bank)
@@ -93,6 +97,16 @@ def test_publishing_again_has_nothing_to_do(run: Run, bank: Path, keys: Path) ->
     ended = publish(run, bank)
     assert ended.code == 0
     assert "nothing to do" in ended.out
+
+
+def test_who_publishes_is_told_what_an_agreement_does_not_let_out(run: Run, bank: Path, keys: Path) -> None:
+    agree(bank.parent, tlp="green", kinds=["illegal"])
+    told = publish(run, bank).out
+    assert "Hotline B: state 1, 0 entries, 0 withdrawn" in told
+    assert "stay here: 1 for their kind, 2 for their TLP" in told
+    run("bank", "set", bank, "--tlp", "red")
+    agree(bank.parent, tlp="amber", kinds=["illegal"])
+    assert publish(run, bank).code == 0
 
 
 def test_an_illegal_bank_without_a_reason_is_not_published(run: Run, bank: Path, keys: Path) -> None:

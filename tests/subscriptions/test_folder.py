@@ -40,6 +40,13 @@ def test_what_was_set_up_is_read_back(subscriptions: Subscriptions) -> None:
     assert subscriptions.get("src") == SUBSCRIPTION
 
 
+def test_a_source_that_is_there_already_is_said_to_be(subscriptions: Subscriptions) -> None:
+    subscriptions.add(SUBSCRIPTION, {})
+    with pytest.raises(ConfigError, match="there is such a source already") as caught:
+        subscriptions.add(SUBSCRIPTION, {})
+    assert caught.value.where == "src"
+
+
 def test_each_kind_of_credential_is_found(subscriptions: Subscriptions, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("of a file\n")
     given = {"a": SecretSource(file=str(tmp_path / "file")), "b": SecretSource(variable="KEY"), "c": "typed"}

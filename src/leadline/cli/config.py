@@ -44,6 +44,10 @@ class Settings:
     api_key_file: str = ""
     limits: Limits = field(default_factory=Limits)
 
+    def make_home(self) -> None:
+        """For its owner alone, since the workbench refuses any other; one that is there stays as it is."""
+        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+
 
 def variables() -> dict[str, str]:
     """Name of every variable -> its default, for the reference."""

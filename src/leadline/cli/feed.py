@@ -23,6 +23,7 @@ from leadline.errors import ConfigError, FeedRefused, InputError
 
 if TYPE_CHECKING:
     from leadline.exchange.feed.ledger import Ledger, Standing
+    from leadline.exchange.feed.publishing import Told
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -93,7 +94,11 @@ def publish_command(
         getpass.getuser(),
     )  # fmt: skip
     if not subscribers.is_dir():
-        raise ConfigError("no folder of subscribers", where=str(subscribers), mend="put a file for each into it")
+        raise ConfigError(
+            "no folder of subscribers",
+            where=str(subscribers),
+            mend="put the card of each into it, with tlp and kinds added",
+        )
     agreements = read_agreements(sorted(subscribers.glob("*.json")))
     with Counter("entries") as counter:
         done = publish(
@@ -107,9 +112,17 @@ def publish_command(
         emit(record)
     else:
         say(f"{opened.name}: version {done.version}{'' if done.is_new else ', nothing to do'}")
-        say(*(f"  {t.name}: state {t.serial}, {t.entries} entries, {t.withdrawn} withdrawn" for t in done.told))
+        say(*(f"  {line}" for told in done.told for line in _told_lines(told)))
         say(*(f"  {name}: is sent nothing more" for name in done.removed), f"holds until {_moment(done.expires)}")
     return EXIT_DONE
+
+
+def _told_lines(told: Told) -> list[str]:
+    lines = [f"{told.name}: state {told.serial}, {told.entries} entries, {told.withdrawn} withdrawn"]
+    if told.stays:
+        why = ", ".join(f"{count} for their {'TLP' if of == 'tlp' else of}" for of, count in sorted(told.stays.items()))
+        lines.append(f"{told.name}: entries that stay here: {why}; its file says what may leave")
+    return lines
 
 
 def _reason(given: str, kind: Kind) -> str:

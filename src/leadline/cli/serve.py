@@ -122,6 +122,7 @@ def serve_command(
     if publish and ray:
         raise ConfigError("banks on shards cannot be published", where="--publish", mend="serve the bank without --ray")
     settings = load_settings()
+    settings.make_home()
     cores = len(os.sched_getaffinity(0))
     options = Options(
         banks=tuple(Path(bank) for bank in banks or ()),

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from leadline.cli.config import load_settings
 from leadline.cli.options import Json
 from leadline.cli.output import EXIT_DONE, EXIT_NOTHING, emit, say
 from leadline.cli.serve import State, state_folder
@@ -79,6 +80,7 @@ def add_command(
     if ("subscribe" in asked) != bool(lists):
         raise typer.BadParameter("--scope subscribe and --list BANK go together", param_hint="--list")
     limits = {"per_minute": per_minute, "max_body_bytes": max_body, "body_timeout_s": body_timeout}
+    load_settings().make_home()
     made, text = _tokens(state).add(name, asked, lasts_s=_seconds(lasts), lists=tuple(lists or ()), **limits)
     if json:
         emit({**_record(made), "token": text})

@@ -28,6 +28,7 @@ _RETRIED = frozenset({429, 500, 502, 503, 504})
 _FIRST_PAUSE_S, _MAX_PAUSE_S = 0.5, 120.0
 _EXPIRED = frozenset({404, 410})
 _MAX_FAULT_BYTES = 1 << 16
+_MOVED = "check the address that you set; where it is right, ask the source whether it moved"
 
 
 class Answer:
@@ -56,7 +57,10 @@ class Answer:
             raise SourceBroken("its answer was cut short", where=self.where, mend=mend, code="cut-short") from None
         self._left -= len(piece)
         if self._left < 0:
-            raise SourceBroken("its answer is larger than any of its kind", where=self.where, code="too-large")
+            mend = "nothing of it counts; check the address that you set, then tell the source"
+            raise SourceBroken(
+                "its answer is larger than any of its kind", where=self.where, mend=mend, code="too-large"
+            )
         return piece
 
 
@@ -191,10 +195,12 @@ class Web:
                 return response
             response.close()
             if request.method != "GET":
-                raise SourceBroken("it redirects what is not followed", where=self._source, code="redirected")
+                raise SourceBroken(
+                    "it redirects what is not followed", where=self._source, mend=_MOVED, code="redirected"
+                )
             url = self._stay(urljoin(str(request.url), response.headers["location"]))
             request = self._client.build_request("GET", url)
-        raise SourceBroken("it redirects for ever", where=self._source, code="redirected")
+        raise SourceBroken("it redirects for ever", where=self._source, mend=_MOVED, code="redirected")
 
     def _ask(self, request: httpx.Request) -> httpx.Response:
         try:
@@ -237,7 +243,7 @@ class Web:
     def _stay(self, url: str) -> str:
         if _origin(url) != self._origin:
             what = "it points to another address, which is not followed"
-            raise SourceBroken(what, where=self._source, code="redirected")
+            raise SourceBroken(what, where=self._source, mend=_MOVED, code="redirected")
         return url
 
 

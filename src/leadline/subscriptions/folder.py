@@ -124,11 +124,11 @@ class Subscriptions:
         """ConfigError where this is no name for a source, or where name or bank is taken."""
         if not _NAME.fullmatch(name):
             raise ConfigError("not a name", where=name[:100], mend="use a-z, 0-9 and -, at most 61, no - at first")
+        if (self._folder / name).exists():
+            raise ConfigError("there is such a source already", where=name, mend="remove it first, or use another name")
         for other in map(self.get, self.names()):
             if bank and os.path.realpath(other.bank) == os.path.realpath(bank):
                 raise ConfigError("this bank holds another source's entries", where=other.name, mend="give it its own")
-        if (self._folder / name).exists():
-            raise ConfigError("there is such a source already", where=name, mend="remove it first, or use another name")
 
     def get(self, name: str) -> Subscription:
         path = self.path(name) / "settings.json"

@@ -50,7 +50,7 @@ def test_only_what_changed_is_told_again(publisher: Publisher) -> None:
     publisher.bank.remove([2])
     publisher.bank.update([entry(3, label="other")])
     publisher.bank.add([entry(6)])
-    assert publisher.publish().told == (("B", 2, 2, 1, False),)
+    assert publisher.publish().told == (("B", 2, 2, 1, False, {}),)
     reader.pull(publisher.feed)
     (page,) = reader.pages
     assert {record.key: record.entry is None for record in page.records} == {"2": True, "3": False, "6": False}
@@ -157,7 +157,7 @@ def test_who_is_told_of_first_later_gets_the_whole_list(publisher: Publisher) ->
     publisher.bank.add([entry(1)])
     publisher.publish()
     late = publisher.admit("late")
-    assert publisher.publish().told == (("late", 1, 1, 0, True),)
+    assert publisher.publish().told == (("late", 1, 1, 0, True, {}),)
     late.pull(publisher.feed)
     assert late.ids == {1}
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from leadline.exchange.feed.contents import open_part
+from leadline.errors import FeedRefused, ListFormatError
+from leadline.exchange.feed.contents import open_part, read_line
 from leadline.exchange.feed.keys import SubscriberKey
 from leadline.exchange.feed.places import Place
 from leadline.exchange.feed.reading import read_piece, require_head
@@ -44,7 +45,8 @@ def verify_feed(
     """
     believed = believe(place, Trust(root), now_s, where)
     ids = sorted({file.path.partition("/")[0] for file in believed.files})
-    files = size = serial = entries = 0
+    files = size = serial = 0
+    held = set[int]()
     for subscriber in [key.id] if key else ids:
         tellings = tellings_for(believed.files, subscriber, where)
         way = choose(tellings, 0, where)
@@ -54,11 +56,20 @@ def verify_feed(
                 if key:
                     head, lines = open_part(untrusted, key, where)
                     require_head(head, believed.feed, key.id, piece, where)
-                    entries += len(lines) if telling in way else 0
+                    if telling in way:
+                        _apply(lines, held, where)
                 files, size = files + 1, size + len(untrusted)
                 say(1)
         serial = way[-1].serial if key else 0
     return Verified(
         believed.publisher, believed.feed, believed.trust.version, int(believed.expires_s), len(ids), files, size,
-        key.id if key else "", serial, entries,
+        key.id if key else "", serial, len(held),
     )  # fmt: skip
+
+
+def _apply(lines: Sequence[bytes], held: set[int], where: str) -> None:
+    try:
+        for line in map(read_line, lines):
+            (held.discard if line.withdrawn else held.add)(line.id)
+    except ListFormatError as fault:
+        raise FeedRefused(fault.what, where=where, mend=fault.mend, code="damaged") from None

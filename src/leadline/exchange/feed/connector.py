@@ -97,8 +97,10 @@ class FeedConnector(ListConnector):
         """Checks every signed file, opens no contents."""
         believed = believe(self._place, Trust(self.options.root.encode()), self.clock(), self.name)
         tellings = self._tellings(believed)
-        entries = sum(piece.entries for telling in tellings if telling.is_whole for piece in telling.pieces)
-        notes = [sentence("its list has about %(count)s entries for us", count=entries)]
+        way = choose(tellings, 0, self.name)
+        # What changed counts twice: nothing is opened here.
+        entries = sum(piece.entries - piece.withdrawn for telling in way for piece in telling.pieces)
+        notes = [sentence("its list has about %(count)s entries for us", count=max(0, entries))]
         days = int((believed.expires_s - self.clock()) // 86_400)
         notes.append(sentence("what is signed holds for %(days)s more days", days=days))
         return Checked(f"subscriber {self._key.id} of {believed.publisher}", tuple(notes))

@@ -142,7 +142,7 @@ class Reading:
     def records(self, lines: Iterable[bytes], where: str) -> Iterator[Record]:
         for number, untrusted in enumerate(lines, 2):
             try:
-                line = _read_line(untrusted)
+                line = read_line(untrusted)
                 yield Record(
                     str(line.id), line_digest(untrusted), self._entry(line, untrusted, f"{where}: line {number}")
                 )
@@ -191,7 +191,8 @@ class Reading:
         self.unknown[name] = self.unknown.get(name, 0) + 1
 
 
-def _read_line(untrusted: bytes) -> Line:
+def read_line(untrusted: bytes) -> Line:
+    """ListFormatError for one that is no entry and no withdrawal."""
     try:
         line = _decode_line(untrusted)
     except (msgspec.DecodeError, UnicodeDecodeError):

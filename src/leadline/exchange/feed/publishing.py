@@ -59,13 +59,15 @@ class Terms:
 
 
 class Told(NamedTuple):
-    """What one subscriber was told by one publication. serial: of its state now."""
+    """What one subscriber was told by one publication. serial: of its state now. stays: how many entries of the bank
+    its agreement does not let out, by why: "kind" or "tlp"."""
 
     name: str
     serial: int
     entries: int
     withdrawn: int
     is_whole: bool
+    stays: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +215,9 @@ class _Publication:
         for given in self._outgoing():
             for step in steps:
                 step.offer(given)
+        if self._bank.snapshot.manifest.tlp is Tlp.RED:
+            for step in steps:
+                step.stays["tlp"] = self._bank.count
         for step in steps:
             step.end()
             self._finish(step, known.get(step.agreement.id))
@@ -238,7 +243,7 @@ class _Publication:
         if not step.is_whole and self._is_whole_due(step.number, step.entries + step.withdrawn):
             rows, wholes_before = rows + self._write_whole(step), step.serial
         self._later(partial(self._keep, step, by, rows, wholes_before))
-        told = Told(step.agreement.name, step.serial, step.entries, step.withdrawn, step.is_whole)
+        told = Told(step.agreement.name, step.serial, step.entries, step.withdrawn, step.is_whole, dict(step.stays))
         self._told.append(told)
 
     def _write_whole(self, step: NextStep) -> list[FileRow]:

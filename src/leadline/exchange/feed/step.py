@@ -5,6 +5,7 @@ Entries come by ascending id, so that they are held against what was told in one
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 from leadline.domain import Kind, Tlp
@@ -31,6 +32,7 @@ class NextStep:
 
     entries, withdrawn   how many were written as such, or withdrawn beside a whole list
     is_other             whether anything is other than what was told
+    stays                how many entries the agreement does not let out, by why: "kind" or "tlp"
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class NextStep:
         self.proof, self.is_whole, self.writer = proof, is_whole, writer
         self.entries = self.withdrawn = 0
         self.is_other = False
+        self.stays = Counter[str]()
         self._ledger, self._told = ledger, ledger.told(number)
         self._before = next(self._told, None)
         self._noted: list[tuple[int, bytes | None]] = []
@@ -48,6 +51,7 @@ class NextStep:
     def offer(self, given: Outgoing) -> None:
         """Each entry of the bank that counts."""
         if not self.agreement.admits(given.kind, given.tlp):
+            self.stays["tlp" if given.kind in self.agreement.kinds else "kind"] += 1
             return
         self._withdraw_below(given.id)
         is_other = self._before != (given.id, given.digest)

@@ -23,6 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 
 _MAX_BODY_BYTES = 64 << 20
 _ASKED_KEPT = 10_000
+_WITHDRAW = '{"key": KEY}; KEY is the entry\'s source_id in `leadline bank list BANK --json`'
 USER, PASSWORD, TOKEN = "rehearsal", "rehearsal-password", "rehearsal-token"  # of a stand-in
 
 
@@ -168,16 +169,14 @@ class _Handler(BaseHTTPRequestHandler):
         return Asked(self.command, parts.path, query, headers, self.rfile.read(size))
 
     def _control(self, asked: Asked) -> Reply:
-        mock, given = self.server.mock, json.loads(asked.body or b"{}")
-        with mock.lock:
-            if asked.path == "/-/faults":
-                mock.faults[:] = [Fault(**{**given, "kind": FaultKind(given["kind"])})] if given else []
-                return json_reply({})
-            if asked.path == "/-/withdraw":
-                return json_reply({}, 200 if mock.withdraw(given["key"]) else 404)
-            if asked.path == "/-/asked":
-                return json_reply([_told(one) for one in mock.asked])
-        return Reply(404)
+        try:
+            given = json.loads(asked.body or b"{}")
+            with self.server.mock.lock:
+                return _controlled(self.server.mock, asked.path, given)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            kinds = ", ".join(FaultKind)
+            fault = f'{{"kind": K, "times": 1, "after": 0}}, K one of {kinds}; or nothing, to end all'
+            return json_reply({"error": "not understood", "withdraw": _WITHDRAW, "faults": fault}, 400)
 
     def _answer(self, asked: Asked) -> None:
         mock = self.server.mock
@@ -216,6 +215,21 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
         except ConnectionError:  # who asked is gone
             self.close_connection = True
+
+
+def _controlled(mock: Mock, path: str, given: dict[str, Any]) -> Reply:
+    """ValueError and the like where `given` is not what it should be."""
+    if path == "/-/faults":
+        mock.faults[:] = [Fault(**{**given, "kind": FaultKind(given["kind"])})] if given else []
+        return json_reply({"faults": len(mock.faults)})
+    if path == "/-/withdraw":
+        key = str(given["key"])
+        if mock.withdraw(key):
+            return json_reply({"withdrawn": key})
+        return json_reply({"error": "no such entry, or withdrawn before", "key": key, "withdraw": _WITHDRAW}, 404)
+    if path == "/-/asked":
+        return json_reply([_told(one) for one in mock.asked])
+    return json_reply({"error": "not one of /-/faults, /-/withdraw, /-/asked"}, 404)
 
 
 def _told(asked: Asked) -> dict[str, Any]:
