@@ -107,7 +107,7 @@ def _connector_record(name: str) -> dict[str, Any]:
 
     fields = kind.options_type.model_fields
     options = {field: "needed" if spec.is_required() else f"default {spec.default}" for field, spec in fields.items()}
-    credentials = [*kind.secret_names, *(f"{of} (not always)" for of in kind.optional_secret_names)]
+    credentials = [*kind.secret_names, *(f"{of} (optional)" for of in kind.optional_secret_names)]
     return {
         "name": name, "title": kind.title, "is": "a list" if issubclass(kind, ListConnector) else "a look-up",
         "credentials": credentials, "options": options, "takes": sorted(map(str, kind.act_names)),

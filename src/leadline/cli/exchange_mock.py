@@ -36,7 +36,8 @@ def mock_command(
     """Serve a source's protocol on this machine with made-up hashes, to rehearse before credentials arrive.
 
     It prints its address, its credentials and the commands to set it up as a source. It runs until you stop it.
-    More faults while it runs: POST /-/faults; an entry taken back: POST /-/withdraw; what was asked: GET /-/asked.
+    More faults while it runs: POST /-/faults; an entry taken back: POST /-/withdraw, with the entry's source_id as
+    KEY; what was asked: GET /-/asked.
 
     \b
     Examples:
@@ -98,5 +99,6 @@ def _lines(name: str, address: str, entries: int, variables: Mapping[str, Any], 
     withdraw = f'curl -d \'{{"key": "KEY"}}\' {address}/-/withdraw'
     return [
         f"a stand-in for {name} with {entries} made-up entries, on {address}", "rehearse with it in another shell:",
-        *exports, *(f"  {command}" for command in commands), f"an entry taken back: {withdraw}", "stop it with Ctrl-C",
+        *exports, *(f"  {command}" for command in commands), f"an entry taken back: {withdraw}",
+        "  (KEY: the entry's source_id, as `leadline bank list BANK --json` shows it)", "stop it with Ctrl-C",
     ]  # fmt: skip
