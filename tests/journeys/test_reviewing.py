@@ -7,12 +7,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -143,7 +144,9 @@ def test_the_browser_gets_no_more_than_was_asked_for(reviewing: RunningOffice, m
     page.get_by_role("button", name="Next", exact=True).click()
     page.wait_for_url("**/review/*-*/")
     visitor.look("card-hidden")
-    assert got == []  # question first: nothing comes by itself
+    page.locator("#picture").hover()
+    page.mouse.move(5, 5)
+    assert got == []  # question first: nothing comes by itself, nor for a mouse that lies over it
     page.keyboard.press("t")
     wait_for_picture(page)
     visitor.look("tile")
@@ -152,9 +155,9 @@ def test_the_browser_gets_no_more_than_was_asked_for(reviewing: RunningOffice, m
     drawn = Image.open(BytesIO(picture(seed))).convert("L")
     tile = Image.open(BytesIO(got[0][1]))
     assert (tile.mode, tile.size) == ("L", (160, 120))
-    expected = drawn.resize((160, 120), Image.Resampling.BOX).filter(ImageFilter.GaussianBlur(8))
-    inner = (slice(20, 100), slice(20, 140))  # libraries differ in what lies beyond the edge
-    assert np.abs(np.asarray(tile, int) - np.asarray(expected, int))[inner].mean() < 3
+    away = {sigma: difference(tile, drawn, sigma) for sigma in (7, 8, 9)}
+    assert away[8] < 0.5
+    assert min(away, key=lambda sigma: away[sigma]) == 8  # and no other blur is as near
     page.keyboard.down("Space")
     wait_for_name(page, "Lens")
     for _ in range(4):
@@ -181,6 +184,13 @@ def test_the_browser_gets_no_more_than_was_asked_for(reviewing: RunningOffice, m
     assert [row["level"] for row in rows] == ["tile", "lens"]
     assert len(rows[1]["areas"]) == len({part for _, _, part in lenses})
     assert 0 < rows[1]["seconds"] <= 8
+
+
+def difference(tile: Any, drawn: Any, sigma: int) -> float:
+    """How far a tile lies from one blurred here, in the mean; libraries differ in what lies beyond the edge."""
+    own = drawn.resize((160, 120), Image.Resampling.BOX).filter(ImageFilter.GaussianBlur(sigma))
+    inner = (slice(20, 100), slice(20, 140))
+    return float(np.abs(np.asarray(tile, int) - np.asarray(own, int))[inner].mean())
 
 
 def seed_of(page: Any) -> int:
@@ -256,6 +266,14 @@ def test_single_letters_and_digits_can_be_switched_off(reviewing: RunningOffice,
     assert page.locator("input[type=radio]:checked").count() == 0
 
 
+def check_on_a_small_screen(page: Any, look: Callable[[], None] = lambda: None) -> None:
+    """Nothing of the page lies beside the screen."""
+    page.set_viewport_size({"width": 390, "height": 844})
+    look()
+    assert page.evaluate("document.scrollingElement.scrollWidth - window.innerWidth") <= 0
+    page.set_viewport_size({"width": 1280, "height": 720})
+
+
 def current_question(page: Any) -> int:
     """Which question is marked."""
     fields = "[...document.querySelectorAll('#answers .field')].filter(one => one.querySelector('[type=radio]'))"
@@ -294,10 +312,7 @@ def test_an_analyst_clears_the_queue_from_the_keyboard(reviewing: RunningOffice,
         page.wait_for_url("**/review/*-*/")
         if number == 0:
             assert faults_of_tabs(page) == []
-            page.set_viewport_size({"width": 390, "height": 844})
-            visitor.look("card-on-a-small-screen")
-            assert page.evaluate("document.scrollingElement.scrollWidth - window.innerWidth") <= 0
-            page.set_viewport_size({"width": 1280, "height": 720})
+            check_on_a_small_screen(page, lambda: visitor.look("card-on-a-small-screen"))
             page.locator("#picture").focus()
             page.keyboard.press("?")
             assert page.locator("#keys[open]").count() == 1
@@ -438,6 +453,7 @@ def press_what_decides(page: Any) -> tuple[set[str], list[str]]:
             page.keyboard.press(key)
         page.wait_for_url(place)
         assert page.url != card
+        check_on_a_small_screen(page)
         with page.expect_navigation():
             page.keyboard.press("z")
         assert page.url == card
@@ -455,6 +471,9 @@ def test_frames_are_stepped_by_key_and_none_plays_by_itself(reviewing: RunningOf
     review, _ = ask(reviewing, "move", films=[[101, 102, 103], [111, 112]], person=person)
     visitor = make_visitor("eve")
     page = start_shift(visitor, reviewing, "eve")
+    for address in ("assessments/", "me/", ""):
+        page.goto(f"{reviewing.address}/review/{address}")
+        check_on_a_small_screen(page, lambda: visitor.look("on-a-small-screen"))
     page.locator(f"form[action='/review/{review}/claim/'] button").click()
     page.wait_for_url(f"**/review/{review}/")
     got: list[str] = []
@@ -503,5 +522,9 @@ def test_frames_are_stepped_by_key_and_none_plays_by_itself(reviewing: RunningOf
 def test_an_outsider_finds_nothing_there(reviewing: RunningOffice, make_visitor: Any) -> None:
     page = (visitor := make_visitor("out")).page
     visitor.sign_in(reviewing, "out")
-    for address in ("/review/", f"/review/{reviewing.filled['reviews'][0]}/", "/review/team/"):
+    there = f"/review/{reviewing.filled['reviews'][0]}/"
+    told = set()
+    for address in ("/review/", there, f"/review/{uuid4()}/", "/review/team/"):
         assert page.goto(f"{reviewing.address}{address}").status == 404
+        told.add(page.locator("main").inner_text())
+    assert len(told) == 1  # the same words for what is there and for what is not
