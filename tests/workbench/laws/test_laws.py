@@ -8,10 +8,15 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from tests.workbench.review.conftest import png
 
 from leadline.errors import LeadlineError
 from leadline.law.terms import Role
+from leadline.workbench.accounts.actions import set_office_setting
 from leadline.workbench.accounts.models import Person
+from leadline.workbench.evidence.access import MEDIA_MODE
+from leadline.workbench.evidence.actions import take_in
+from leadline.workbench.evidence.models import MediaMode
 from leadline.workbench.journal.models import Line
 from leadline.workbench.laws import access, actions
 from leadline.workbench.permissions import Role as OfficeRole
@@ -43,6 +48,14 @@ def test_a_deadline_is_set_only_where_it_binds_this_office(
     actions.declare_office(administrator, country, role, "a test")
     binding = access.deadlines_of(AT, sent_at=AT).binding
     assert [(one.due_at - AT).days for one in binding if one.due_at] == ([days] if days else [])
+
+
+def test_no_duty_to_preserve_overrides_what_the_office_keeps(administrator: Person) -> None:
+    actions.declare_office(administrator, "CA", Role.PROVIDER, "a test")
+    set_office_setting(administrator, MEDIA_MODE, MediaMode.HASH_AND_DISCARD.value, "a test")
+    assert access.deadlines_of(AT, sent_at=AT).binding  # 21 days
+    asset = take_in(png(1), actor="system", source="test", name="drawn.png")
+    assert (asset.state, asset.retain_until) == ("discarded", None)
 
 
 def test_a_correction_stands_over_the_shipped_cell_and_keeps_it_in_sight(administrator: Person) -> None:

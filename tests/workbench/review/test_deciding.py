@@ -123,8 +123,15 @@ def test_undoing_gives_back_what_was_gone_on_to(claimed: Review, arrive: Any, an
     assert (after.state, access.claimed_by(Actor.of_person(analyst))) == ("waiting", claimed)
 
 
-def test_after_ten_seconds_it_is_in_force_and_no_longer_undone(claimed: Review, analyst: Person) -> None:
-    made = in_force(actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS))
+def test_after_ten_seconds_it_is_in_force_and_no_longer_undone(
+    claimed: Review, analyst: Person, senior: Person
+) -> None:
+    from leadline.domain import Kind
+
+    made = actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS)
+    with pytest.raises(WrongState):  # until then nothing of it goes on, not even to a bank
+        actions.propose_entry(Actor.of_person(senior), made.pk, "own", Kind.ILLEGAL)
+    made = in_force(made)
     assert made.standing == "in-force"
     with pytest.raises(WrongState):
         actions.undo(analyst, made.pk)
@@ -172,10 +179,13 @@ def test_a_code_that_is_none_or_import_only_is_refused(claimed: Review, analyst:
     assert not Assessment.objects.exists()
 
 
+@pytest.mark.parametrize("can_be_undone", [False, True])
 def test_another_version_of_a_mapping_derives_anew_and_keeps_what_was(
-    claimed: Review, analyst: Person, monkeypatch: pytest.MonkeyPatch
+    claimed: Review, analyst: Person, monkeypatch: pytest.MonkeyPatch, *, can_be_undone: bool
 ) -> None:
-    in_force(actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS, [code_of("sap")]))
+    made = actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS, [code_of("sap")])
+    if not can_be_undone:
+        in_force(made)
     assert actions.derive_again() == 0
     from dataclasses import replace
 

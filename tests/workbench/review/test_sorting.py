@@ -126,6 +126,12 @@ def test_samples_of_what_is_known_go_to_volunteers_only(
     assert not access.queue(actor).exists()
     actions.set_wish(analyst, is_volunteer=True)
     assert access.queue(actor).count() == 1
+    sample = Review.objects.get()
+    actions.begin_shift(analyst)
+    actions.claim(actor, sample.pk)
+    actions.assign(actor, sample.pk, senior)  # who is none
+    assert not access.queue(Actor.of_person(senior)).exists()
+    assert access.queue(actor).count() == 1
 
 
 def test_of_near_files_within_a_trusted_margin_the_same_samples_are_drawn_and_lowered_they_wait(

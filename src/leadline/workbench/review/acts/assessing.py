@@ -253,7 +253,8 @@ def derive_again() -> int:
     if _derived_with and _derived_with[0] is library:  # the same files as last time: nothing can differ
         return 0
     _derived_with[:] = [library]
-    for made in Assessment.objects.filter(standing=Standing.IN_FORCE.value).prefetch_related("labels").iterator(500):
+    counting = (Standing.IN_FORCE.value, Standing.PENDING.value)  # these will be in force
+    for made in Assessment.objects.filter(standing__in=counting).prefetch_related("labels").iterator(500):
         changed += _derive_again(made, library)
     return changed
 
