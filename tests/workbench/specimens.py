@@ -24,7 +24,7 @@ from leadline.workbench.accounts.models import ApiKey, Invitation, ObjectGrant, 
 from leadline.workbench.actors import Actor
 from leadline.workbench.banks import actions as banks
 from leadline.workbench.cases import actions as cases
-from leadline.workbench.cases.models import CaseTask, Question
+from leadline.workbench.cases.models import Case, CaseTask, Question
 from leadline.workbench.cases.models import Member as CaseMember
 from leadline.workbench.cases.states import Pap, PartyRole, SelectorKind
 from leadline.workbench.evidence.access import exhibit_path
@@ -168,7 +168,7 @@ def make_evidence(office: Office, shade: Shade) -> None:
     )  # fmt: skip
     office.assets[shade.name] = asset
     office.grant(shade, "asset", asset.pk)
-    office.add_shaded("asset", shade, {"asset_id": asset.pk}, asset.pk, digest[:32], asset.source)
+    office.add_shaded("asset", shade, {"asset_id": asset.pk}, asset.pk, digest[:32], digest[:32].upper(), asset.source)
     task = Task.objects.create(kind="new-hit", asset=asset, bank=f"zq-task-{shade.name}")
     office.add_shaded("task", shade, {"task_id": task.pk}, task.bank)
     exhibit = Exhibit.objects.create(
@@ -286,14 +286,23 @@ def make_case(office: Office, shade: Shade) -> None:
     party = cases.add_party(by, case.pk, "person 1", PartyRole.WITNESS)
     selector = cases.add_selector(by, case.pk, SelectorKind.HANDLE, "made_up_1", PartyRole.SUSPECT)
     cases.add_task(by, case.pk, "made up")
-    case.__class__.objects.filter(pk=case.pk).update(**handled(shade))
+    if shade.name == "plain":
+        join(office, case)
+    Case.objects.filter(pk=case.pk).update(**handled(shade))
     office.grant(shade, "case", case.pk)
     inside = {
         "thing_id": case.things.first().pk, "party_id": party.pk, "selector_id": selector.pk,
         "task_id": CaseTask.objects.filter(case=case).latest("position").pk,
-        "member_id": CaseMember.objects.get(case=case).pk,
+        "member_id": CaseMember.objects.get(case=case, person=by).pk,
     }  # fmt: skip
     office.add_shaded("case", shade, {"case_id": case.pk, **inside}, case.pk, case.number, title)
+
+
+def join(office: Office, case: Case) -> None:
+    """They work on it, and were given nothing of what lies in it and is not for them."""
+    given = {"case": case, "joined_by": office.maker, "until": timezone.now() + timedelta(days=1)}
+    for role in CLEARED:
+        CaseMember.objects.create(person=office.people[role], joined_at=timezone.now(), **given)
 
 
 # --- what is one person's own ----------------------------------------------------------------------------------------

@@ -180,6 +180,8 @@ ABSENT_STATUS = {
 FINE = {200, 201, 202, 204, 302, 405, 409, 422}
 # Not there by GET for whoever may see it either: downloads are noted, so forms ask for them.
 POST_ONLY = frozenset({("download_exhibit", "GET"), ("journal-chain", "GET")})
+# A file is written: of every object that may be seen.
+WRITES = "case_export"
 _TOKEN = re.compile(rb'name="csrfmiddlewaretoken" value="[^"]+"')
 
 
@@ -268,7 +270,8 @@ class Walk:
                 turn = self.next_of(seen) if seen else None
                 if turn is not None and route.name in WHAT and method == "POST":
                     self.say_what_is_none(route, turn)
-                tried = [one for one in specimens if one not in seen or (is_first and method == "GET") or one is turn]
+                is_all = route.name == WRITES or (is_first and method == "GET")
+                tried = [one for one in specimens if one not in seen or is_all or one is turn]
                 for one in tried:
                     if self.look(route, method, one) == 405:
                         break  # before anybody looks which object it is
