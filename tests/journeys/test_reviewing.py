@@ -431,6 +431,33 @@ def press_what_shows(page: Any) -> set[str]:
     return {"t", ".", ",", "Esc", "f", "Space", "←", "→", "↑", "↓", "Shift+Space"}
 
 
+def hold_with_a_finger(page: Any) -> None:
+    """Without keys or a mouse: the finger that holds the button moves the lens, and hides it when it leaves."""
+    session = page.context.new_cdp_session(page)
+
+    def touch(what: str, *points: tuple[float, float]) -> None:
+        session.send("Input.dispatchTouchEvent", {"type": what, "touchPoints": [{"x": x, "y": y} for x, y in points]})
+
+    page.set_viewport_size({"width": 390, "height": 844})
+    button = page.locator("#hold-lens")
+    button.scroll_into_view_if_needed()
+    box = button.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    with page.expect_response("**/look/*/?*") as first:
+        touch("touchStart", (x, y))
+    wait_for_name(page, "Lens")
+    page.wait_for_timeout(200)
+    with page.expect_response("**/look/*/?*") as moved:
+        touch("touchMove", (x + 60, y))
+    parts = [tuple(map(float, one.value.headers["x-part"].split()[:2])) for one in (first, moved)]
+    assert parts[1][0] > parts[0][0]
+    assert parts[1][1] == parts[0][1]
+    with page.expect_request("**/end/"):
+        touch("touchEnd")
+    assert is_blank(page)
+    page.set_viewport_size({"width": 1280, "height": 720})
+
+
 def press_what_decides(page: Any) -> tuple[set[str], list[str]]:
     """Keys that change something on the server; of which reviews the last two end the card: escalated, skipped."""
     page.reload()
@@ -503,6 +530,7 @@ def test_frames_are_stepped_by_key_and_none_plays_by_itself(reviewing: RunningOf
     rows = [(row["level"], row["view"]) for row in ask(reviewing, "ledger") if row["by"] == "eve"]
     assert rows == [("tile", "frame 1"), ("tile", "frame 2"), ("lens", "frame 2")]
     assert faults_of_tabs(page) == []
+    hold_with_a_finger(page)
     pressed = press_what_shows(page)
     press_what_opens(page)
     pressed |= set("clhrnjk")

@@ -16,6 +16,7 @@
   let look = null; // the live grant: {id, level, timer}
   let wanted = null; // what is held down, also while the grant is on its way
   let at = { x: 0.5, y: 0.5 };
+  const inside = (share) => Math.min(1, Math.max(0, share));
   let colour = false;
   let lensDue = 0;
   let size = { w: 320, h: 320 };
@@ -137,7 +138,7 @@
     canvas.addEventListener("pointermove", (event) => {
       if (!look || look.level !== "lens") return;
       const box = canvas.getBoundingClientRect();
-      at = { x: Math.min(1, Math.max(0, (event.clientX - box.left) / box.width)), y: Math.min(1, Math.max(0, (event.clientY - box.top) / box.height)) };
+      at = { x: inside((event.clientX - box.left) / box.width), y: inside((event.clientY - box.top) / box.height) };
       pixels();
     });
     document.getElementById("show-tile").addEventListener("click", showTile);
@@ -148,7 +149,19 @@
     for (const [id, level] of [["hold-lens", "lens"], ["hold-whole", "whole"]]) {
       const button = document.getElementById(id);
       if (!button) continue;
-      button.addEventListener("pointerdown", () => reveal(level));
+      let held = null; // where the finger lies that holds it: without keys and mouse it also moves the lens
+      button.addEventListener("pointerdown", (event) => {
+        held = { x: event.clientX, y: event.clientY };
+        reveal(level);
+      });
+      button.addEventListener("pointermove", (event) => {
+        if (!look || look.level !== "lens" || !held) return;
+        const box = canvas.getBoundingClientRect();
+        at = { x: inside(at.x + (event.clientX - held.x) / box.width), y: inside(at.y + (event.clientY - held.y) / box.height) };
+        held = { x: event.clientX, y: event.clientY };
+        pixels();
+      });
+      button.addEventListener("contextmenu", (event) => event.preventDefault()); // a long touch is no question
       for (const end of ["pointerup", "pointerleave", "pointercancel", "blur"]) button.addEventListener(end, hide);
       button.addEventListener("keydown", (event) => {
         if (![" ", "Enter"].includes(event.key)) return;
@@ -248,7 +261,7 @@
     }
     if (look && arrows[event.key]) {
       event.preventDefault();
-      at = { x: Math.min(1, Math.max(0, at.x + arrows[event.key][0])), y: Math.min(1, Math.max(0, at.y + arrows[event.key][1])) };
+      at = { x: inside(at.x + arrows[event.key][0]), y: inside(at.y + arrows[event.key][1]) };
       pixels();
       return;
     }
