@@ -15,9 +15,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from leadline.domain import Entry, Kind
 from leadline.exchange.mock.base import PASSWORD, USER, serving

@@ -1,10 +1,12 @@
-"""The nouns everyone shares: frozen dataclasses and enums. Does nothing, reads nothing."""
+"""The nouns everyone shares: frozen dataclasses and structs, enums. Does nothing, reads nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+import msgspec
 
 PDQ_BYTES = 32
 PDQ_BITS = 256
@@ -86,9 +88,8 @@ class Isolation(StrEnum):
     NONE = "none"  # --unsafe-decode
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry of a bank.
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """One entry of a bank. A list of a million makes a million: a Struct is made in a third of a dataclass's time.
 
     fingerprints  name -> bytes: md5 (16), sha1 (20), sha256 (32), pdq (32), or a plug-in's kind
     id            stable within its bank for ever, 1..2**53-1; None until a bank assigns one

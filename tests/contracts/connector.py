@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import dataclasses
 import json
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+import msgspec
 import pytest
 
 from leadline.domain import EXACT_ALGORITHMS, Entry, Fingerprints, Kind, Tlp
@@ -97,7 +97,7 @@ class Subscriber:
     def entries(self) -> dict[str, Entry]:
         """By the source's own key. Without what depends on when, and in which order, they came."""
         entries = list(self.bank.entries())
-        found = {entry.source_id: dataclasses.replace(entry, id=None, added=0) for entry in entries}
+        found = {entry.source_id: msgspec.structs.replace(entry, id=None, added=0) for entry in entries}
         assert len(found) == len(entries), "one entry of the source stands here twice"
         return found
 

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from tests.subscriptions.conftest import Place, is_sound
 from tests.subscriptions.sources import BAD, GONE, OTHER_LABEL, MadeUpSource, md5_of, record_of
@@ -110,8 +111,8 @@ def test_an_entry_whose_new_state_no_bank_takes_is_removed(place: Place, source:
 def test_single_hashes_of_a_record_are_refused_apart(place: Place) -> None:
     record = record_of("k", 1)
     assert record.entry is not None
-    entry = dataclasses.replace(record.entry, fingerprints={"md5": md5_of("k", 1), "sha1": b"short"})
-    page = Page([dataclasses.replace(record, entry=entry)], {"at": 1}, [HashRefused("of the reader")], is_last=True)
+    entry = msgspec.structs.replace(record.entry, fingerprints={"md5": md5_of("k", 1), "sha1": b"short"})
+    page = Page([msgspec.structs.replace(record, entry=entry)], {"at": 1}, [HashRefused("of the reader")], is_last=True)
     outcome = place.pull(_Pages([page]))
     assert (outcome.added, outcome.refused, outcome.refused_hashes) == (1, 0, 2)
 
@@ -124,7 +125,7 @@ def test_a_record_without_a_usable_name_is_refused(place: Place, key: str) -> No
 
 
 def test_an_entry_has_the_name_of_its_record(place: Place) -> None:
-    entry = dataclasses.replace(record_of("k", 1).entry or Entry(Kind.OTHER, {}), source_id="")
+    entry = msgspec.structs.replace(record_of("k", 1).entry or Entry(Kind.OTHER, {}), source_id="")
     place.pull(_Pages([Page([Record("k", bytes(32), entry)], {"at": 1}, is_last=True)]))
     assert list(place.md5s()) == ["k"]
 
@@ -144,8 +145,8 @@ def test_hashes_refused_without_end_do_not_mix_up_the_others(place: Place) -> No
     for number in range(1000):
         record = record_of(f"k{number}", BAD if number % 3 == 0 else 1)
         assert record.entry is not None
-        entry = dataclasses.replace(record.entry, fingerprints={**record.entry.fingerprints, **many})
-        records.append(dataclasses.replace(record, entry=entry))
+        entry = msgspec.structs.replace(record.entry, fingerprints={**record.entry.fingerprints, **many})
+        records.append(msgspec.structs.replace(record, entry=entry))
     outcome = place.pull(_Pages([Page(records, {"at": 1}, is_last=True)]))
     assert (outcome.added, outcome.refused, is_sound(outcome)) == (666, 334, True)
     source = MadeUpSource()
@@ -269,7 +270,7 @@ def test_an_entry_that_a_person_took_out_stays_out(place: Place, source: MadeUpS
 def test_an_entry_that_a_person_suspended_stays_so(place: Place, source: MadeUpSource) -> None:
     place.pull(source)
     entry = place.entries()["k1"]
-    place.bank().update([dataclasses.replace(entry, disabled_until=2**40)])
+    place.bank().update([msgspec.structs.replace(entry, disabled_until=2**40)])
     source.tell("k1", 2)
     place.pull(source)
     now = place.entries()["k1"]
@@ -285,7 +286,7 @@ def test_a_suspension_in_the_middle_of_a_pull_is_not_lost(
 
     def suspend_then_update(bank: Bank, entries: Any) -> Any:
         monkeypatch.setattr(Bank, "update", real)
-        place.bank().update([dataclasses.replace(place.entries()["k1"], disabled_until=2**40)])
+        place.bank().update([msgspec.structs.replace(place.entries()["k1"], disabled_until=2**40)])
         return real(bank, entries)
 
     monkeypatch.setattr(Bank, "update", suspend_then_update)

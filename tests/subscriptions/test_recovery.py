@@ -294,7 +294,7 @@ def test_a_full_disk_stops_the_pull_and_the_next_one_goes_on(place: Place) -> No
 def _limited(real: Callable[..., None]) -> Callable[..., None]:
     def limited(self: Holdings, path: Path) -> None:
         real(self, path)
-        self._file.execute("PRAGMA max_page_count = 12")  # what SQLite says then is what it says of a full disk
+        self._file.execute("PRAGMA max_page_count = 9")  # what SQLite says then is what it says of a full disk
 
     return limited
 

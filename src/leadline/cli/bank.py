@@ -123,9 +123,9 @@ def _show_entry(entry: Entry) -> bytes:
 def entry_record(entry: Entry) -> dict[str, object]:
     """An entry as one JSON object; fields without a value are left out."""
     fields = {
-        spec.name: getattr(entry, spec.name)
-        for spec in dataclasses.fields(Entry)
-        if spec.name not in ("fingerprints", "id", "kind") and getattr(entry, spec.name) not in ("", 0, None)
+        name: getattr(entry, name)
+        for name in Entry.__struct_fields__
+        if name not in ("fingerprints", "id", "kind") and getattr(entry, name) not in ("", 0, None)
     }
     if entry.quality == 0:
         fields["quality"] = 0

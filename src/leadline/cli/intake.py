@@ -6,9 +6,11 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+
+import msgspec
 
 from leadline.cli.files import Named, walk_files
 from leadline.domain import Entry, Kind, PdqFamily
@@ -90,7 +92,7 @@ class Intake:
             self.left_out += 1
             self._was_left_out = True
             return None
-        return replace(item, kind=kind)
+        return msgspec.structs.replace(item, kind=kind)
 
     def _hash_media(self, path: str) -> Iterator[Taken]:
         from leadline.scan.hashing import FileHasher
@@ -140,7 +142,9 @@ def media_entries(facts: FileFacts, name: str, defaults: EntryDefaults) -> Itera
         prints = {**({} if seen else facts.fingerprints.exact), "pdq": value, **view.others}
         source_id = whole.source_id if not seen else f"{whole.source_id} ({view.view})"
         seen.add(value)
-        yield replace(whole, fingerprints=prints, quality=view.quality, pdq_family=view.family, source_id=source_id)
+        yield msgspec.structs.replace(
+            whole, fingerprints=prints, quality=view.quality, pdq_family=view.family, source_id=source_id
+        )
     if not views:
         yield whole
 

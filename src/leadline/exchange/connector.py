@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from leadline.domain import Entry, Fingerprints
@@ -22,8 +23,7 @@ MAX_KEY_CHARS = 1000
 Checkpoint: TypeAlias = Mapping[str, Any]  # of JSON values; only the connector that made it reads it
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """What a source says of one of its entries now.
 
     key     the source's own name of the entry, the same for ever; at most 1000 characters

@@ -229,7 +229,7 @@ class _Telling:
 
 
 def _record(key: str, digest: bytes, entry: Entry) -> Record:
-    made = dataclasses.replace(entry, id=None, source_id=key, metadata=_with_digest(digest, entry.metadata))
+    made = msgspec.structs.replace(entry, id=None, source_id=key, metadata=_with_digest(digest, entry.metadata))
     return Record(key, digest, made)
 
 

@@ -129,7 +129,6 @@ def _entry(found: re.Match[str], xmlns: str) -> ToldEntry:
         member, name.replace("&amp;", "&").strip(), entry_id.strip(), timestamp.strip(),
         label.strip() if label else "",
         {kind: stripped for kind, value in _PRINT.findall(prints) if (stripped := value.strip())} if prints else {},
-        {}, {},
     )  # fmt: skip
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
 from lxml import etree
 
 from leadline.errors import SourceBroken, sentence
@@ -41,8 +41,7 @@ class Readable(Protocol):
     def read(self, size: int = -1, /) -> bytes: ...
 
 
-@dataclass(slots=True)
-class ToldEntry:
+class ToldEntry(msgspec.Struct, gc=False):
     """An entry as its XML says it; texts are not checked yet.
 
     prints    name of the fingerprint's element -> its text
@@ -59,9 +58,9 @@ class ToldEntry:
     id: str = ""
     timestamp: str = ""
     classification: str = ""
-    prints: dict[str, str] = field(default_factory=dict)
-    linked: dict[str, str] = field(default_factory=dict)
-    feedback: dict[str, dict[str, int]] = field(default_factory=dict)
+    prints: dict[str, str] = {}  # each entry has its own: msgspec copies an empty default
+    linked: dict[str, str] = {}
+    feedback: dict[str, dict[str, int]] = {}
 
 
 class XmlReader:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from leadline.domain import Entry, Kind, Tlp
 from leadline.errors import HashFormatError, LeadlineError, ListFormatError

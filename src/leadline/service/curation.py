@@ -15,7 +15,6 @@ command line, the workbench) take the bank's own lock, and each waits for the ot
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import re
 from collections import Counter, defaultdict
@@ -221,7 +220,7 @@ def _is_as_wished(path: Path, new: NewBank) -> bool:
 
 
 def _stamped(entries: Sequence[Entry | LeadlineError], added: int) -> list[Entry | LeadlineError]:
-    return [dataclasses.replace(entry, added=added) if isinstance(entry, Entry) else entry for entry in entries]
+    return [msgspec.structs.replace(entry, added=added) if isinstance(entry, Entry) else entry for entry in entries]
 
 
 def _added_since(bank: Bank, plan: Mapping[str, int]) -> dict[object, list[int]]:
@@ -242,7 +241,7 @@ def _contents(entry: Entry | LeadlineError) -> object:
     if not isinstance(entry, Entry):
         return None
     prints = tuple(sorted(entry.fingerprints.items()))
-    rest = tuple(getattr(entry, field.name) for field in dataclasses.fields(entry) if field.name not in _NOT_COMPARED)
+    rest = tuple(getattr(entry, name) for name in Entry.__struct_fields__ if name not in _NOT_COMPARED)
     return prints, rest
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from leadline.domain import EMPTY_FILE_DIGESTS, Entry, Kind, PdqFamily, Tlp
 from leadline.errors import HashFormatError, InputError, LeadlineError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -120,7 +119,7 @@ def _change(desk: Desk, call: Call, bank: Bank, entry_id: int, changes: Mapping[
     def work(turn: Turn) -> tuple[int, dict[str, Any]]:
         turn.begin({})
         before = _read(bank, entry_id)
-        changed.append(dataclasses.replace(before, **changes))
+        changed.append(msgspec.structs.replace(before, **changes))
         if changed[0] != before:
             with desk.acts.noted(act, {"entries": 1}) as done:
                 result = bank.update(changed)

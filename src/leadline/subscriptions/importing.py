@@ -7,7 +7,6 @@ anywhere leaves a bank that the next pull brings to the same state; a source's w
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
+import msgspec
 import numpy as np
 
 from leadline.domain import Entry, Kind
@@ -184,15 +184,19 @@ class Importer:
         outcome.note_unknown(page.unknown)
         outcome.pages += 1
         outcome.total = page.total or outcome.total
+        waiting, before, same = self._waiting, outcome.refused, 0
         for record in page.records:
-            if _is_key(record.key):
-                outcome.told += 1
-                if self._waiting.pop(record.key, None) is not None:  # only the latest state counts
-                    outcome.same += 1
-                self._waiting[record.key] = record
-            else:
+            key = record.key
+            if not (0 < len(key) <= MAX_KEY_CHARS and key.isprintable()):
                 error = ListFormatError("a record without a usable name", where=f"page {outcome.pages}")
                 outcome.refuse(error, is_record=True)
+                continue
+            if key in waiting:  # only the latest state counts
+                del waiting[key]
+                same += 1
+            waiting[key] = record
+        outcome.told += len(page.records) - (outcome.refused - before)
+        outcome.same += same
         self._say(outcome)
 
     # --- a batch -----------------------------------------------------------------------------------------------------
@@ -238,7 +242,7 @@ class Importer:
             elif before.digest == record.digest:
                 batch.same.append(record.key)
             else:
-                batch.changed.append((record, dataclasses.replace(entry, id=before.id)))
+                batch.changed.append((record, msgspec.structs.replace(entry, id=before.id)))
         self.outcome.same += len(batch.same)
         return batch
 
@@ -258,7 +262,7 @@ class Importer:
         kind = self._label_kinds.get(entry.label, entry.kind)
         if kind is entry.kind and entry.source_id == record.key:
             return entry
-        return None if kind is None else dataclasses.replace(entry, kind=kind, source_id=record.key)
+        return None if kind is None else msgspec.structs.replace(entry, kind=kind, source_id=record.key)
 
     def _count(self, batch: _Batch, records: Sequence[Record]) -> None:
         self.outcome.added += len(batch.new)
@@ -307,7 +311,7 @@ class Importer:
         there += [pair for pair, is_there in zip(changed, held, strict=True) if is_there]
         for _, entry in there:
             before = self._bank.get(entry.id or 0)
-            yield dataclasses.replace(entry, disabled_until=before.disabled_until, added=before.added)
+            yield msgspec.structs.replace(entry, disabled_until=before.disabled_until, added=before.added)
 
     def _add(self, new: Sequence[_Pair], gone: list[tuple[str, int]]) -> list[_Made]:
         if not new:
@@ -367,7 +371,3 @@ class Importer:
             template = "it no longer tells %(count)s of %(held)s entries; none was removed"
             what = sentence(template, count=count, held=held)
             raise SourceShrank(what, mend="ask the source; if it is right, pull with --allow-shrink")
-
-
-def _is_key(untrusted: str) -> bool:
-    return 0 < len(untrusted) <= MAX_KEY_CHARS and untrusted.isprintable()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from datetime import UTC, date, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from tests.workbench.sharing.conftest import agree, entry, propose, rules, set_up, submit
 
@@ -77,7 +77,7 @@ def test_an_entry_that_says_no_pap_needs_a_partner_who_keeps_amber(
 
 
 def test_a_suspended_entry_stays(partner: Partner, bank: Bank, proposer: Actor) -> None:
-    bank.update([dataclasses.replace(bank.get(1), disabled_until=int(time.time()) + 1000)])
+    bank.update([msgspec.structs.replace(bank.get(1), disabled_until=int(time.time()) + 1000)])
     assert rules(proposer, partner, submit(1, 2)) == {1: "suspended", 2: "agreed"}
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
@@ -76,7 +76,7 @@ def spelled(one: Outgoing) -> str:
     told: dict[str, Any] = {"act": one.act.value, "key": one.key, "algorithm": one.algorithm}
     told |= {"reasons": list(one.reasons), "entry": None}
     if one.entry is not None:
-        values = {field.name: getattr(one.entry, field.name) for field in dataclasses.fields(one.entry)}
+        values = msgspec.structs.asdict(one.entry)
         values["fingerprints"] = {name: print_.hex() for name, print_ in one.entry.fingerprints.items()}
         told["entry"] = values
     return json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -158,7 +158,7 @@ def test_what_is_decided_is_not_decided_again(approved: Share, approver: Actor) 
 
 def test_a_proposal_is_what_was_seen_or_nothing(partner: Partner, bank: Bank, proposer: Actor) -> None:
     seen = access.preview(proposer, partner, submit(1, 2), "matching").digest
-    bank.update([dataclasses.replace(bank.get(2), label="another")])
+    bank.update([msgspec.structs.replace(bank.get(2), label="another")])
     with pytest.raises(WrongState, match="something else"):
         propose(proposer, partner, submit(1, 2), seen_digest=seen)
     assert Share.objects.count() == 0
@@ -257,8 +257,8 @@ def test_what_changed_since_it_was_approved_stays(approved: Share, bank: Bank, d
 
     bank.update(
         [
-            dataclasses.replace(bank.get(1), disabled_until=int(time.time()) + 1000),
-            dataclasses.replace(bank.get(2), label="another"),
+            msgspec.structs.replace(bank.get(1), disabled_until=int(time.time()) + 1000),
+            msgspec.structs.replace(bank.get(2), label="another"),
         ]
     )
     tasks.send()
@@ -268,7 +268,7 @@ def test_what_changed_since_it_was_approved_stays(approved: Share, bank: Bank, d
 
 
 def test_what_became_red_since_stays(approved: Share, bank: Bank, desk: Desk) -> None:
-    bank.update([dataclasses.replace(bank.get(n), tlp=Tlp.RED) for n in (1, 2, 3)])
+    bank.update([msgspec.structs.replace(bank.get(n), tlp=Tlp.RED) for n in (1, 2, 3)])
     tasks.send()
     assert desk.arrived == []
     assert set(states(approved).values()) == {"stopped"}

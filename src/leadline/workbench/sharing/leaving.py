@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import fields, replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from leadline.custody.canonical import encode_canonical
 from leadline.domain import Entry, Kind, PdqFamily, Tlp
 from leadline.exchange.connector import Act, Outgoing
 
-_FIELDS = tuple(field.name for field in fields(Entry))
+_FIELDS = Entry.__struct_fields__
 
 
 def strip(entry: Entry, pap: str) -> Entry:
