@@ -19,7 +19,7 @@ from leadline.workbench.journal.models import Line
 from leadline.workbench.laws import access as law
 from leadline.workbench.permissions import Role
 from leadline.workbench.review import access, actions
-from leadline.workbench.review.models import Assessment, Coverage, Draft, Exposure, Label, Review
+from leadline.workbench.review.models import Assessment, Coverage, Draft, Exposure, Label, Member, Review
 
 from .conftest import ANSWERS
 
@@ -85,6 +85,26 @@ def test_one_decision_counts_for_the_cluster_and_is_a_statement_on_one_file_only
     assert access.seen_of(centre) == "not-viewed"  # nobody looked, and nothing says that somebody did
     assert not Exposure.objects.exists()
     assert actions.claim_next(Actor.of_person(analyst)) is None
+
+
+def test_files_that_differ_from_the_one_on_the_card_are_listed_with_what_differs(
+    arrive: Any, analyst: Person, browser_of: Callable[[Person], Client]
+) -> None:
+    files = [arrive(1), *(arrive(1, quality=quality) for quality in (95, 90, 85)), arrive(1, size=(420, 315))]
+    plain = dict(mime=files[0].mime, partial=False, width=400, height=300)
+    Asset.objects.filter(pk__in=[one.pk for one in files[:4]]).update(**plain)
+    Asset.objects.filter(pk=files[4].pk).update(mime=files[0].mime)
+    Member.objects.update(distance=0)
+    Member.objects.filter(asset=files[1]).update(distance=6)
+    Asset.objects.filter(pk=files[2].pk).update(partial=True)
+    actions.begin_shift(analyst)
+    review = actions.claim_next(Actor.of_person(analyst))
+    assert review is not None
+    told = {member.asset_id: words for member, words in access.card_of(Actor.of_person(analyst), review).differing}
+    assert told == {files[1].pk: ["distance"], files[2].pk: ["partial"], files[4].pk: ["size"]}
+    page = browser_of(analyst).get(f"/review/{review.pk}/").content.decode()
+    listed = page.partition("Files that differ from the centre")[2].partition("</table>")[0]
+    assert [one.sha256[:12] in listed for one in files] == [False, True, True, False, True]
 
 
 def test_answers_are_checked_against_the_scheme(claimed: Review, analyst: Person) -> None:

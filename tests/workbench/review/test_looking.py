@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from itertools import product
 from typing import Any
@@ -225,6 +225,17 @@ def test_a_person_can_only_be_more_careful_than_the_office(analyst: Person, seni
     actions.set_wish(analyst, reveal_seconds=2)
     assert access.floors_of(analyst).reveal_seconds == 2
     assert not access.floors_of(analyst).allow_colour
+
+
+def test_a_look_weighs_by_level_colour_and_severity() -> None:
+    def cost(level: str = "lens", severity: int = 1, *, in_colour: bool = False) -> float:
+        at = datetime(2026, 11, 27, tzinfo=UTC)
+        until = at + timedelta(seconds=4)
+        return Exposure(level=level, severity=severity, in_colour=in_colour, issued_at=at, until=until).cost
+
+    assert (cost(), cost("whole"), cost(in_colour=True)) == (4.0, 8.0, 6.0)
+    graver = [cost(severity=severity) for severity in (1, 2, 3)]
+    assert graver == sorted(set(graver))
 
 
 def test_when_the_days_budget_is_used_up_nothing_more_is_shown(claimed: Review, analyst: Person) -> None:

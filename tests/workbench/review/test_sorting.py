@@ -134,6 +134,24 @@ def test_samples_of_what_is_known_go_to_volunteers_only(
     assert access.queue(actor).count() == 1
 
 
+def test_of_what_two_people_call_benign_not_even_a_sample_is_drawn(
+    arrive: Arrive, make_bank: Any, exact: Any, make_person: Callable[..., Person], senior: Person
+) -> None:
+    from leadline.workbench.accounts.actions import set_office_setting
+    from leadline.workbench.banks import actions as banks
+    from leadline.workbench.banks.models import Proposal
+    from leadline.workbench.permissions import Role
+
+    set_office_setting(senior, access.SAMPLE_SHARE, "1000", "a test")
+    make_bank("harmless", exact(3, kind=Kind.BENIGN), kind=Kind.BENIGN)
+    banks.follow_folders()
+    for name in ("one", "two"):
+        banks.confirm(Actor.of_person(make_person(name, Role.CURATOR)), Proposal.objects.get())
+    asset = arrive(3)
+    assert (asset.inferred_kind, asset.is_set_aside) == ("benign", True)
+    assert not Review.objects.exists()
+
+
 def test_of_near_files_within_a_trusted_margin_the_same_samples_are_drawn_and_lowered_they_wait(
     arrive: Arrive, make_bank: Any, analyst: Person, senior: Person
 ) -> None:
