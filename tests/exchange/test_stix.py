@@ -128,11 +128,11 @@ def test_an_object_of_several_files_is_refused_with_its_place() -> None:
 def test_what_nobody_here_knows_is_counted() -> None:
     told = read(
         {"type": "file", "id": FILE, "hashes": {"MD5": MD5, "SSDEEP": "3:abc:def"}},
-        {"type": "x-example"}, {"type": "identity"}, 7,
+        {"type": "x-example"}, {"type": "identity"}, 7, {"type": ["indicator"]},
         indicator(pattern="[ipv4-addr:value = '198.51.100.7']"),
     )  # fmt: skip
     assert told.unknown == {
-        "fingerprint SSDEEP": 1, "object of type x-example": 1, "object of type none": 1,
+        "fingerprint SSDEEP": 1, "object of type x-example": 1, "object of type none": 2,
         "pattern of other things than file hashes": 1, "object without a fingerprint known here": 1,
     }  # fmt: skip
     assert [record.entry is None for record in sorted(told.records, key=lambda one: one.key)] == [False, True]

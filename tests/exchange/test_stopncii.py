@@ -47,7 +47,7 @@ class TestStopNcii(ListConnectorContract):
         assert isinstance(mock, StopNciiMock)
         value = {Oddity.UNKNOWN: PDQ, Oddity.SHORT_HASH: PDQ[:-1], Oddity.UPPER_CASE: PDQ.upper()}[oddity]
         key = mock.put("ImagePDQ", value, "Escalated" if oddity is Oddity.UNKNOWN else "Active")
-        return Planted(key, bytes.fromhex(PDQ))
+        return Planted(key.replace(PDQ.upper(), PDQ), bytes.fromhex(PDQ))
 
     @pytest.mark.parametrize("status", ["Withdrawn", "Deleted"])
     def test_both_ways_of_withdrawing_take_the_hash_away(
@@ -270,6 +270,11 @@ def test_a_record_that_cannot_be_read_is_a_fault_and_the_rest_goes_on(odd: objec
     assert error.mend
     assert PDQ[1:30] not in str(error)
     assert len(told.records) == 1
+
+
+def test_a_hash_that_is_withdrawn_in_capital_letters_is_the_same_hash() -> None:
+    told, gone = read_records([record(), record(hashStatus="Withdrawn", hashValue=PDQ.upper())], DEFAULTS, "l").records
+    assert (gone.key, gone.entry) == (told.key, None)
 
 
 @pytest.mark.parametrize("status", ["Withdrawn", "Deleted", "withdrawn"])

@@ -174,6 +174,7 @@ class TestThreatExchange(ListConnectorContract):
             (403, 4, SourceUnavailable),
             (400, 2, SourceUnavailable),
             (400, 100, SourceBroken),
+            (400, ["of no kind"], SourceBroken),
         ],
     )
     def test_the_codes_of_its_errors_are_understood(
@@ -182,7 +183,7 @@ class TestThreatExchange(ListConnectorContract):
         exchange: ThreatExchangeMock,
         monkeypatch: pytest.MonkeyPatch,
         status: int,
-        code: int,
+        code: object,
         means: type[ExchangeError],
     ) -> None:
         fault = {"error": {"message": f"with {TOKEN}", "code": code}}

@@ -69,7 +69,7 @@ def read_objects(untrusted_objects: Sequence[object], defaults: EntryDefaults, w
     """Records of indicators and files, keyed by their STIX id; a revoked one is withdrawn."""
     told = ObjectsTold()
     for number, untrusted in sorted(enumerate(untrusted_objects, 1), key=lambda pair: _modified(pair[1])):
-        kind = untrusted.get("type") if isinstance(untrusted, dict) else None
+        kind = _text(untrusted.get("type")) if isinstance(untrusted, dict) else ""
         if not isinstance(untrusted, dict) or kind not in _READ:
             if kind not in _BESIDE:
                 told.unknown[f"object of type {_word(kind) or 'none'}"] += 1

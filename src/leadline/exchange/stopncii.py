@@ -62,7 +62,7 @@ class StopNciiOptions(WebOptions):
 
 
 class StopNcii(ListConnector):
-    """Record keys are `signalType:hashValue`, as the source tells them apart.
+    """Record keys are `signalType:hashValue` in small letters, as the source tells them apart.
 
     Each endpoint has a key of its own; those for sending are needed by who sends.
     """
@@ -220,7 +220,7 @@ def _read(untrusted_record: object, defaults: EntryDefaults, unknown: Counter[st
         return None
     if not value or len(signal) + 1 + len(value) > MAX_KEY_CHARS:
         raise ListFormatError("a record has no hashValue, or an endless one", mend="tell the source")
-    key, digest = f"{signal}:{value}", record_digest(untrusted_record)
+    key, digest = f"{signal}:{value.lower()}", record_digest(untrusted_record)  # of any case: the same hash
     status = _text(untrusted_record.get("hashStatus"))
     if status.lower() in _GONE:
         return Record(key, digest, None)

@@ -113,7 +113,8 @@ class ThreatExchange(ListConnector):
             fault = read_json(untrusted_body, self._where).get("error")
         except SourceBroken:
             return None
-        code = fault.get("code") if isinstance(fault, dict) else None
+        untrusted_code = fault.get("code") if isinstance(fault, dict) else None
+        code = untrusted_code if isinstance(untrusted_code, int) else None
         what = sentence("it answers %(status)s, error %(code)s", status=status, code=code)
         if code in _TOKEN_REFUSED:
             return CredentialsRefused(what, where=self._where, mend="give a live token: APP_ID|APP_SECRET")
