@@ -103,6 +103,9 @@ def test_the_picture_of_an_item_comes_with_a_claim_and_as_a_card_has_it(
     assert "<canvas" in page
     assert f"/review/{review.pk}/reveal/" in page
     assert "<img" not in page
+    assert 'review.js" data-keys="yes"' in page
+    reviews.set_wish(senior, single_keys=False)  # off here too
+    assert 'review.js" data-keys="no"' in browser.get(f"/quality/items/{item.pk}/").content.decode()
     assert browser.get(f"/review/{review.pk}/").status_code == 404  # its page is this one
 
 
@@ -230,6 +233,7 @@ def test_a_third_reads_both_answers_without_names_and_settles_them(
     browser.post(f"{address}look/")
     page = browser.get(address).content.decode()
     assert "<canvas" in page
+    assert 'review.js" data-keys="yes"' in page
     assert "<img" not in page
     body = page.partition("<main")[2]
     assert "Drawn</td><td>Generated" in body
