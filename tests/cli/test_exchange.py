@@ -202,9 +202,18 @@ def test_an_option_given_again_is_a_list(run: Any, file: Path) -> None:
     assert ended.objects[0]["options"]["tags"] == ["a", "b=c"]
 
 
+@pytest.mark.parametrize("address", ["https://user:pass-4711@host.example", "https://host.example?token=pass-4711"])
+def test_an_address_that_holds_a_credential_is_never_stored(run: Any, home: Path, address: str) -> None:
+    ncmec = ("--connector", "ncmec", "--kind", "other", "--secret", "user=env:A", "--secret", "password=env:B")
+    ended = run("exchange", "add", "src", *ncmec, "--option", f"address={address}")
+    assert (ended.code, "not an address (--option address)" in ended.err) == (2, True)
+    assert "pass-4711" not in ended.out + ended.err
+    assert not (home / "exchanges").exists()
+
+
 def test_names_are_taken_once_and_so_are_banks(run: Any, added: None, file: Path, home: Path) -> None:
     again = run(*BASE, "--secret", f"key=file:{file}")
-    assert (again.code, "already" in again.err or "another source" in again.err) == (2, True)
+    assert (again.code, "there is such a source already" in again.err) == (2, True)
     other = [*BASE[:2], "other", *BASE[3:]]
     ended = run(*other, "--secret", f"key=file:{file}", "--bank", home / "banks" / "src")
     assert (ended.code, "another source's entries (src)" in ended.err) == (2, True)

@@ -6,6 +6,7 @@ No credential is ever an argument, and no fault repeats what was given in the pl
 from __future__ import annotations
 
 import getpass
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -100,9 +101,21 @@ def read_options(given: Sequence[str], kind: type[Connector]) -> Options:
         else:
             values[name] = value
     try:
-        return kind.options_type.model_validate(values)
+        options = kind.options_type.model_validate(values)
     except ValidationError as error:
         raise _first_fault(error, kind) from None
+    _check_address(options)
+    return options
+
+
+def _check_address(options: Options) -> None:
+    """Before it is stored: options stand there in the clear, and an address may hold a password. Not of a folder."""
+    with with_libraries():
+        from leadline.exchange.connector import WebOptions
+        from leadline.exchange.web import check_address
+    address = getattr(options, "address", "")
+    if isinstance(options, WebOptions) and address and not os.path.isabs(address):
+        check_address(address, "--option address")
 
 
 def _first_fault(error: Any, kind: type[Connector]) -> ConfigError:

@@ -38,6 +38,12 @@ class FeedOptions(WebOptions):
     receipts: Path | None = None
     takes_clearing: bool = False
 
+    @field_validator("address")
+    @classmethod
+    def _place(cls, text: str) -> str:
+        """A folder from the root on: a pull may run elsewhere."""
+        return text if "://" in text else str(Path(text).expanduser().absolute())
+
     @field_validator("root")
     @classmethod
     def _read(cls, text: str) -> str:
