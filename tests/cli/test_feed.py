@@ -113,7 +113,7 @@ def test_an_illegal_bank_without_a_reason_is_not_published(run: Run, bank: Path,
     there = bank.parent
     ended = run("feed", "publish", bank, "--dir", there / "feed", "--keys", keys, "--subscribers", there / "partners")
     assert ended.code == 2
-    assert "only with a reason" in ended.faults[0]
+    assert "leave with a reason" in ended.faults[0]
     assert not (there / "feed").exists()
 
 

@@ -24,6 +24,7 @@ from leadline.errors import ConfigError, FeedRefused, InputError
 if TYPE_CHECKING:
     from leadline.exchange.feed.ledger import Ledger, Standing
     from leadline.exchange.feed.publishing import Told
+    from leadline.match.bank import Bank
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -62,7 +63,7 @@ def publish_command(
         str, typer.Option("--withdraw-within", metavar="TIME", help="Time for subscribers to prove a withdrawal.")
     ] = "24h",
     reason: Annotated[
-        str, typer.Option("--reason", metavar="TEXT", help="Why it leaves; asked for where the bank is illegal.")
+        str, typer.Option("--reason", metavar="TEXT", help="Why it leaves; illegal and exploitative entries need one.")
     ] = "",
     json: Json = False,
 ) -> int:
@@ -90,7 +91,7 @@ def publish_command(
 
     opened = Bank.open(Path(bank))
     terms = Terms(
-        _span(lasts, "--lasts"), _span(withdraw_within, "--withdraw-within"), _reason(reason, opened.kind),
+        _span(lasts, "--lasts"), _span(withdraw_within, "--withdraw-within"), _reason(reason, opened),
         getpass.getuser(),
     )  # fmt: skip
     if not subscribers.is_dir():
@@ -125,10 +126,16 @@ def _told_lines(told: Told) -> list[str]:
     return lines
 
 
-def _reason(given: str, kind: Kind) -> str:
-    if not given and kind is Kind.ILLEGAL and sys.stdin.isatty():
-        return typer.prompt("why does this list leave? (recorded)", err=True)  # type: ignore[no-any-return]
-    return given
+def _reason(given: str, bank: Bank) -> str:
+    """Asked of a person where it is needed and was not given."""
+    from leadline.match.exports import check_reason
+
+    try:
+        return check_reason(bank, given)
+    except ConfigError:
+        if given or not sys.stdin.isatty():
+            raise
+    return typer.prompt("why does this list leave? (recorded)", err=True)  # type: ignore[no-any-return]
 
 
 def _span(text: str, option: str) -> int:

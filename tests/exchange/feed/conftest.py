@@ -135,7 +135,7 @@ class Publisher:
             path.unlink()
         for name, agreement in self.agreements.items():
             (folder / f"{name}.json").write_text(json.dumps(agreement))
-        given = {"lasts_s": 7 * DAY_S, "withdraw_within_s": DAY_S, "reason": "", "actor": "tester", **terms}
+        given = {"lasts_s": 7 * DAY_S, "withdraw_within_s": DAY_S, "reason": "for tests", "actor": "tester", **terms}
         self.bank.refresh()
         return publish(
             self.bank, self.feed, load_roots(self.keys), read_agreements(folder.iterdir()), Terms(**given),

@@ -272,12 +272,15 @@ def test_without_its_ledger_a_feed_goes_on_with_whole_lists(publisher: Publisher
     assert reader.ids == {2}
 
 
-def test_an_illegal_bank_leaves_only_with_a_reason_which_is_kept(make_publisher: Callable[..., Publisher]) -> None:
-    publisher = make_publisher(kind=Kind.ILLEGAL)
+@pytest.mark.parametrize("kind", [Kind.ILLEGAL, Kind.OTHER])  # of the bank, whose entry is illegal
+def test_what_is_illegal_leaves_only_with_a_reason_which_is_kept(
+    make_publisher: Callable[..., Publisher], kind: Kind
+) -> None:
+    publisher = make_publisher(kind=kind)
     publisher.admit("B")
     publisher.bank.add([entry(1, kind=Kind.ILLEGAL)])
-    with pytest.raises(ConfigError, match="only with a reason"):
-        publisher.publish()
+    with pytest.raises(ConfigError, match="leave with a reason"):
+        publisher.publish(reason="")
     assert not publisher.feed.exists()
     publisher.publish(reason="agreement 12 of 2026")
     with publisher.ledger() as ledger:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import msgspec
 from tuf.api.metadata import Metadata, Root
 
-from leadline.domain import Entry, Kind, Tlp
+from leadline.domain import Entry, Tlp
 from leadline.errors import ConfigError
 from leadline.exchange.feed.contents import (
     FORMAT,
@@ -38,6 +38,7 @@ from leadline.exchange.feed.roots import Roots
 from leadline.exchange.feed.shelf import PartWriter, Shelf
 from leadline.exchange.feed.step import NextStep, Outgoing
 from leadline.match.bank import Bank
+from leadline.match.exports import check_reason
 from leadline.match.folder import FEED_LOCK, hold_lock
 
 _PAGE = 5_000
@@ -50,7 +51,7 @@ _WHOLE_AFTER_SHARE, _WHOLE_AFTER_LEAST = 0.5, 1_000
 class Terms:
     """lasts_s: how long what is signed holds, so that nobody can hold newer files back for longer.
     withdraw_within_s: how long a subscriber may take to prove that it applied a withdrawal.
-    reason: of this publication, asked for where the bank is of the kind illegal; actor: who publishes."""
+    reason: of this publication, asked for as for an export (match/exports.py); actor: who publishes."""
 
     lasts_s: int
     withdraw_within_s: int
@@ -103,9 +104,7 @@ def publish(
 
 
 def _require(bank: Bank, roots: Roots, terms: Terms, now_s: float) -> None:
-    if bank.kind is Kind.ILLEGAL and not terms.reason.strip():
-        mend = "say why with --reason: it is recorded with the publication"
-        raise ConfigError("a bank of the kind illegal leaves only with a reason", where=bank.name, mend=mend)
+    check_reason(bank, terms.reason)
     if roots.root.expires.timestamp() <= now_s + terms.lasts_s:
         mend = "sign the next one: leadline feed keygen KEYS --rotate"
         raise ConfigError("the root expires before what would be signed under it", where=roots.publisher, mend=mend)
