@@ -26,7 +26,7 @@ from leadline.subscriptions.holdings import Held, Holdings
 from leadline.subscriptions.recovery import reconcile
 
 BATCH_RECORDS = 10_000
-LONG_BATCH_RECORDS = 50_000  # where all is new: they become a segment on disk, and do not stay in memory
+LONG_BATCH_RECORDS = 40_000  # where all is new: they become a segment on disk, and do not stay in memory
 _KEPT_FAULTS = 1_000
 _KEPT_NAMES = 200  # of reasons and of unknown things; the others together are `others`
 _SHRINK_FROM, _SHRINK_SHARE = 100, 0.5  # a whole list that loses so much is looked at by a person first
