@@ -204,10 +204,15 @@ class Visitor:
 
     def look(self, name: str) -> None:
         """Keep a screenshot; no serious fault of accessibility, nothing refused by the browser."""
+        self.keep(name)
+        assert faults_of(self.page) == [], name
+
+    def keep(self, name: str) -> None:
+        """A screenshot alone, of a page that test_pages looks at."""
         self.number += 1
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=SCREENSHOTS / f"{self.journey}-{self.number:02d}-{name}.jpeg", full_page=True, quality=70)
-        assert faults_of(self.page) == [], name
+        path = SCREENSHOTS / f"{self.journey}-{self.number:02d}-{name}.jpeg"
+        self.page.screenshot(path=path, full_page=True, quality=70)
 
     def sign_in(self, office: RunningOffice, name: str) -> None:
         """By password and authenticator app, to the first page."""

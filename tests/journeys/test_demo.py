@@ -31,7 +31,7 @@ def test_a_newcomer_looks_around(tmp_path: Path, visitor: Any) -> None:
     page = visitor.page
     with serve_office(tmp_path / "home") as office:
         page.goto(office.address + first)
-        visitor.look("join")
+        visitor.keep("join")
         page.get_by_label("E-mail address").fill("new@example.org")
         page.get_by_label("Name").fill("Newcomer")
         page.get_by_label("Password").fill("correct horse battery staple")
@@ -46,14 +46,14 @@ def test_a_newcomer_looks_around(tmp_path: Path, visitor: Any) -> None:
         assert set(ROWS) <= {text for text, _ in menu}
         for text, path in menu:
             page.goto(office.address + str(path))
-            visitor.look(text.lower().replace(" ", "-"))
+            visitor.keep(text.lower().replace(" ", "-"))
             assert page.locator("tbody tr").count() >= ROWS.get(text, 0), text
         for opened, name in (("/reports/", "report"), ("/evidence/assets/", "asset")):
             page.goto(office.address + opened)
             page.locator("tbody tr a").first.click()
-            visitor.look(name)
+            visitor.keep(name)
         for path in ("/evidence/assets/tasks/", "/evidence/exhibits/", "/reports/on-call/", "/reports/new/"):
             page.goto(office.address + path)
-            visitor.look(path.strip("/").replace("/", "-"))
+            visitor.keep(path.strip("/").replace("/", "-"))
         page.goto(office.public_address)
-        visitor.look("public-form")
+        visitor.keep("public-form")

@@ -41,7 +41,7 @@ def test_a_stranger_reports_and_comes_back_for_the_answer(running_office: Any, v
     set_up(visitor, running_office, alone=True)
     page = visitor.page
     page.goto(f"{running_office.address}/reports/")
-    visitor.look("reports")
+    visitor.keep("reports")
     page.get_by_role("link", name="R-").first.click()
     visitor.look("report")
     assert "I came across this by chance." in page.content()
@@ -73,7 +73,7 @@ def test_an_upload_is_hashed_and_not_kept_and_every_screen_opens(running_office:
     page, out = visitor.page, io.BytesIO()
     Image.fromarray(draw_scene(11, 320, 240)).save(out, "PNG")
     page.goto(f"{running_office.address}/evidence/assets/upload/")
-    visitor.look("upload")
+    visitor.keep("upload")
     file = {"name": "a.png", "mimeType": "image/png", "buffer": out.getvalue()}
     page.locator("input[type=file]").set_input_files(file)
     page.locator("main form button").first.click()
@@ -84,7 +84,7 @@ def test_an_upload_is_hashed_and_not_kept_and_every_screen_opens(running_office:
     for path in (*pages, "account/keys"):
         page.goto(f"{running_office.address}/{path}/")
         assert page.get_by_role("heading", name="Not found").count() == 0, path
-        visitor.look(path.replace("/", "-"))
+        visitor.keep(path.replace("/", "-"))
         assert page.locator("main img").count() == 0  # no page of this floor shows a picture
     kept = [p for p in Path(running_office.home).rglob("*") if p.is_file() and out.getvalue()[:64] in p.read_bytes()]
     assert kept == []
