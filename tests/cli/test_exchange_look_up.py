@@ -37,6 +37,8 @@ def test_hashes_are_answered_in_order(run: Any, shield: str) -> None:
     unknown, known = ended.objects
     assert (ended.code, unknown) == (0, {"hash": UNKNOWN, "known": False})
     assert (known["hash"], known["known"], known["classification"], known["exact"]) == (EXAMPLE, True, "csam", False)
+    status = run("exchange", "status")
+    assert (status.code, status.out.strip()) == (0, "shield: a look-up: asked, never pulled")
 
 
 def test_it_is_said_in_words_without_json(run: Any, shield: str, mock: ArachnidMock) -> None:

@@ -61,7 +61,7 @@ def mock_command(
         if json:
             emit({"protocol": name, "address": address, "credentials": variables, "commands": commands})
         else:
-            say(*_lines(name, address, entries, variables, commands))
+            say(*_lines(name, server, address, entries, variables, commands))
         _wait()
     return EXIT_DONE
 
@@ -94,11 +94,15 @@ def _commands(name: str, server: Server, address: str) -> list[str]:
     return [shlex.join(words), f"leadline exchange check {source}", f"leadline exchange {use}"]
 
 
-def _lines(name: str, address: str, entries: int, variables: Mapping[str, Any], commands: list[str]) -> list[str]:
+def _lines(
+    name: str, server: Server, address: str, entries: int, variables: Mapping[str, Any], commands: list[str]
+) -> list[str]:
     exports = [f"  export {variable}={shlex.quote(value)}" for variable, value in variables.items()]
     withdraw = f'curl -d \'{{"key": "KEY"}}\' {address}/-/withdraw'
+    key = "  (KEY: the entry's source_id, as `leadline bank list BANK --json` shows it)"
+    taken_back = [] if server.example else [f"an entry taken back: {withdraw}", key]  # a look-up has no list
     return [
         f"a stand-in for {name} with {entries} made-up entries, on {address}", "rehearse with it in another shell:",
-        *exports, *(f"  {command}" for command in commands), f"an entry taken back: {withdraw}",
-        "  (KEY: the entry's source_id, as `leadline bank list BANK --json` shows it)", "stop it with Ctrl-C",
+        *exports, *(f"  {command}" for command in commands), *taken_back,
+        "stop it with Ctrl-C",
     ]  # fmt: skip

@@ -77,7 +77,7 @@ def _moment(seconds: int) -> str:
 
 def _lines(record: dict[str, Any]) -> list[str]:
     head = f"{record['name']}: {record['standing']}"
-    if "connector" not in record:
+    if not record.get("bank"):  # it cannot be read, or is a look-up
         return [head]
     rows: list[tuple[str, object]] = [
         ("last success", record["last_success"] or "never"),

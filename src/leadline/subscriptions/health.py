@@ -23,6 +23,7 @@ class Standing(StrEnum):
     CUT = "cut off"  # killed, or stopped by a person: the next pull goes on
     FAILED = "failed"
     UNCONFIRMED = "pulled; receipt not confirmed"
+    ASKED = "a look-up: asked, never pulled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +50,15 @@ class Health:
 
     @property
     def is_well(self) -> bool:
-        return self.standing in (Standing.GOOD, Standing.PULLING) and not self.bank_error
+        return self.standing in (Standing.GOOD, Standing.PULLING, Standing.ASKED) and not self.bank_error
 
 
 def describe_source(subscriptions: Subscriptions, name: str, now_s: float) -> Health:
     """ConfigError for a name that is no source, or whose files are damaged. A bank that does not open is told."""
     subscription, status = subscriptions.get(name), subscriptions.status(name)
     runs, success = status.get("runs") or [], status.get("last_success") or {}
+    if not subscription.bank:
+        return Health(subscription, Standing.ASKED)
     last = runs[-1] if runs else {}
     started = int(success.get("started", 0))
     return Health(

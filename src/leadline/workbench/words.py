@@ -355,6 +355,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "source-standing": {
         "never": "never pulled", "pulling": "being pulled", "good": "good", "cut": "cut off: the next pull goes on",
         "failed": "failed", "unreadable": "cannot be read", "unconfirmed": "pulled; receipt not confirmed",
+        "asked": "a look-up: asked, never pulled",
     },
     "health-check": {
         "database": "Database", "worker": "Worker", "key": "Key", "disk": "Disk", "clock": "Clock", "queue": "Queue",

@@ -116,6 +116,7 @@ def test_health_tells_of_sources_that_lag_or_cannot_be_read(office: Any, desk: D
 def test_a_look_up_service_is_never_late(office: Any, desk: Desk) -> None:
     set_up("asked")
     assert state("sources") == "off"
+    assert sources.describe("asked").standing == "asked"
 
 
 def test_health_tells_of_receipts_that_are_overdue(office: Any, monkeypatch: pytest.MonkeyPatch) -> None:
