@@ -182,7 +182,7 @@ class Web:
             except SourceUnavailable as error:
                 if not tries_left or error.code == "certificate" or error.retry_after_s > _MAX_PAUSE_S:
                     raise
-                if not is_repeatable and error.code != "too-busy":
+                if error.code == "certificate" or (not is_repeatable and error.code != "too-busy"):
                     raise
                 self._sleep(max(pause_s, error.retry_after_s))
                 pause_s = min(2 * pause_s, _MAX_PAUSE_S)
@@ -209,7 +209,7 @@ class Web:
             raise SourceUnavailable("it does not answer in time", where=self._source, code="timeout") from None
         except httpx.ConnectError as error:
             if "CERTIFICATE" in str(error).upper() or "SSL" in str(error).upper():
-                mend = "check the address; for a certificate of your own give its authority"
+                mend = "check the address; for a certificate of your own give --option ca_file=FILE (PEM)"
                 raise SourceUnavailable(
                     "its certificate is not accepted", where=self._source, mend=mend, code="certificate"
                 ) from None

@@ -1,0 +1,88 @@
+"""What all connectors have of the web: whose certificate is taken, and where a link of the source leads."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import ipaddress
+import ssl
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from leadline.errors import SourceUnavailable
+from leadline.exchange.web import Web
+
+
+class Answering(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """Of a server on 127.0.0.1 that vouches for itself; and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "made up")]), datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "chain.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    no_password = serialization.NoEncryption()
+    form = serialization.PrivateFormat.PKCS8
+    (folder / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, form, no_password))
+    return folder / "chain.pem", folder / "key.pem"
+
+
+@pytest.fixture
+def over_tls(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """Address of a server, and its certificate."""
+    chain, key = make_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    yield f"https://127.0.0.1:{server.server_port}", chain
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_certificate_that_nobody_vouches_for_is_not_taken_unless_it_was_given(over_tls: tuple[str, Path]) -> None:
+    address, chain = over_tls
+    slept: list[float] = []
+    with contextlib.closing(Web("far-list", address, sleep=slept.append, auth=("user", "pass-4711"))) as web:
+        with pytest.raises(SourceUnavailable) as caught:
+            web.get("/")
+    assert (caught.value.code, caught.value.where) == ("certificate", "far-list")
+    assert "ca_file" in caught.value.mend
+    assert not slept, "it will not be another one in a second"
+    assert "pass-4711" not in repr(vars(caught.value)) + str(caught.value)
+    with contextlib.closing(Web("far-list", address, sleep=slept.append, ca_file=chain)) as web:
+        assert web.get("/") == b"{}"
+
+
+def test_a_link_of_the_source_counts_from_the_base_with_its_folder() -> None:
+    with contextlib.closing(Web("far-list", "http://127.0.0.1:9/npo/", sleep=lambda seconds: None)) as web:
+        assert web.join("/v2/entries?start=2") == "http://127.0.0.1:9/npo/v2/entries?start=2"
+        assert web.join("v2/entries?start=2") == "http://127.0.0.1:9/npo/v2/entries?start=2"
+        assert web.join("http://127.0.0.1:9/npo/v2/entries") == "http://127.0.0.1:9/npo/v2/entries"
