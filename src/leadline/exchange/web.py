@@ -182,7 +182,7 @@ class Web:
             except SourceUnavailable as error:
                 if not tries_left or error.code == "certificate" or error.retry_after_s > _MAX_PAUSE_S:
                     raise
-                if error.code == "certificate" or (not is_repeatable and error.code != "too-busy"):
+                if not is_repeatable and error.code != "too-busy":
                     raise
                 self._sleep(max(pause_s, error.retry_after_s))
                 pause_s = min(2 * pause_s, _MAX_PAUSE_S)
