@@ -36,11 +36,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Lists of other organisations: set sources up, pull them into banks, look how they are, rehearse.",
 )
-app.command("pull")(exchange_pull.pull_command)
-app.command("send")(exchange_send.send_command)
-app.command("status")(exchange_status.status_command)
-app.command("look-up")(exchange_look_up.look_up_command)
-app.command("mock")(exchange_mock.mock_command)
 
 NAME_HELP = "Name of the source, as `leadline exchange list` shows it."
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Names of sources; none: all of them.")]
@@ -278,6 +273,12 @@ def chosen(names: Sequence[str] | None, known: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names or known))
 
 
+app.command("pull")(exchange_pull.pull_command)
+app.command("look-up")(exchange_look_up.look_up_command)
+app.command("send")(exchange_send.send_command)
+app.command("status")(exchange_status.status_command)
+
+
 @app.command("remove")
 def remove_command(name: Annotated[str, typer.Argument(metavar="NAME", help=NAME_HELP)], json: Json = False) -> int:
     """Forget a source: its settings, credentials and status. Its bank stays as it is, and goes on matching.
@@ -298,3 +299,6 @@ def remove_command(name: Annotated[str, typer.Argument(metavar="NAME", help=NAME
     else:
         say(f"forgotten: {name}", f"its bank stays: {subscription.bank}" if subscription.bank else "it had no bank")
     return EXIT_DONE
+
+
+app.command("mock")(exchange_mock.mock_command)
