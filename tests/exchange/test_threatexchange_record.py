@@ -118,8 +118,8 @@ def test_the_gravest_status_is_the_label_and_only_a_harmful_one_has_the_lists_ki
         (["WHITE"], Tlp.CLEAR),
         (["WHITE", "AMBER"], Tlp.AMBER_STRICT),
         (["AMBER", "RED", "GREEN"], Tlp.RED),
-        (["PUCE"], Tlp.GREEN),
-        (["PUCE", "WHITE"], Tlp.GREEN),
+        (["PUCE"], Tlp.RED),
+        (["PUCE", "WHITE"], Tlp.RED),
     ],
 )
 def test_the_strictest_share_level_holds(levels: list[str | None], tlp: Tlp) -> None:

@@ -112,7 +112,7 @@ def _tlp(descriptors: Sequence[Mapping[str, Any]], default: Tlp, unknown: Counte
             given.add(SHARE_LEVELS[level])
         elif level:
             unknown[f"share_level {level}"] += 1
-            given.add(default)
+            given.add(Tlp.RED)  # what nobody here knows is unsafe
     return min(given, key=_strictness) if given else default
 
 

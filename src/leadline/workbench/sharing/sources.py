@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -73,6 +73,11 @@ class SourceView:
     unknown: tuple[tuple[str, int], ...] = ()
     faults: tuple[str, ...] = ()
     fault: str = ""
+
+    @property
+    def lag_began(self) -> datetime | None:
+        """When the last pull that ended well began."""
+        return None if self.lag_s is None else timezone.now() - timedelta(seconds=self.lag_s)
 
     @property
     def last_run(self) -> Run | None:
