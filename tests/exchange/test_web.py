@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from leadline.errors import SourceUnavailable
+from leadline.exchange.connector import WebOptions
+from leadline.exchange.feed.connector import FeedOptions
 from leadline.exchange.web import Web
 
 
@@ -79,6 +81,15 @@ def test_a_certificate_that_nobody_vouches_for_is_not_taken_unless_it_was_given(
     assert "pass-4711" not in repr(vars(caught.value)) + str(caught.value)
     with contextlib.closing(Web("far-list", address, sleep=slept.append, ca_file=chain)) as web:
         assert web.get("/") == b"{}"
+
+
+def test_a_file_that_is_named_from_here_is_the_same_one_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert WebOptions(ca_file="own.pem").ca_file == tmp_path / "own.pem"  # type: ignore[arg-type]
+    feed = FeedOptions(address="feed", root="{}", receipts="left")  # type: ignore[arg-type]
+    assert (feed.address, feed.receipts) == (str(tmp_path / "feed"), tmp_path / "left")
 
 
 def test_a_link_of_the_source_counts_from_the_base_with_its_folder() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from leadline.domain import Entry, Fingerprints
 from leadline.errors import ActNotOffered, LeadlineError
@@ -121,6 +121,12 @@ class WebOptions(Options):
 
     timeout_s: float = Field(60.0, gt=0, le=3600)
     ca_file: Path | None = None
+
+    @field_validator("ca_file")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        """From the root on: a pull may run elsewhere."""
+        return None if path is None else path.expanduser().absolute()
 
 
 class Connector(ABC):

@@ -44,6 +44,11 @@ class FeedOptions(WebOptions):
         """A folder from the root on: a pull may run elsewhere."""
         return text if "://" in text else str(Path(text).expanduser().absolute())
 
+    @field_validator("receipts")
+    @classmethod
+    def _folder(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.expanduser().absolute()
+
     @field_validator("root")
     @classmethod
     def _read(cls, text: str) -> str:
