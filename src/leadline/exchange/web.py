@@ -225,7 +225,7 @@ class Web:
             raise error
         what = sentence("it answers %(status)s", status=status)
         if status in (401, 403):
-            mend = "check user and password, that they belong to this environment, and what they may do"
+            mend = "check the credentials, that they belong to this environment, and what they may do"
             raise CredentialsRefused(what, where=self._source, mend=mend)
         if status in _RETRIED:
             code = "too-busy" if status == 429 else "remote-status"
