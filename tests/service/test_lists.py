@@ -9,7 +9,7 @@ import pytest
 from tests.service.conftest import MD5
 
 from leadline.domain import Entry, Kind
-from leadline.errors import BankNotFound, ConfigError, LeadlineError
+from leadline.errors import BankNotFound, ConfigError, LeadlineError, RequestRefused
 from leadline.match.bank import Bank
 from leadline.match.manifest import FILE_NAME
 from leadline.service.batcher import Query, search
@@ -78,5 +78,5 @@ def test_matchers_follow_what_is_open(shelf: Path) -> None:
 
 
 def test_without_a_shelf_there_is_no_place_for_new_banks(shelf: Path) -> None:
-    with pytest.raises(ConfigError, match="no place for new banks"):
+    with pytest.raises(RequestRefused, match="no place for new banks"):
         _ = Lists([shelf / "known"]).shelf
