@@ -39,12 +39,13 @@ def _colour(random: np.random.Generator, low: float = 0.1, high: float = 0.95) -
 
 
 def _clouds(random: np.random.Generator, grid: Grid, waves: int) -> F64:
-    """Smooth noise in 0..1: waves of random direction and length."""
-    x, y = grid
-    total = np.zeros_like(x)
+    """Smooth noise in 0..1: waves of random direction and length. The grid is a straight one, perhaps stretched."""
+    x, y = grid[0][0], grid[1][:, 0]
+    total = np.zeros_like(grid[0])
     for _ in range(waves * 4):
         a, b, phase = random.uniform(-9, 9), random.uniform(-9, 9), random.uniform(0, 7)
-        total += np.sin(a * x + b * y + phase) * random.uniform(0.3, 1)
+        across, down, height = a * x + phase, b * y, random.uniform(0.3, 1)
+        total += np.outer(height * np.cos(down), np.sin(across)) + np.outer(height * np.sin(down), np.cos(across))
     return np.asarray((total - total.min()) / (np.ptp(total) + 1e-9))
 
 

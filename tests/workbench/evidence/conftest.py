@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -35,6 +36,7 @@ def _end_sandbox() -> Iterator[None]:
     matching.close_engine()
 
 
+@functools.cache
 def draw_png(seed: int) -> bytes:
     out = BytesIO()
     Image.fromarray(draw_scene(seed, 256, 192)).save(out, "PNG")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Any
@@ -28,6 +29,7 @@ ANSWERS = {
 }  # fmt: skip
 
 
+@functools.cache
 def png(seed: int, *, size: tuple[int, int] = (400, 300), quality: int = 0) -> bytes:
     """A drawn scene; with a quality, as JPEG: a near-duplicate of itself."""
     picture = Image.fromarray(draw_scene(seed, *size))
