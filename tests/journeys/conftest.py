@@ -31,6 +31,8 @@ from tests.servers import free_port, skip_without
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "build" / "screenshots"
 START_TIMEOUT_S = 90
+# Without a graphics card Debian's settings have one imitated, which costs more than to draw without.
+_CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-gpu-rasterization", "--disable-gpu-compositing"]
 STAFF = {
     "analyst": ["analyst"],
     "senior": ["senior"],
@@ -189,7 +191,7 @@ def chromium() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=_CHROMIUM)
         yield browser
         browser.close()
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -95,8 +96,10 @@ lock.Lock._prctl = lambda self, what, *values: what == lock.PR_SET_SECCOMP or pr
 """
 
 
-def test_it_fails_closed_where_the_kernel_refuses_seccomp(monkeypatch: pytest.MonkeyPatch) -> None:
-    sandbox = weakened(monkeypatch, "lock.PR_SET_SECCOMP = 9999")
+@pytest.mark.parametrize("late_s", [0.0, 0.3], ids=["at once", "asked when the child is gone"])
+def test_it_fails_closed_where_the_kernel_refuses_seccomp(monkeypatch: pytest.MonkeyPatch, late_s: float) -> None:
+    sandbox, ask = weakened(monkeypatch, "lock.PR_SET_SECCOMP = 9999"), Wall.ask
+    monkeypatch.setattr(Wall, "ask", lambda *given: (time.sleep(late_s), ask(*given)))
     with pytest.raises(SandboxUnavailable, match=os.strerror(errno.EINVAL)):
         sandbox.start()
 

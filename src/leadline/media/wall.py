@@ -236,6 +236,7 @@ class Wall:
         try:
             self._channel.send(request.pack())
         except OSError:
+            self.hear(0.0)  # one that could not be locked said so before it ended
             raise self.fail(Status.CHILD_DIED, "the decoder died") from None
 
     def hear(self, wait_s: float) -> tuple[Answer, float]:

@@ -257,7 +257,8 @@ class Assessments(Table):
     def exact(self, actor: Actor, text: str) -> Q:
         """By its id, or by a digest of a file that it counts for and that may be seen."""
         files = visible_assets(actor).filter(by_digest(_digits(text)))
-        trial = Q(standing=Standing.TRIAL.value, review__subject__in=files)  # counts for none, and is found as if it did
+        # A trial counts for no file, and is found as if it did.
+        trial = Q(standing=Standing.TRIAL.value, review__subject__in=files)
         return _by_id(text) | Q(pk__in=Coverage.objects.filter(asset__in=files).values("assessment")) | trial
 
     def words(self, ids: Sequence[UUID], fields: Collection[str]) -> dict[UUID, Words]:
