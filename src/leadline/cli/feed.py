@@ -284,9 +284,8 @@ def subscribe_command(
         from leadline.exchange.feed.trust import read_root
     read_root(_read(root), str(root))
     SubscriberKey(read_key(key))
-    place = address if "://" in address else str(Path(address).expanduser().absolute())
-    options = [f"address={place}", f"root={root}"]
-    options += [f"receipts={receipts.absolute()}"] if receipts else []
+    options = [f"address={address}", f"root={root}"]
+    options += [f"receipts={receipts}"] if receipts else []
     options += ["takes_clearing=true"] if takes_clearing else []
     secrets = [f"key=file:{key}", *([f"token=file:{token}"] if token else [])]
     return exchange.add_command(

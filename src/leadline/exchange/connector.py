@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from leadline.domain import Entry, Fingerprints
 from leadline.errors import ActNotOffered, LeadlineError
@@ -110,6 +110,14 @@ class Found:
     details: Mapping[str, str] = field(default_factory=dict)
 
 
+def from_the_root(path: Path) -> Path:
+    """As a source keeps it: a pull may run elsewhere than where the source was set up."""
+    return path.expanduser().absolute()
+
+
+RootedPath = Annotated[Path, AfterValidator(from_the_root)]  # of an option that names a file or a folder
+
+
 class Options(BaseModel):
     """What a person sets for one source, beside address and defaults. Each connector has its own subclass."""
 
@@ -120,13 +128,7 @@ class WebOptions(Options):
     """Of a source that is asked over HTTP. ca_file: certificates (PEM) that are trusted instead of the system's."""
 
     timeout_s: float = Field(60.0, gt=0, le=3600)
-    ca_file: Path | None = None
-
-    @field_validator("ca_file")
-    @classmethod
-    def _absolute(cls, path: Path | None) -> Path | None:
-        """From the root on: a pull may run elsewhere."""
-        return None if path is None else path.expanduser().absolute()
+    ca_file: RootedPath | None = None
 
 
 class Connector(ABC):

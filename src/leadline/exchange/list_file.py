@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
 import msgspec
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from leadline.domain import Entry, Kind, PdqFamily
 from leadline.errors import ConfigError, HashRefused, LeadlineError, ListBroken, SourceBroken, SourceUnavailable
 from leadline.exchange.base import EntryDefaults, HashType, metadata_text
-from leadline.exchange.connector import Checked, Checkpoint, ListConnector, Options, Page, Record
+from leadline.exchange.connector import Checked, Checkpoint, ListConnector, Options, Page, Record, RootedPath
 from leadline.exchange.detect import HEAD_BYTES, ListFormat, detect_format
 from leadline.exchange.list_keys import Keys, key_of
 from leadline.exchange.lists import read_list
@@ -43,16 +43,11 @@ class ListFileOptions(Options):
     the source's own kind is another.
     """
 
-    path: Path = Field()
+    path: RootedPath = Field()
     format: ListFormat | None = None
     hash_type: HashType = HashType.BOTH
     pdq_family: PdqFamily = PdqFamily.B
     takes_clearing: bool = False
-
-    @field_validator("path")
-    @classmethod
-    def _absolute(cls, path: Path) -> Path:
-        return path.expanduser().absolute()
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,10 +36,10 @@ MAX_TIME = 2**62
 MAX_PRINT_BYTES = 4096
 _PRINT_NAME = re.compile(r"[a-z0-9_-]{1,40}")
 _KEPT_REFUSALS = 10_000
-_encode = msgspec.msgpack.Encoder().encode
+encode_texts = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Detail).decode
-EMPTY_BLOB = _encode(Detail())
-_texts_of = attrgetter(*Detail.__struct_fields__)
+EMPTY_BLOB = encode_texts(Detail())
+texts_of = attrgetter(*Detail.__struct_fields__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,11 +229,11 @@ def shrink(values: Array) -> Array:
 
 
 def _admit_texts(entry: Entry) -> bytes:
-    detail = Detail(*_texts_of(entry))
+    detail = Detail(*texts_of(entry))
     if entry.metadata:
         _check_metadata(entry.metadata)
     try:
-        blob = _encode(detail)
+        blob = encode_texts(detail)
         if blob == EMPTY_BLOB:
             return b""
         _decode(blob)  # what is taken must be readable again

@@ -31,15 +31,15 @@ from leadline.match.admission import (
     MAX_TEXT_BYTES,
     MAX_TIME,
     Packed,
+    encode_texts,
+    texts_of,
 )
 from leadline.match.fingerprints import FingerprintKind
 from leadline.match.records import FAMILY_CODES, KIND_CODES, NO_FAMILY, NO_QUALITY, Detail
 
-_texts_of = attrgetter(*Detail.__struct_fields__)
 _numbers_of = attrgetter(
     "kind", "pdq_family", "quality", "radius_bits", "disabled_until", "added", "id", "fingerprints"
 )
-_encode = msgspec.msgpack.Encoder().encode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 _AMISS = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, msgspec.MsgspecError)
 _Prints: TypeAlias = "dict[str, tuple[list[bytes], array[int]]]"  # name -> digests, and the row of each
@@ -104,7 +104,7 @@ def _are_sound(prints: _Prints, kinds: Mapping[str, FingerprintKind]) -> bool:
 
 def _packed_texts(entries: Sequence[Any]) -> list[bytes] | None:
     """The texts of each as a blob that can be read again: each of its type, and encodable."""
-    texts = list(map(_texts_of, entries))
+    texts = list(map(texts_of, entries))
     columns = dict(zip(Detail.__struct_fields__, zip(*texts, strict=True), strict=True))
     if set(map(type, columns.pop("tlp"))) != {Tlp} or not _are_times(
         columns.pop("first_seen"), columns.pop("last_seen")
@@ -117,7 +117,7 @@ def _packed_texts(entries: Sequence[Any]) -> list[bytes] | None:
             if 4 * len(text) > MAX_METADATA_BYTES and len(text.encode()) > MAX_METADATA_BYTES:
                 return None
             _decode_object(text)
-    blobs = [b"" if blob == EMPTY_BLOB else blob for blob in map(_encode, texts)]
+    blobs = [b"" if blob == EMPTY_BLOB else blob for blob in map(encode_texts, texts)]
     return blobs if max(map(len, blobs)) <= MAX_TEXT_BYTES else None
 
 

@@ -62,15 +62,14 @@ def lanes(duties: Duties) -> dict[str, Duties]:
     return found
 
 
-def do_due(duties: Iterable[tuple[str, float, Callable[[], object]]], holder: str = "") -> int:
+def do_due(duties: Duties, holder: str = "") -> int:
     """Do each duty that is due; one that fails is named in the log by its code and does not stop the others."""
     from leadline.errors import LeadlineError
     from leadline.workbench.journal.actions import claim_duty, due_duties, end_duty
 
-    done, known = 0, {name: (every_s, function) for name, every_s, function in duties}
-    for name in due_duties({name: every_s for name, (every_s, _) in known.items()}):
-        every_s, function = known[name]
-        if not claim_duty(name, every_s, holder):
+    done, due = 0, due_duties({name: every_s for name, every_s, _ in duties})
+    for name, every_s, function in duties:
+        if name not in due or not claim_duty(name, every_s, holder):
             continue
         if name in DESTROYING and _is_clock_in_doubt():
             end_duty(name, "clock-jumped", every_s)

@@ -15,7 +15,16 @@ from typing import Any, ClassVar
 from pydantic import Field, field_validator
 
 from leadline.errors import ExchangeError, FeedRefused, sentence
-from leadline.exchange.connector import Checked, Checkpoint, ListConnector, Page, Record, WebOptions
+from leadline.exchange.connector import (
+    Checked,
+    Checkpoint,
+    ListConnector,
+    Page,
+    Record,
+    RootedPath,
+    WebOptions,
+    from_the_root,
+)
 from leadline.exchange.feed.contents import Head, Reading, open_part
 from leadline.exchange.feed.keys import SubscriberKey
 from leadline.exchange.feed.places import Place, open_place
@@ -35,19 +44,14 @@ class FeedOptions(WebOptions):
 
     address: str = Field(min_length=1)
     root: str = Field(min_length=1, repr=False)
-    receipts: Path | None = None
+    receipts: RootedPath | None = None
     takes_clearing: bool = False
 
     @field_validator("address")
     @classmethod
     def _place(cls, text: str) -> str:
-        """A folder from the root on: a pull may run elsewhere."""
-        return text if "://" in text else str(Path(text).expanduser().absolute())
-
-    @field_validator("receipts")
-    @classmethod
-    def _folder(cls, path: Path | None) -> Path | None:
-        return None if path is None else path.expanduser().absolute()
+        """A web address as it is, a folder from the root on."""
+        return text if "://" in text else str(from_the_root(Path(text)))
 
     @field_validator("root")
     @classmethod

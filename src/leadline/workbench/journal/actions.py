@@ -103,11 +103,11 @@ def _hold_chain() -> None:
 # --- duties ----------------------------------------------------------------------------------------------------------
 
 
-def due_duties(every_s: Mapping[str, float]) -> list[str]:
-    """Which of these (name -> seconds between) may be claimed, in their order: one question, which writes nothing."""
+def due_duties(every_s: Mapping[str, float]) -> set[str]:
+    """Which of these (name -> seconds between) may be claimed: one question, which writes nothing."""
     now = timezone.now()
     due_at = dict(Duty.objects.filter(name__in=every_s).values_list("name", "due_at"))
-    return [name for name, seconds in every_s.items() if _is_due(due_at.get(name, now), now, seconds)]
+    return {name for name, seconds in every_s.items() if _is_due(due_at.get(name, now), now, seconds)}
 
 
 def _is_due(due_at: datetime, now: datetime, every_s: float) -> bool:

@@ -16,7 +16,6 @@
   let look = null; // the live grant: {id, level, timer}
   let wanted = null; // what is held down, also while the grant is on its way
   let at = { x: 0.5, y: 0.5 };
-  const inside = (share) => Math.min(1, Math.max(0, share));
   let colour = false;
   let lensDue = 0;
   let size = { w: 320, h: 320 };
@@ -84,6 +83,11 @@
     await draw(answer, mine.level, false);
     if (look !== mine) clear();
   };
+  const moveTo = (x, y) => {
+    const inside = (share) => Math.min(1, Math.max(0, share));
+    at = { x: inside(x), y: inside(y) };
+    pixels();
+  };
 
   const reveal = async (level) => {
     if (!canvas || wanted) return;
@@ -138,8 +142,7 @@
     canvas.addEventListener("pointermove", (event) => {
       if (!look || look.level !== "lens") return;
       const box = canvas.getBoundingClientRect();
-      at = { x: inside((event.clientX - box.left) / box.width), y: inside((event.clientY - box.top) / box.height) };
-      pixels();
+      moveTo((event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
     });
     document.getElementById("show-tile").addEventListener("click", showTile);
     for (const [id, by] of [["scene-back", -1], ["scene-on", 1]]) {
@@ -157,9 +160,8 @@
       button.addEventListener("pointermove", (event) => {
         if (!look || look.level !== "lens" || !held) return;
         const box = canvas.getBoundingClientRect();
-        at = { x: inside(at.x + (event.clientX - held.x) / box.width), y: inside(at.y + (event.clientY - held.y) / box.height) };
+        moveTo(at.x + (event.clientX - held.x) / box.width, at.y + (event.clientY - held.y) / box.height);
         held = { x: event.clientX, y: event.clientY };
-        pixels();
       });
       button.addEventListener("contextmenu", (event) => event.preventDefault()); // a long touch is no question
       for (const end of ["pointerup", "pointerleave", "pointercancel", "blur"]) button.addEventListener(end, hide);
@@ -261,8 +263,7 @@
     }
     if (look && arrows[event.key]) {
       event.preventDefault();
-      at = { x: inside(at.x + arrows[event.key][0]), y: inside(at.y + arrows[event.key][1]) };
-      pixels();
+      moveTo(at.x + arrows[event.key][0], at.y + arrows[event.key][1]);
       return;
     }
     if (!singleKeys && event.key.length === 1) return;
