@@ -141,3 +141,38 @@ def test_what_leaves_comes_in_again_as_the_same_entries(run: Any, tmp_path: Path
     ]
     if format_ in ("csv", "vics"):
         assert [(e.source_id, e.scheme, e.label) for e in again] == [(e.source_id, e.scheme, e.label) for e in entries]
+
+
+@pytest.mark.parametrize(("format_", "kept"), [("nsrl", ("md5", "sha1")), ("nsrl-database", ("md5", "sha1", "sha256"))])
+def test_an_nsrl_set_is_of_benign_entries_alone_and_none_is_lost_unsaid(
+    run: Any, tmp_path: Path, format_: str, kept: tuple[str, ...]
+) -> None:
+    prints = {"md5": MD5, "sha1": SHA1, "sha256": PDQ}
+    whole = [Entry(Kind.BENIGN, {name: bytes([n]) + value[1:] for name, value in prints.items()}) for n in range(3)]
+    suspended = Entry(Kind.BENIGN, prints, disabled_until=1 << 33)
+    bank = bank_of(
+        tmp_path, Kind.BENIGN, *whole, suspended, Entry(Kind.BENIGN, {"pdq": PDQ}), Entry(Kind.OTHER, prints)
+    )
+    export = ("bank", "export", bank.path, "--format", format_, "--out", tmp_path / "NSRLFile.txt", "--reason", WHY)
+    ended = run(*export)
+    assert ended.code == 2
+    assert "kind other: whoever reads an NSRL set takes all of it for harmless" in ended.faults[0]
+    assert {one.name for one in tmp_path.iterdir()} == {"known"}
+    assert not (bank.path / "exports.jsonl").exists()
+    bank.remove([6])
+    ended = run(*export)
+    assert ended.code == 3
+    assert "2 entries lack" in ended.faults[0]
+    assert "suspended" in ended.faults[0]
+    assert recorded(bank)[1]["entries"] == 3
+    assert run("bank", "build", "--out", tmp_path / "b", "--name", "a", "--kind", "benign", export[6]).code == 0
+    again = list(Bank.open(tmp_path / "b").entries())
+    assert [e.fingerprints for e in again] == [{name: e.fingerprints[name] for name in kept} for e in whole]
+
+
+@pytest.mark.parametrize("kind", [Kind.ILLEGAL, Kind.FALSE_POSITIVE])
+def test_a_bank_of_another_kind_is_no_nsrl_set(run: Any, tmp_path: Path, kind: Kind) -> None:
+    bank = bank_of(tmp_path, kind, Entry(Kind.BENIGN, {"md5": MD5, "sha1": SHA1}))
+    ended = run("bank", "export", bank.path, "--format", "nsrl", "--out", "-", "--reason", WHY)
+    assert (ended.code, ended.out) == (2, "")
+    assert f"kind {kind}:" in ended.faults[0]

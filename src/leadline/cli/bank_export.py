@@ -16,9 +16,9 @@ import typer
 
 from leadline.cli.options import check_text
 from leadline.cli.output import EXIT_DONE, EXIT_PARTLY, complain, standard_output
-from leadline.domain import Entry
+from leadline.domain import Entry, Kind
 from leadline.errors import ConfigError, InputError
-from leadline.exchange import csv_list, hashdeep, icse, stix, text_list, vics
+from leadline.exchange import csv_list, hashdeep, icse, nsrl, nsrl_database, stix, text_list, vics
 
 if TYPE_CHECKING:
     from leadline.match.bank import Bank
@@ -31,6 +31,8 @@ class ExportFormat(StrEnum):
     STIX = "stix"
     HASHDEEP = "hashdeep"
     ICSE = "icse"
+    NSRL = "nsrl"
+    NSRL_DATABASE = "nsrl-database"
 
 
 class OneHash(StrEnum):
@@ -45,6 +47,8 @@ _LEFT_OUT = {
     ExportFormat.STIX: "are suspended",
     ExportFormat.HASHDEEP: "lack a hash that the list has a column for",
     ExportFormat.ICSE: "have no MD5, SHA-1 or PhotoDNA",
+    ExportFormat.NSRL: "lack a SHA-1 or an MD5, or are suspended",
+    ExportFormat.NSRL_DATABASE: "lack a SHA-256, a SHA-1 or an MD5, or are suspended",
 }
 
 
@@ -86,6 +90,7 @@ def export_command(
     shape follows public descriptions and is not certified; a label becomes a Category only where its scheme is
     vics:CATEGORY_SET. STIX is a bundle of indicators, with an extension for perceptual hashes (docs/lists.md);
     suspended entries are left out. hashdeep has the columns that all entries have; icse is CSV with ICSE's columns.
+    nsrl (NSRLFile.txt) and nsrl-database (RDS 3) are for benign entries alone: their readers pass over such files.
 
     What leaves with a reason is recorded in exports.jsonl beside the bank: when, by whom, how much, its SHA-256.
 
@@ -93,8 +98,10 @@ def export_command(
     Examples:
       leadline bank export known --format csv --out known.csv --reason "copy for the second office, order 17"
       leadline bank export harmless --format text --only pdq --out pdq.txt
+      leadline bank export harmless --format nsrl --out NSRLFile.txt
 
-    Exit codes: 0 all written, 1 nothing written, 2 a reason is missing, 3 some entries were left out.
+    Exit codes: 0 all written, 1 nothing written, 2 a reason is missing or the format is not for entries of this kind,
+    3 some entries were left out.
     """
     from leadline.match.bank import Bank
     from leadline.match.exports import ExportRecord, check_reason
@@ -102,6 +109,8 @@ def export_command(
     if only and format_ is not ExportFormat.TEXT:
         raise ConfigError("--only is for plain text", where=f"--format {format_}", mend="leave --only out")
     opened = Bank.open(Path(bank))
+    if format_ in (ExportFormat.NSRL, ExportFormat.NSRL_DATABASE):
+        _check_harmless(opened)
     reason = check_reason(opened, reason)
     with _sink(out) as stream:
         record = ExportRecord(opened, format_, reason) if reason else None
@@ -117,8 +126,17 @@ def export_command(
     return EXIT_PARTLY if left_out else EXIT_DONE
 
 
+def _check_harmless(bank: Bank) -> None:
+    from leadline.match.exports import held_kinds
+
+    if others := sorted(held_kinds(bank) - {Kind.BENIGN}):
+        what = f"kind {' and '.join(others)}: whoever reads an NSRL set takes all of it for harmless"
+        raise ConfigError(what, where=bank.name, mend="export a bank of kind benign alone, or in another --format")
+
+
 def _write(how: ExportFormat, entries: _Counted, stream: BinaryIO, only: OneHash | None, category_set: str) -> int:
     """How many were left out."""
+    now_s = int(time.time())
     if how is ExportFormat.CSV:
         csv_list.write(entries.read(), stream)
         return 0
@@ -128,9 +146,13 @@ def _write(how: ExportFormat, entries: _Counted, stream: BinaryIO, only: OneHash
     if how is ExportFormat.TEXT:
         return text_list.write(entries.read(), stream, only=only or "")
     if how is ExportFormat.STIX:
-        return stix.write(entries.read(), stream, made_s=int(time.time()))
+        return stix.write(entries.read(), stream, made_s=now_s)
     if how is ExportFormat.HASHDEEP:
         return hashdeep.write(entries.read, stream)
+    if how is ExportFormat.NSRL:
+        return nsrl.write(entries.read(), stream, now_s=now_s)
+    if how is ExportFormat.NSRL_DATABASE:
+        return nsrl_database.write(entries.read(), stream, now_s=now_s)
     return icse.write(entries.read(), stream)
 
 

@@ -186,6 +186,21 @@ def metadata_text(values: Mapping[str, object]) -> str:
     return json.dumps({"left_out": len(values)})
 
 
+def file_of(entry: Entry) -> tuple[str, int]:
+    """Name and size in bytes of an entry's file, for lists that name files: the name is one line, 0 is no known size.
+
+    An entry without a name goes by its source's id, or else its own.
+    """
+    try:
+        facts = msgspec.json.decode(entry.metadata or "{}", type=dict[str, object])
+    except msgspec.MsgspecError:
+        facts = {}
+    name = str(facts.get("filename") or entry.source_id or entry.id)
+    told = facts.get("size", facts.get("MediaSize"))
+    size = int(told) if isinstance(told, int) and 0 <= told < 1 << 63 else 0
+    return "".join(c if c.isprintable() else "_" for c in name), size
+
+
 def record_digest(untrusted_record: object) -> bytes:
     """SHA-256 of a record of JSON, however its fields were ordered and spaced. ListFormatError beyond all depth."""
     try:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO
 
-import msgspec
-
 from leadline.domain import EXACT_ALGORITHMS, Entry
 from leadline.errors import HashFormatError, ListBroken, ListFormatError, Sentence, sentence
 from leadline.exchange.base import (
@@ -15,6 +13,7 @@ from leadline.exchange.base import (
     EntryDefaults,
     RecordHashes,
     entry_fields,
+    file_of,
     located,
     metadata_text,
     numbered_lines,
@@ -108,12 +107,8 @@ def write(entries: Callable[[], Iterable[Entry]], stream: BinaryIO) -> int:
         if not columns or len(digests) != len(columns):
             left_out += 1
             continue
-        facts = _facts(entry)
-        name = str(facts.get("filename") or entry.source_id or entry.id)
-        name = "".join(c if c.isprintable() else "_" for c in name)
-        size = facts.get("size", facts.get("MediaSize", 0))
-        text = f"{size if isinstance(size, int) else 0},{','.join(digests)},{name}\n"
-        stream.write(text.encode("utf-8", "replace"))
+        name, size = file_of(entry)
+        stream.write(f"{size},{','.join(digests)},{name}\n".encode())
     return left_out
 
 
@@ -127,10 +122,3 @@ def _shared_columns(entries: Iterable[Entry]) -> list[str]:
     shared = [name for name, count in having.items() if count == with_any and with_any]
     most = max(having, key=lambda name: having[name])
     return shared or ([most] if having[most] else [])
-
-
-def _facts(entry: Entry) -> dict[str, object]:
-    try:
-        return msgspec.json.decode(entry.metadata or "{}", type=dict[str, object])
-    except msgspec.MsgspecError:
-        return {}

@@ -1,9 +1,9 @@
-"""NIST's NSRL as text (NSRLFile.txt of RDS 2) -> benign entries. It lists what is known, not what is good."""
+"""NIST's NSRL as text (NSRLFile.txt of RDS 2) <-> benign entries. It lists what is known, not what is good."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO
 
 from leadline.domain import Entry, Kind
@@ -14,17 +14,21 @@ from leadline.exchange.base import (
     EntryDefaults,
     RecordHashes,
     entry_fields,
+    file_of,
     located,
     metadata_text,
     numbered_lines,
     parse_hex,
     with_faults,
 )
-from leadline.exchange.csv_rows import decode_line, read_rows
+from leadline.exchange.csv_rows import decode_line, formula_safe, plain, read_rows
 
 DELIMITER = ","
 _HEADER = '"SHA-1","MD5","CRC32","FileName","FileSize","ProductCode","OpSystemCode","SpecialCode"'
 _HASHES = {"SHA-1": "sha1", "MD5": "md5", "SHA-256": "sha256"}
+CRC32 = "0" * 8  # nobody here knows it, and hfind finds the name by the width of what stands before it
+PRODUCT = 1  # also its system and its maker: none of them is known
+_MAX_NAME_BYTES = 255  # hfind reads lines of 511 bytes; apostrophes come to it
 
 
 def is_header(untrusted_line: str) -> bool:
@@ -59,7 +63,8 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
         cells = dict(zip(names, map(str.strip, untrusted_row), strict=False))
         told = {_HASHES[name]: cell for name, cell in cells.items() if name in _HASHES}
         if before.is_new(told):
-            yield from checked(told, cells.get("FileName", ""), cells.get("FileSize", ""), place, defaults)
+            name = plain(cells.get("FileName", ""))
+            yield from checked(told, name, cells.get("FileSize", ""), place, defaults)
 
 
 class Repeats:
@@ -93,3 +98,30 @@ def _entry(hashes: RecordHashes, untrusted_name: str, untrusted_size: str, defau
     if untrusted_size.isascii() and untrusted_size.isdigit() and len(untrusted_size) < 20:
         facts["size"] = int(untrusted_size)
     return Entry(fingerprints=hashes.found, metadata=metadata_text(facts), **fields)
+
+
+def write(entries: Iterable[Entry], stream: BinaryIO, *, now_s: int) -> int:
+    """NSRLFile.txt for programs that take what it names for harmless. Returns how many entries have no row.
+
+    A row has an entry of kind benign, not suspended at `now_s` (seconds since 1970), with a SHA-1 and an MD5: hfind of
+    The Sleuth Kit (and so Autopsy) looks for both at fixed places, and nsrlsvr takes the second column in capitals.
+    """
+    stream.write(f"{_HEADER}\r\n".encode())
+    left_out = 0
+    for entry in entries:
+        if (digests := digests_of(entry, ("sha1", "md5"), now_s)) is None:
+            left_out += 1
+            continue
+        name, size = file_of(entry)
+        name = name.encode()[:_MAX_NAME_BYTES].decode("utf-8", "ignore").replace('"', "_")
+        texts = '","'.join((*digests, CRC32, formula_safe(name)))
+        stream.write(f'"{texts}",{size},{PRODUCT},"{PRODUCT}",""\r\n'.encode())
+    return left_out
+
+
+def digests_of(entry: Entry, names: tuple[str, ...], now_s: int) -> list[str] | None:
+    """An entry's digests in capitals; None where it is not to be told for harmless now, or lacks one of them."""
+    is_harmless = entry.kind is Kind.BENIGN and entry.disabled_until <= now_s
+    if not is_harmless or not entry.fingerprints.keys() >= {*names}:
+        return None
+    return [entry.fingerprints[name].hex().upper() for name in names]

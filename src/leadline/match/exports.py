@@ -44,14 +44,18 @@ class ExportRecord:
 
 def check_reason(bank: Bank, reason: str) -> str:
     """The reason without blanks around it. ConfigError where the bank holds what needs one, and there is none."""
-    reason = reason.strip()
-    kinds = {bank.kind, *(kind for kind, count in bank.info().by_kind.items() if count)}
+    reason, kinds = reason.strip(), held_kinds(bank)
     if not reason and (guarded := [kind for kind in GUARDED if kind in kinds]):
         mend = "say why: --reason TEXT; it is recorded beside the bank"
         raise ConfigError(f"entries of kind {' and '.join(guarded)} leave with a reason", where=bank.name, mend=mend)
     if len(reason) > MAX_REASON_CHARS or not reason.isprintable():
         raise ConfigError("no reason in one line", where=bank.name, mend=f"at most {MAX_REASON_CHARS} characters")
     return reason
+
+
+def held_kinds(bank: Bank) -> set[Kind]:
+    """The bank's own kind, and those of its entries."""
+    return {bank.kind, *(kind for kind, count in bank.info().by_kind.items() if count)}
 
 
 def append_line(path: Path, text: str) -> None:
