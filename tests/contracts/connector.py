@@ -364,9 +364,13 @@ class ListContract:
 
 
 class ListConnectorContract(ListContract, ConnectorContract):
-    """For a ListConnector that is asked over HTTP."""
+    """For a ListConnector that is asked over HTTP.
+
+    greetings  requests with which its client begins, before the first of a pull
+    """
 
     connector: ClassVar[type[ListConnector]]
+    greetings: ClassVar[int] = 0
 
     def withdraw(self, mock: Any, key: str) -> bool:
         return mock.withdraw(key)
@@ -388,7 +392,7 @@ class ListConnectorContract(ListContract, ConnectorContract):
         self, new: Callable[[], Subscriber], whole: dict[str, Entry], given: Given, kind: FaultKind, after: int
     ) -> None:
         subscriber = new()
-        given.mock.faults.append(Fault(kind, after=after))
+        given.mock.faults.append(Fault(kind, after=self.greetings + after))
         with contextlib.suppress(ExchangeError):
             subscriber.pull(batch_records=1)
         assert subscriber.entries().items() <= whole.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -12,17 +13,25 @@ from typing import Any, ClassVar
 import jsonschema
 import pymisp
 import pytest
-from tests.contracts.connector import Given, ListConnectorContract, Oddity, Planted, Subscriber
+from tests.contracts.connector import FOR_EVER, Given, ListConnectorContract, Oddity, Planted, Subscriber
 
 from leadline.domain import Entry, Kind, PdqFamily, Tlp
-from leadline.errors import HashRefused, InputError, ListFormatError, SourceBroken
+from leadline.errors import (
+    CredentialsRefused,
+    ExchangeError,
+    HashRefused,
+    InputError,
+    ListFormatError,
+    SourceBroken,
+    SourceUnavailable,
+)
 from leadline.exchange import misp_objects
 from leadline.exchange.base import EntryDefaults
 from leadline.exchange.connector import Act, Outgoing
 from leadline.exchange.misp import Misp
 from leadline.exchange.misp_events import EventTold, read_event
 from leadline.exchange.misp_tags import read_tags
-from leadline.exchange.mock.base import TOKEN, Mock
+from leadline.exchange.mock.base import TOKEN, Fault, FaultKind, Mock, Reply
 from leadline.exchange.mock.misp import MispMock
 
 DEFAULTS = EntryDefaults(Kind.OTHER, source="rehearsal")
@@ -36,6 +45,7 @@ OBJECT = "f0a5b9d8-6d25-4a5b-8b2f-31f0f4b8e1c2"
 class TestMisp(ListConnectorContract):
     connector = Misp
     secrets: ClassVar = {"key": TOKEN}
+    greetings = 3  # PyMISP's: version, user, types
 
     def make_mock(self) -> MispMock:
         return MispMock(entries=40)
@@ -48,6 +58,48 @@ class TestMisp(ListConnectorContract):
         value = {Oddity.UNKNOWN: SHA256, Oddity.SHORT_HASH: SHA256[:-1], Oddity.UPPER_CASE: SHA256.upper()}[oddity]
         more = {"shoe-size": "43"} if oddity is Oddity.UNKNOWN else {}
         return Planted(mock.put({"sha256": value, **more}), bytes.fromhex(SHA256))
+
+    @pytest.mark.parametrize("after", [0, 1])  # at the index, at the first event
+    def test_what_goes_wrong_after_the_greeting_is_told_as_what_it_is(self, given: Given, after: int) -> None:
+        told: list[tuple[FaultKind, type[ExchangeError], str]] = [
+            (FaultKind.CUT, SourceBroken, "cut-short"),
+            (FaultKind.MALFORMED, SourceBroken, "source-broken"),
+            (FaultKind.REDIRECT, SourceBroken, "redirected"),
+            (FaultKind.FORBIDDEN, CredentialsRefused, "credentials-refused"),
+            (FaultKind.BROKEN, SourceUnavailable, "remote-status"),
+        ]
+        for kind, expected, code in told:
+            given.mock.faults[:] = [Fault(kind, times=FOR_EVER, after=self.greetings + after)]
+            error = self.refusal(given.connector(), self.ask)
+            assert (type(error), error.code, error.where) == (expected, code, "far-list")
+
+    @pytest.mark.parametrize(
+        "untrusted_body",
+        ["[]", '"marker-4711"', '{"version": "marker-4711"}', '{"version": 7}', '{"errors": ["marker-4711"]}', "{}"],
+    )
+    def test_a_greeting_of_no_misp_is_said_to_be_broken_and_is_not_quoted(
+        self, given: Given, untrusted_body: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(given.mock, "answer", lambda asked: Reply(200, untrusted_body.encode()))
+        error = self.refusal(given.connector(), self.ask)
+        assert isinstance(error, SourceBroken)
+        assert "marker-4711" not in str(error) + repr(vars(error))
+
+    def test_pymisp_learns_no_key_and_no_address_and_follows_no_proxy(
+        self, given: Given, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for name in ("https_proxy", "all_proxy"):
+            monkeypatch.setenv(name, "http://127.0.0.1:9")
+        with contextlib.closing(given.connector()) as connector:
+            self.ask(connector)
+            assert not caplog.text
+            caplog.set_level(logging.DEBUG, "pymisp")
+            self.ask(connector)
+            (failed,) = connector.send([Outgoing(Act.WITHDRAW, key=OBJECT)])
+        assert "/events/index" in caplog.text
+        assert failed.error is not None
+        for secret in (TOKEN, connector.options.address):
+            assert secret not in caplog.text
 
     def test_only_events_that_changed_are_asked_for_where_the_key_is_told_what_was_deleted(
         self, new: Callable[[], Subscriber], given: Given
@@ -196,6 +248,22 @@ class TestMisp(ListConnectorContract):
         assert [kind for _, kind in given.mock.sightings] == ["0", "1"]
         assert given.mock.sightings[0][0] != given.mock.sightings[1][0]
         assert not given.mock.withdraw(other), "it was deleted there"
+
+    @pytest.mark.parametrize("told", [b'{"errors": "no"}', b"[]", b"<p>"])
+    def test_an_act_counts_as_done_only_where_a_misp_says_so(
+        self, given: Given, told: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        answer = given.mock.answer
+        monkeypatch.setattr(given.mock, "answer", lambda one: answer(one) if one.method == "GET" else Reply(200, told))
+        entry = Entry(Kind.OTHER, {"md5": bytes.fromhex(MD5)})
+        with contextlib.closing(given.connector()) as connector:
+            sent = connector.send([Outgoing(Act.WITHDRAW, key=OBJECT), Outgoing(Act.SUBMIT, entry=entry)])
+        assert [(type(one.error), one.remote_id) for one in sent] == [(SourceBroken, "")] * 2
+
+    def test_where_no_misp_is_reached_no_act_is_tried(self, given: Given) -> None:
+        given.mock.faults.append(Fault(FaultKind.FORBIDDEN, times=FOR_EVER))
+        error = self.refusal(given.connector(), lambda made: made.send([Outgoing(Act.WITHDRAW, key=OBJECT)]))
+        assert isinstance(error, CredentialsRefused)
 
     def test_what_a_misp_refuses_is_the_outcome_of_that_act_alone(self, given: Given) -> None:
         with contextlib.closing(given.connector()) as connector:

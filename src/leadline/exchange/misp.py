@@ -1,19 +1,18 @@
 """A MISP: media-fingerprint objects of its events in, events, withdrawals and sightings out. Decides nothing.
 
-Its REST interface as PyMISP uses it. PyMISP makes what is sent; its own HTTP is not used (no bound on an answer, an
-environment's proxy, redirects that are followed), nor its loader for what comes.
+PyMISP asks and sends (`exchange/misp_client.py`). Its answers are taken as the JSON they are: its loader of events sets
+attributes of Python objects by the names in the answer.
 """
 
 from __future__ import annotations
 
 import bisect
-import json
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -31,14 +30,16 @@ from leadline.exchange.connector import (
 )
 from leadline.exchange.misp_events import read_event
 from leadline.exchange.telling import Telling, Told, begin_at, pull_told
-from leadline.exchange.web import Web, read_json
+from leadline.exchange.web import Web
 
-_JSON = "application/json"
-_MAX_EVENT_BYTES, _MAX_INDEX_BYTES = 128 << 20, 64 << 20
+if TYPE_CHECKING:
+    from pymisp import MISPEvent, PyMISP
+
 _NEVER_S, _LONG_AGO_S = 1 << 40, -(1 << 60)
-_WITHOUT = (  # no bytes of attached files above all, and nothing that a MISP adds by itself
-    "includeAttachments:0/noSightings:1/noEventReports:1/includeFeedCorrelations:0/includeWarninglistHits:0"
-)
+_WITHOUT = {  # no bytes of attached files above all, and nothing that a MISP adds by itself
+    "includeAttachments": 0, "noSightings": 1, "noEventReports": 1, "includeFeedCorrelations": 0,
+    "includeWarninglistHits": 0,
+}  # fmt: skip
 _SIGHTINGS = {Act.AFFIRM: "0", Act.DISPUTE: "1"}  # MISP's types: a sighting, a false positive
 _HASHES = (*EXACT_ALGORITHMS, "pdq")
 
@@ -85,14 +86,32 @@ class Misp(ListConnector):
     options: MispOptions
 
     _web: Web | None = None
+    _misp: PyMISP | None = None
 
-    def _open(self) -> Web:
+    def _open(self) -> PyMISP:
+        from leadline.exchange.misp_client import JSON, connect  # PyMISP takes half a second
+
         if self._web is None:
             self._web = Web(
                 self._where, self.options.address, sleep=self.sleep, timeout_s=self.options.timeout_s,
-                headers={"authorization": self.secrets["key"], "accept": _JSON}, ca_file=self.options.ca_file,
+                headers={"authorization": self.secrets["key"], "accept": JSON}, ca_file=self.options.ca_file,
             )  # fmt: skip
-        return self._web
+        if self._misp is None:
+            self._misp = connect(self._web, self._where)
+        return self._misp
+
+    def _ask(self, question: Callable[[PyMISP], Any], shape: type[list[Any] | dict[str, Any]] = dict) -> Any:
+        """Its answer, of that shape of JSON."""
+        from leadline.exchange.misp_client import no_misp, telling
+
+        misp = self._open()
+        with telling(self._where):
+            told = question(misp)
+        if "errors" in _object(told):  # as MISP says it, sometimes with 200
+            raise SourceBroken("it refuses what was asked", where=self._where, mend="check the rights of the key")
+        if not isinstance(told, shape):
+            raise no_misp(self._where)
+        return told
 
     @property
     def _where(self) -> str:
@@ -101,7 +120,7 @@ class Misp(ListConnector):
     def close(self) -> None:
         if self._web is not None:
             self._web.close()
-            self._web = None
+            self._web = self._misp = None
 
     def check(self) -> Checked:
         told = self._ask_user()
@@ -113,7 +132,7 @@ class Misp(ListConnector):
         return Checked(str(name)[:200], tuple(note for name, note in rights.items() if not told["Role"].get(name)))
 
     def _ask_user(self) -> dict[str, dict[str, Any]]:
-        told = read_json(self._open().get("/users/view/me", most_bytes=1 << 20), self._where)
+        told = self._ask(lambda misp: misp.get_user())
         return {name: _object(told.get(name)) for name in ("User", "Role", "Organisation")}
 
     # --- the list ----------------------------------------------------------------------------------------------------
@@ -170,27 +189,22 @@ class Misp(ListConnector):
 
     def _ask_event(self, event: str, since_s: int) -> Mapping[str, Any]:
         """Empty where it was deleted after the index was told."""
-        content = json.dumps({"deleted": [0, 1]}).encode()  # what is there, and what was there
+        deleted = {"deleted": [0, 1]}  # what is there, and what was there
         try:
-            body = self._open().ask(
-                f"/events/view/{event}/{_WITHOUT}", content=content, content_type=_JSON, most_bytes=_MAX_EVENT_BYTES
-            )
+            told = self._ask(lambda misp: misp.direct_call(f"events/view/{event}", deleted, kw_params=_WITHOUT))
         except SourceBroken as error:
             if error.code != "page-expired" or event in self._ask_index(since_s).uuids:
                 raise
             return {}
-        told = read_json(body, self._where).get("Event")
+        told = told.get("Event")
         if not isinstance(told, dict) or str(told.get("uuid")).lower() != event:
             raise SourceBroken("it answers with another event, or with none", where=self._where, mend="pull again")
         return told
 
     def _ask_index(self, since_s: int) -> _Index:
-        filters = {"tags": self.options.tag, "org": self.options.organisation}
-        asked = {"minimal": 1, **{name: value for name, value in filters.items() if value}}
-        body = self._open().ask(
-            "/events/index", content=json.dumps(asked).encode(), content_type=_JSON, most_bytes=_MAX_INDEX_BYTES
-        )
-        rows = [_object(row) for row in _read_list(body, self._where)]
+        tag, organisation = self.options.tag or None, self.options.organisation or None
+        told = self._ask(lambda misp: misp.search_index(minimal=True, tags=tag, org=organisation), list)
+        rows = [_object(row) for row in told]
         found = [(_uuid(row.get("uuid")), _seconds(row.get("timestamp"))) for row in rows]
         uuids = sorted({name for name, time_s in found if name and time_s >= since_s})
         next_s = max((time_s for _, time_s in found), default=0)
@@ -200,6 +214,7 @@ class Misp(ListConnector):
 
     def send(self, outgoing: Sequence[Outgoing]) -> list[Sent]:
         """Submissions of one TLP and PAP go as one event; a request that fails is the outcome of all in it."""
+        self._open()  # what fails here has tried none of them
         sent: dict[int, Sent] = {}
         submitted = [number for number, one in enumerate(outgoing) if one.act is Act.SUBMIT]
         for number, one in enumerate(outgoing):
@@ -214,7 +229,7 @@ class Misp(ListConnector):
             if not key:
                 raise InputError("not a key of this source", where=self._where, mend="give the UUID of an object")
             if one.act is Act.WITHDRAW:
-                self._post(f"/objects/delete/{key}", {})
+                self._ask(lambda misp: misp.delete_object(key))
                 return Sent(one, key)
             return Sent(one, self._tell_sighting(one, key))
         except LeadlineError as error:
@@ -223,7 +238,7 @@ class Misp(ListConnector):
     def _tell_sighting(self, one: Outgoing, key: str) -> str:
         if one.act not in _SIGHTINGS:
             raise ActNotOffered("this source takes no such act", where=self._where)
-        told = _object(read_json(self._open().get(f"/objects/view/{key}"), self._where).get("Object"))
+        told = _object(self._ask(lambda misp: misp.get_object(key)).get("Object"))
         attributes = told.get("Attribute")
         wanted = (one.algorithm,) if one.algorithm else _HASHES
         found = [
@@ -233,7 +248,7 @@ class Misp(ListConnector):
         ]
         if not found or not found[0]:
             raise InputError("the object has no such fingerprint", where=self._where, mend="name another algorithm")
-        self._post(f"/sightings/add/{found[0]}", {"type": _SIGHTINGS[one.act]})
+        self._ask(lambda misp: misp.add_sighting({"type": _SIGHTINGS[one.act]}, found[0]))
         return found[0]
 
     def _submit(self, outgoing: Mapping[int, Outgoing]) -> dict[int, Sent]:
@@ -251,33 +266,17 @@ class Misp(ListConnector):
         for (tlp, pap), objects in made.items():
             today = datetime.fromtimestamp(self.clock(), UTC).date()
             event = make_event([of for _, of in objects], self.options.info, today, tlp, pap)
-            failed = self._try_post("/events/add", json.loads(event.to_json()))
+            failed = self._add(event)
             for number, of in objects:
                 sent[number] = Sent(outgoing[number], "" if failed else of.uuid, failed)
         return sent
 
-    def _try_post(self, path: str, told: Mapping[str, Any]) -> LeadlineError | None:
+    def _add(self, event: MISPEvent) -> LeadlineError | None:
         try:
-            self._post(path, told)
+            self._ask(lambda misp: misp.add_event(event))
         except LeadlineError as error:
             return error
         return None
-
-    def _post(self, path: str, told: Mapping[str, Any]) -> None:
-        content = json.dumps(told).encode()
-        answer = self._open().send("POST", path, content=content, content_type=_JSON, most_bytes=_MAX_EVENT_BYTES)
-        if "errors" in read_json(answer, self._where):  # as MISP says it, sometimes with 200
-            raise SourceBroken("it refuses what was sent", where=self._where, mend="check the rights of the key")
-
-
-def _read_list(untrusted_body: bytes, source: str) -> list[object]:
-    try:
-        value = json.loads(untrusted_body)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, list):
-        raise SourceBroken("its index of events is no list", where=source, mend="retry; where it stays so, tell them")
-    return value
 
 
 def _object(untrusted_value: object) -> dict[str, Any]:

@@ -16,6 +16,12 @@ _OF_OBJECT = re.compile(r"/objects/(delete|view)/([0-9a-f-]{36})")
 _SIGHTING = re.compile(r"/sightings/add/([0-9a-f-]{36})")
 _TEMPLATE = "5b6c0f4e-9a4d-4f37-8d0e-6f2c1b7a90d3"
 _TAGS = ("tlp:amber", "PAP:AMBER")
+_TYPES = ("md5", "sha1", "sha256")
+_KNOWN = {"types": [*_TYPES, "text"], "categories": ["Other"], "category_type_mappings": {}, "sane_defaults": {}}
+_GREETINGS = {  # what PyMISP asks before anything else, beside the user
+    "/servers/getVersion": {"version": "2.5.0", "pymisp_recommended_version": "2.5.0"},
+    "/attributes/describeTypes.json": {"result": _KNOWN},
+}
 
 
 class MispMock(Mock):
@@ -125,9 +131,11 @@ class MispMock(Mock):
     def answer(self, asked: Asked) -> Reply:
         if asked.headers.get("authorization") != TOKEN:
             return json_reply({"name": "Authentication failed.", "message": "Authentication failed."}, 403)
+        if asked.method == "GET" and asked.path in _GREETINGS:
+            return json_reply(_GREETINGS[asked.path])
         if (asked.method, asked.path) == ("GET", "/users/view/me"):
             told = {"User": {"id": "7", "org_id": "42"}, "Role": {"perm_add": True, "perm_sync": self.is_sync}}
-            return json_reply({**told, "Organisation": {"id": "42", "name": "Example Hotline"}})
+            return json_reply({**told, "Organisation": {"id": "42", "name": "Example Hotline"}, "UserSetting": []})
         if asked.method == "GET" and (found := _OF_OBJECT.fullmatch(asked.path)) and found[1] == "view":
             return self._view_object(found[2])
         if asked.method != "POST":
@@ -202,6 +210,3 @@ def _object(made: str, name: str, values: dict[str, str], time_s: int) -> dict[s
         "id": "1", "uuid": made, "name": name, "meta-category": "file", "template_uuid": _TEMPLATE,
         "template_version": "1", "timestamp": str(time_s), "deleted": False, "Attribute": attributes,
     }  # fmt: skip
-
-
-_TYPES = ("md5", "sha1", "sha256")
