@@ -18,7 +18,8 @@ from leadline.exchange.connector import Act, Outgoing, Page
 from leadline.exchange.mock.base import PASSWORD, USER, Asked, Fault, FaultKind, Mock, Reply, serving
 from leadline.exchange.mock.ncmec import FIRST_S, REASONS, NcmecMock
 from leadline.exchange.ncmec import NcmecConnector
-from leadline.exchange.ncmec_lists import PRODUCTION, TEST, NcmecOptions
+from leadline.exchange.ncmec_bases import PRODUCTION, TEST
+from leadline.exchange.ncmec_lists import NcmecOptions
 
 SECRETS = {"user": USER, "password": PASSWORD}
 MD5 = bytes(range(16))

@@ -233,11 +233,11 @@ def test_a_signal_type_can_be_switched_off_and_0_means_off(make_worker: Callable
     assert worker.ask("PUT", "/c/signal_type/nonsense", json={"enabled_ratio": 1}).status_code == 400
 
 
-def test_there_are_no_exchanges_yet(worker: Worker) -> None:
+def test_without_a_folder_of_sources_there_are_no_exchanges(worker: Worker) -> None:
     assert told(worker, "/c/exchanges") == told(worker, "/c/exchanges/apis") == []
     assert told(worker, "/c/content_type") == [{"name": "photo", "enabled": True}, {"name": "video", "enabled": True}]
     for method, path, status in (
-        ("POST", "/c/exchanges", 400),
+        ("POST", "/c/exchanges", 403),
         ("GET", "/c/exchanges/api/ncmec", 400),
         ("POST", "/c/exchanges/api/ncmec", 400),
         ("GET", "/c/exchanges/api/ncmec/schema", 400),

@@ -91,7 +91,8 @@ def serve_command(
 ) -> int:
     """Serve banks over HTTP until you stop it: look-ups, hashing of uploads, changes, HMA's addresses.
 
-    Tokens are made with `leadline token add`. Changes of a bank by any writer match within two seconds.
+    Tokens are made with `leadline token add`. Changes of a bank by any writer match within two seconds. HMA's clients
+    see the sources of `leadline exchange`, and how their pulls went.
 
     \b
     Examples:
@@ -142,6 +143,7 @@ def serve_command(
         source=source,
         ray=ray,
         shards=tuple(shards or ()),
+        sources=settings.home / "exchanges",
         publish=tuple(map(read_publication, publish or ())),
         limits=settings.limits,
     )

@@ -1,4 +1,4 @@
-"""NCMEC's lists by name, and the options of a source of that kind. Asks nothing."""
+"""The options of a source of NCMEC's kind: one of its lists by name, or an address of one's own. Asks nothing."""
 
 from __future__ import annotations
 
@@ -7,25 +7,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from leadline.exchange.connector import WebOptions
-
-PRODUCTION = {
-    "industry": "https://report.cybertip.org/hashsharing",
-    "industry-exploitative": "https://report.cybertip.org/exploitative-hashsharing",
-    "law-enforcement": "https://lesp.ncmec.org/csam-hashsharing",
-    "ngo": "https://hashsharing.ncmec.org/npo",
-    "exploitative": "https://hashsharing.ncmec.org/exploitative",
-    "generative-ai": "https://hashsharing.ncmec.org/generative-ai-csam",
-    "generative-ai-exploitative": "https://hashsharing.ncmec.org/generative-ai-exploitative",
-}
-TEST = {
-    "industry": "https://exttest.cybertip.org/hashsharing",
-    "industry-exploitative": "https://exttest.cybertip.org/exploitative-hashsharing",
-    "law-enforcement": "https://betalesp.ncmec.org/csam-hashsharing",
-    "ngo": "https://hashsharing-test.ncmec.org/npo",
-    "exploitative": "https://hashsharing-test.ncmec.org/exploitative",
-    "generative-ai": "https://hashsharing-test.ncmec.org/generative-ai-csam",
-    "generative-ai-exploitative": "https://hashsharing-test.ncmec.org/generative-ai-exploitative",
-}
+from leadline.exchange.ncmec_bases import BASES
 
 
 class NcmecOptions(WebOptions):
@@ -46,4 +28,4 @@ class NcmecOptions(WebOptions):
 
     @property
     def base(self) -> str:
-        return self.address or (PRODUCTION if self.environment == "production" else TEST)[self.list]
+        return self.address or BASES[self.environment][self.list]

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from leadline.service import hma_banks, hma_content, hma_hash, hma_lookup
+from leadline.service import hma_banks, hma_content, hma_exchanges, hma_hash, hma_lookup
 from leadline.service.endpoints import desk_of
 
 _TEXT = "text/plain; charset=utf-8"
@@ -30,4 +30,5 @@ ROUTES = [
     *hma_lookup.ROUTES,
     *hma_banks.ROUTES,
     *hma_content.ROUTES,
+    *hma_exchanges.ROUTES,
 ]

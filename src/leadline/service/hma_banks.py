@@ -1,4 +1,4 @@
-"""HMA's `/c` for banks: made, listed, switched, renamed, removed. Also its lists of types and of exchanges."""
+"""HMA's `/c` for banks: made, listed, switched, renamed, removed. Also its lists of types."""
 
 from __future__ import annotations
 
@@ -168,21 +168,6 @@ async def list_content_types(request: Request) -> Response:
     return tell_json([{"name": name, "enabled": True} for name in (PHOTO, VIDEO)])
 
 
-async def list_nothing(request: Request) -> Response:
-    """Exchanges and their types: there are none yet."""
-    demand(request, Scope.MATCH)
-    return tell_json([])
-
-
-async def refuse_exchange(request: Request) -> Response:
-    demand(request, Scope.MATCH)
-    if "exchange" in request.path_params:
-        if request.method == "DELETE":
-            return tell_json({"message": "Exchange deleted"})
-        raise refuse("Exchange not found", 404)
-    raise refuse("No such exchange type")
-
-
 def act_of(call: Call, name: str, bank: str) -> Act:
     return Act(call.token.id, name, bank, "", b"")
 
@@ -276,11 +261,4 @@ ROUTES = [
     Route("/c/signal_type/index", signal_type_index, name="hma-index", methods=["GET"]),
     Route("/c/signal_type/{signal_type}", set_signal_type, name="hma-types", methods=["PUT"]),
     Route("/c/content_type", list_content_types, name="hma-types", methods=["GET"]),
-    Route("/c/exchanges", list_nothing, name="hma-exchange", methods=["GET"]),
-    Route("/c/exchanges", refuse_exchange, name="hma-exchange", methods=["POST"]),
-    Route("/c/exchanges/apis", list_nothing, name="hma-exchange", methods=["GET"]),
-    Route("/c/exchanges/api/{api}", refuse_exchange, name="hma-exchange", methods=["GET", "POST"]),
-    Route("/c/exchanges/api/{api}/schema", refuse_exchange, name="hma-exchange", methods=["GET"]),
-    Route("/c/exchange/{exchange}", refuse_exchange, name="hma-exchange", methods=["GET", "PUT", "DELETE"]),
-    Route("/c/exchange/{exchange}/status", refuse_exchange, name="hma-exchange", methods=["GET"]),
 ]

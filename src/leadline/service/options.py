@@ -57,6 +57,7 @@ class Options:
     flood_*      an entry floods that met `least` and the share `share` of the look-ups of the last `window_s`
     source       s3://BUCKET/PREFIX or a folder that banks are pulled from onto the shelf
     ray          address of a Ray cluster; then each of `banks` is a shard, and each of `shards`, folders of banks, too
+    sources      folder where `leadline exchange` keeps its sources: HMA's clients are told of them. None: of none
     publish      banks that subscribers may read (`/ncmec/`, `/feed/`), each with how much of it may leave
     fetch_urls   whether addresses may be fetched at all; `fetch_private` networks that may be reached all the same
     """
@@ -88,6 +89,7 @@ class Options:
     source: str = ""
     ray: str = ""
     shards: tuple[Path, ...] = ()
+    sources: Path | None = None
     publish: tuple[Publication, ...] = ()
     limits: Limits = field(default_factory=Limits)
 

@@ -89,9 +89,15 @@ class Subscriptions:
         self._folder, self._environment, self._sealing = folder, environment, sealing
 
     def names(self) -> list[str]:
-        """In their order; what a kill left half-made has a name that is none."""
-        found = (path.parent.name for path in self._folder.glob("*/settings.json"))
-        return sorted(name for name in found if _NAME.fullmatch(name))
+        """In their order; what a kill left half-made has a name that is none. ConfigError where they cannot be read."""
+        try:
+            there = [path.name for path in self._folder.iterdir() if (path / "settings.json").is_file()]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            mend = "run this as whoever set the sources up, or give it the right to read the folder"
+            raise ConfigError(f"not readable: {error.strerror}", where=str(self._folder), mend=mend) from None
+        return sorted(name for name in there if _NAME.fullmatch(name))
 
     def path(self, name: str) -> Path:
         """ConfigError for a name that is no subscription."""
@@ -154,12 +160,12 @@ class Subscriptions:
             yield
 
     def is_busy(self, name: str) -> bool:
-        """Whether a process works on it at this moment."""
+        """Whether a process works on it at this moment. Writes nothing."""
         try:
-            with self.pulling(name, wait_s=0.0):
-                return False
-        except ConfigError:
-            return True
+            with open(self.path(name) / "lock", "rb") as file:
+                return not _is_locked(file, fcntl.LOCK_SH)
+        except FileNotFoundError:  # nobody ever did
+            return False
 
     # --- credentials -------------------------------------------------------------------------------------------------
 
@@ -253,9 +259,10 @@ class Subscriptions:
         write_json(self.path(name) / "status.json", status)
 
 
-def _is_locked(file: BinaryIO) -> bool:
+def _is_locked(file: BinaryIO, how: int = fcntl.LOCK_EX) -> bool:
+    """Whether we have it now, until the file is closed."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, how | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
