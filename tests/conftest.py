@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import fcntl
 import gc
 import os
 import shutil
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.machine import Machine
+from tests.machine import Machine, made_once
 
 # Before pytest-django looks for them: the workbench's settings, over a home of this process's own.
 os.environ["DJANGO_SETTINGS_MODULE"] = "leadline.workbench.settings"
@@ -55,23 +54,8 @@ def data_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Machine:
-    """An office with its keys and tables, which each test that needs one takes a copy of.
-
-    On SQLite all processes of a run share it: it is in its folder, and takes seconds to make.
-    """
-    base = tmp_path_factory.getbasetemp()
-    if base.name.startswith("popen-") and "DATABASE_URL" not in os.environ:
-        base = base.parent
-    home, being_made = base / "prepared" / "machine", base / "prepared" / "being-made"
-    with (base / "prepared.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if home.exists():
-            return Machine(home)
-        being_made.mkdir(mode=0o700, parents=True)
-        made = Machine(being_made)
-        made.prepare()
-        made.move(home)
-    return made
+    """An office with its keys and tables, which each test that needs one takes a copy of."""
+    return made_once(tmp_path_factory, "prepared", Machine.prepare)
 
 
 @pytest.fixture(autouse=True)

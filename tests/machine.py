@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from tests.servers import fresh_database
 
 _PREPARE = """
@@ -87,3 +90,22 @@ class Machine:
     def prepare(self) -> None:
         """Keys and tables. It takes seconds: a copy of one that is prepared already takes none."""
         self.python(_PREPARE)
+
+
+def made_once(
+    factory: pytest.TempPathFactory, name: str, make: Callable[[Machine], None], like: Machine | None = None
+) -> Machine:
+    """A machine to take copies of. Where it is in its folder (SQLite), all processes of a run share it."""
+    base = factory.getbasetemp()
+    if base.name.startswith("popen-") and "DATABASE_URL" not in os.environ:
+        base = base.parent
+    home, being_made = base / name / "machine", base / name / "being-made"
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if home.exists():
+            return Machine(home)
+        being_made.mkdir(mode=0o700, parents=True)
+        made = Machine(being_made, like=like)
+        make(made)
+        made.move(home)
+    return made

@@ -25,7 +25,7 @@ from typing import Any
 
 import pytest
 from tests.journeys.inside import PASSWORD
-from tests.machine import Machine
+from tests.machine import Machine, made_once
 from tests.servers import free_port, skip_without
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +33,7 @@ SCREENSHOTS = ROOT / "build" / "screenshots"
 START_TIMEOUT_S = 90
 # Without a graphics card Debian's settings have one imitated, which costs more than to draw without.
 _CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-gpu-rasterization", "--disable-gpu-compositing"]
+STAFFED = "staffed.json"
 STAFF = {
     "analyst": ["analyst"],
     "senior": ["senior"],
@@ -82,10 +83,7 @@ class RunningOffice:
 
     def ask(self, function: str, **arguments: Any) -> Any:
         """A function of `inside`, in a process with this office's environment."""
-        command = [sys.executable, "-m", "tests.journeys.inside", function, json.dumps(arguments)]
-        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=180)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        return ask_inside(self.environment, function, **arguments)
 
     def command(self, *arguments: str | Path, code: int = 0) -> str:
         """`leadline ARGUMENTS` as its operator would type it there; everything it said."""
@@ -149,14 +147,30 @@ def running_office(prepared: Machine, tmp_path: Path) -> Iterator[RunningOffice]
 @pytest.fixture(scope="package")
 def staffed_office(prepared: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningOffice]:
     """With STAFF, and one object of each kind. Each journey signs in people of its own: a code is good once."""
-    home = shutil.copytree(prepared.home, tmp_path_factory.mktemp("office") / "home")
+    staffed = made_once(tmp_path_factory, "staffed", staff_and_fill, like=prepared)
+    home = shutil.copytree(staffed.home, tmp_path_factory.mktemp("office") / "home")
     with serve_office(home, {"LEADLINE_WEBHOOK_PRIVATE": "127.0.0.0/8"}) as running:
-        running.people = running.ask("make_people", roles=STAFF)
-        filling = {"senior": "everything", "investigator": "investigator", "administrator": "administrator"}
-        filling |= {"analyst": "analyst"}
-        ids = {role: running.people[name]["id"] for role, name in filling.items()}
-        running.filled = running.ask("fill_office", people=ids, hook_url=f"http://127.0.0.1:{free_port()}/in")
+        told = json.loads((home / STAFFED).read_text())
+        running.people, running.filled = told["people"], told["filled"]
         yield running
+
+
+def staff_and_fill(machine: Machine) -> None:
+    """STAFF work there, one object of each kind lies there; who and which is told by a file."""
+    people = ask_inside(machine.environment, "make_people", roles=STAFF)
+    filling = {"senior": "everything", "investigator": "investigator", "administrator": "administrator"}
+    ids = {role: people[name]["id"] for role, name in (filling | {"analyst": "analyst"}).items()}
+    allowed = machine.environment | {"LEADLINE_WEBHOOK_PRIVATE": "127.0.0.0/8"}
+    filled = ask_inside(allowed, "fill_office", people=ids, hook_url=f"http://127.0.0.1:{free_port()}/in")
+    (machine.home / STAFFED).write_text(json.dumps({"people": people, "filled": filled}))
+
+
+def ask_inside(environment: Mapping[str, str], function: str, **arguments: Any) -> Any:
+    """A function of `inside`, in a process with that environment."""
+    command = [sys.executable, "-m", "tests.journeys.inside", function, json.dumps(arguments)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def _read(running: RunningOffice) -> None:

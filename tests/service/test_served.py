@@ -93,7 +93,7 @@ def test_a_killed_worker_costs_at_most_the_requests_it_was_at(start: Callable[..
             except TimeoutError:
                 outcomes["hung"] += 1
             else:
-                is_right = status == 200 and json.loads(told)["answers"] == [{"matches": KNOWN}]
+                is_right = status == 200 and _banks_met(told) == [["known"]]  # asked so often, it may flood too
                 outcomes["answered" if is_right else f"{status} {told!r}"] += 1
             slowest_s[0] = max(slowest_s[0], time.monotonic() - begun_s)
 
@@ -146,6 +146,10 @@ def test_a_request_under_way_is_answered_when_the_service_is_told_to_end(start: 
         service.raw()
 
 
+def _banks_met(told: bytes) -> list[list[str]]:
+    return [[match["bank"] for match in answer["matches"]] for answer in json.loads(told)["answers"]]
+
+
 def _whole_answer(connection: socket.socket) -> bytes:
     """Head and body, by the length that it says."""
     answer = http.client.HTTPResponse(connection)
@@ -184,7 +188,8 @@ def test_a_body_that_is_too_large_for_its_token_is_refused_and_for_another_it_is
             answer = _whole_answer(large)
         assert answer.startswith(b"HTTP/1.1 413 "), path
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "too-large"
-    assert len(service.match(*[MD5] * 400)) == 400  # a body of some 15,000 bytes
+    others = [f"{number:032x}" for number in range(1, 401)]  # not the known one: met so often, it would flood
+    assert len(service.match(*others)) == 400  # a body of some 15,000 bytes
 
 
 def _dribble(connection: socket.socket) -> None:

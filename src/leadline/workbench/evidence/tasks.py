@@ -12,7 +12,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -267,8 +266,8 @@ def _stamp(anchor: Anchor, statement: bytes) -> None:
     for url in urls:
         try:
             token = request_timestamp(statement, partial(_post, url), roots)
-        except (LeadlineError, httpx.HTTPError) as error:
-            failed = error if isinstance(error, LeadlineError) else TimestampFailed(type(error).__name__, where=url)
+        except LeadlineError as error:
+            failed = error
         else:
             actions.note_stamp(anchor, url, b64encode(token).decode())
     if failed is not None:
@@ -283,9 +282,15 @@ def _root_file() -> Path:
 
 
 def _post(url: str, query: bytes) -> bytes:
+    """TimestampFailed. The library is loaded when somebody is asked: it takes a tenth of a second, at every start."""
+    import httpx
+
     headers = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
-    answer = httpx.post(url, content=query, headers=headers, timeout=_STAMP_TIMEOUT_S, follow_redirects=False)
-    answer.raise_for_status()
+    try:
+        answer = httpx.post(url, content=query, headers=headers, timeout=_STAMP_TIMEOUT_S, follow_redirects=False)
+        answer.raise_for_status()
+    except httpx.HTTPError as error:
+        raise TimestampFailed(type(error).__name__, where=url) from None
     return answer.content
 
 

@@ -14,9 +14,6 @@ from dataclasses import dataclass
 from email.utils import parseaddr
 from typing import Any
 
-import dns.exception
-import dns.resolver
-
 from leadline.domain import Channel, IncomingItem, IncomingReport, ItemKind, Reporter
 from leadline.errors import InputError, ReportFormatError
 from leadline.exchange.incoming import clean_text
@@ -170,7 +167,10 @@ def _results(untrusted_headers: bytes) -> tuple[str, dict[str, str]]:
 
 
 def system_resolver(name: str, timeout_s: float) -> bytes | None:
-    """The DNS of this machine."""
+    """The DNS of this machine. The library is loaded when a mail is read, not with every process."""
+    import dns.exception
+    import dns.resolver
+
     try:
         answer = dns.resolver.resolve(f"{name}.", "TXT", lifetime=timeout_s)
     except (dns.exception.DNSException, OSError, UnicodeError) as error:
