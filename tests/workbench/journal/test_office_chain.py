@@ -16,6 +16,7 @@ from leadline.custody import verify
 from leadline.custody.anchor import read_anchor
 from leadline.errors import ChainBroken
 from leadline.workbench import chain, sealing
+from leadline.workbench.accounts.actions import set_office_setting
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.evidence import tasks
 from leadline.workbench.journal.models import Anchor, Line
@@ -32,8 +33,6 @@ def _new_office(office: Any, settings: Any) -> None:
 @pytest.fixture
 def lived(make_person: Callable[..., Person], office: Any) -> Person:
     """An office with an auditor, some lines, and an anchor that was dropped and mailed."""
-    from leadline.workbench.accounts.actions import set_office_setting
-
     auditor = make_person("auditor", Role.AUDITOR)
     admin = make_person("administrator", Role.ADMINISTRATOR)
     for number in range(5):
@@ -113,6 +112,21 @@ def test_a_chain_that_was_rewritten_with_its_anchors_is_found_by_the_dropped_one
     with triggers_lifted():
         Anchor.objects.all().delete()
     assert "rewritten" in [fault.code for fault in chain.check().faults]
+
+
+def test_a_chain_that_was_begun_anew_is_found_by_the_dropped_anchor(lived: Person) -> None:
+    with triggers_lifted():
+        Line.objects.all().delete()
+        Anchor.objects.all().delete()
+    assert [fault.code for fault in chain.check().faults] == ["anchor"]
+    set_office_setting(lived, "made-up", "1", "because")
+    assert [fault.what for fault in chain.check().faults] == ["is an anchor of another chain"]
+
+
+def test_an_office_in_which_nothing_happened_yet_holds() -> None:
+    found = chain.check()
+    assert (found.ok, found.chain.last, found.notes) == (True, 0, ["nothing has happened in this office yet"])
+    chain.refuse_broken()
 
 
 def test_the_gap_of_a_restore_that_a_line_tells_is_a_note_and_no_fault(lived: Person) -> None:
