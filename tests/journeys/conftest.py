@@ -103,6 +103,7 @@ def serve_office(home: Path, given: Mapping[str, str] | None = None) -> Iterator
         "LEADLINE_HOME": str(home),
         "LEADLINE_ADDRESS": f"127.0.0.1:{ports[0]}",
         "LEADLINE_PUBLIC_ADDRESS": f"127.0.0.1:{ports[1]}",
+        "LEADLINE_WEB_WORKERS": "1",  # one process can serve a few visitors, and starts in half the time
         "PYTHONUNBUFFERED": "1",
         **given,
     }

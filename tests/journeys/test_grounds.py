@@ -106,7 +106,7 @@ def test_an_office_on_postgresql_receives_a_report_and_its_chain_holds(
         page = visitor.page
         page.goto(f"{office.address}/reports/")
         page.get_by_role("link", name="R-").first.click()
-        assert "I came across this by chance." in page.content()
+        page.get_by_text("I came across this by chance.").first.wait_for()
         visitor.look("report")
         assert office.ask("count_reports") == 1
         page.goto(f"{office.address}/health/")

@@ -22,6 +22,7 @@
   let drawn = ""; // what is to be seen just now: tile, lens, whole
   const scenes = [...document.querySelectorAll("#scenes li")]; // of a single picture there is no list
   let scene = 0;
+  let blanking = null; // an end of every grant that is on its way: what is asked for after it must not be ended by it
   let round = 0; // goes up whenever everything is hidden: what was on its way then is not drawn
 
   const shown = document.getElementById("shown"); // a live region: what the eyes see, the ears are told, once
@@ -92,6 +93,8 @@
   const reveal = async (level) => {
     if (!canvas || wanted) return;
     wanted = level;
+    await blanking;
+    if (wanted !== level) return; // let go before it was asked for
     const fields = { asset: card.dataset.asset, level };
     if (colour) fields.colour = "1";
     if (scenes.length) fields.scene = scenes[scene].dataset.scene;
@@ -135,7 +138,7 @@
   };
   const blank = () => {
     hide();
-    if (card) post(card.dataset.blank, {});
+    if (card) blanking = post(card.dataset.blank, {}).catch(() => null);
   };
 
   if (canvas) {
