@@ -200,15 +200,34 @@ def unverified() -> ssl.SSLContext:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
+def driver() -> Iterator[Any]:
     """For one file: while it is open an event loop runs in this process, and Django refuses to work beside one."""
-    skip_without("chromium")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=_CHROMIUM)
+        yield driver
+
+
+@pytest.fixture(scope="module")
+def chromium(driver: Any) -> Iterator[Any]:
+    """Without windows: the pages are those of any Chromium."""
+    with _launch(driver, "chromium-headless-shell") as browser:
         yield browser
-        browser.close()
+
+
+@pytest.fixture
+def windowed_chromium(driver: Any) -> Iterator[Any]:
+    """The whole browser, in which one tab takes the focus from another."""
+    with _launch(driver, "chromium") as browser:
+        yield browser
+
+
+@contextmanager
+def _launch(driver: Any, package: str) -> Iterator[Any]:
+    skip_without(package)
+    browser = driver.chromium.launch(executable_path=f"/usr/bin/{package}", args=_CHROMIUM)
+    yield browser
+    browser.close()
 
 
 @dataclass
@@ -311,11 +330,11 @@ MakeVisitor = Callable[..., Visitor]
 
 @pytest.fixture
 def make_visitor(chromium: Any, request: pytest.FixtureRequest) -> Iterator[MakeVisitor]:
-    """One browser of its own for each; `options` as Playwright's new_context takes them."""
+    """A profile of its own for each, in `browser` if given; `options` as Playwright's new_context takes them."""
     contexts, faults = [], []
 
-    def make(who: str = "", **options: Any) -> Visitor:
-        context = chromium.new_context(**{"locale": "en-GB"} | options)
+    def make(who: str = "", browser: Any = chromium, **options: Any) -> Visitor:
+        context = browser.new_context(**{"locale": "en-GB"} | options)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(60_000)

@@ -203,8 +203,10 @@ def seed_of(page: Any) -> int:
     return next(seed for seed in range(1, SINGLES + 2) if hashlib.sha256(picture(seed)).hexdigest() == shown)
 
 
-def test_an_answer_a_lost_focus_and_the_clock_hide_the_picture(reviewing: RunningOffice, make_visitor: Any) -> None:
-    visitor = make_visitor("sue")
+def test_an_answer_a_lost_focus_and_the_clock_hide_the_picture(
+    reviewing: RunningOffice, make_visitor: Any, windowed_chromium: Any
+) -> None:
+    visitor = make_visitor("sue", windowed_chromium)
     page = start_shift(visitor, reviewing, "sue")
     page.get_by_role("button", name="Next", exact=True).click()
     page.wait_for_url("**/review/*-*/")
