@@ -21,7 +21,7 @@ def test_what_depends_on_the_database_holds_on_postgresql() -> None:
     with postgresql() as url:
         files = [str(HERE / name) for name in ON_BOTH_DATABASES]  # to read all others takes ten seconds
         run = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-x", "--reuse-db", "-p", "no:cacheprovider", "-m", "database", *files],
+            [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "database", *files],
             env={**os.environ, "DATABASE_URL": url},
             cwd=HERE.parents[1],
             capture_output=True,
