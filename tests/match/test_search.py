@@ -43,8 +43,9 @@ def brute_force(hashes: U8, queries: U8, radius: int) -> list[list[tuple[int, in
     """(distance, position) of every match of every query, sorted; numpy only, none of our kernel."""
     answers = []
     for query in queries:
-        distances = np.unpackbits(hashes ^ query, axis=1).sum(axis=1)
-        answers.append(sorted((int(d), int(p)) for p, d in enumerate(distances) if d <= radius))
+        distances = np.bitwise_count(hashes ^ query).sum(axis=1)
+        near = np.flatnonzero(distances <= radius)
+        answers.append(sorted((int(distances[at]), int(at)) for at in near))
     return answers
 
 
