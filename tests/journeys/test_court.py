@@ -113,7 +113,7 @@ def test_an_auditor_carries_the_chain_out_and_a_changed_copy_is_named(
     office.command("verify", cut, "--anchor", left, code=4)  # whole in itself, and shorter than what was signed
 
     page.goto(f"{office.address}/evidence/exhibits/{office.filled['exhibit']}/")
-    assert page.get_by_role("heading", name="Not found").is_visible()  # an auditor reads the log, not the evidence
+    page.get_by_role("heading", name="Not found").wait_for()  # an auditor reads the log, not the evidence
     office.command("journal", "verify")
     office.command("journal", "export", tmp_path / "carried")
     office.command("verify", tmp_path / "carried" / "custody.jsonl", "--key", key, "--anchor", left)

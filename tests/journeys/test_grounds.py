@@ -56,7 +56,7 @@ def test_behind_tls_cookies_are_bound_to_the_host_and_forms_to_the_site(
         set_up(visitor, office, alone=True)
         page, at = visitor.page, office.address
         answer = page.goto(f"{at}/people/")
-        assert page.get_by_role("heading", name="People").is_visible()
+        page.get_by_role("heading", name="People").wait_for()
         visitor.look("people")
 
         cookies = {cookie["name"]: cookie for cookie in page.context.cookies()}
@@ -110,7 +110,7 @@ def test_an_office_on_postgresql_receives_a_report_and_its_chain_holds(
         visitor.look("report")
         assert office.ask("count_reports") == 1
         page.goto(f"{office.address}/health/")
-        assert page.get_by_role("heading", name="Health").is_visible()
+        page.get_by_role("heading", name="Health").wait_for()
         visitor.look("health")
         office.command("journal", "verify")
         office.command("vault", "verify")

@@ -34,7 +34,7 @@ def sign_in(visitor: Any, office: RunningOffice, name: str) -> Any:
     """By what every language shares: the names of fields, and Enter."""
     page, person = visitor.page, office.people[name]
     page.goto(f"{office.address}/account/login/")
-    assert page.get_by_role("heading", name="Se connecter").is_visible()
+    page.get_by_role("heading", name="Se connecter").wait_for()
     page.locator("input[name=login]").fill(person["email"])
     page.locator("input[name=password]").fill(PASSWORD)
     page.locator("input[name=password]").press("Enter")
@@ -66,7 +66,7 @@ def test_an_analyst_clears_the_queue_in_french(bureau: RunningOffice, make_visit
         with page.expect_navigation():
             page.keyboard.press("Control+Shift+Enter")
     page.wait_for_url(f"{bureau.address}/review/")
-    assert page.get_by_text("Rien ne vous attend.").first.is_visible()
+    page.get_by_text("Rien ne vous attend.").first.wait_for()
     visitor.look("file-vide")
     made = [row for row in ask(bureau, "decisions") if row["by"] == "ana"]
     assert sorted(row["files"] for row in made) == [1] * SINGLES + [COPIES]
@@ -76,7 +76,7 @@ def look_once(visitor: Any) -> None:
     """The keys, the lens by the words of a screen reader, and a refusal that a person can read."""
     page = visitor.page
     page.keyboard.press("?")
-    assert page.get_by_text("maintenir : la loupe").is_visible()
+    page.get_by_text("maintenir : la loupe").wait_for()
     visitor.look("touches")
     page.keyboard.press("Escape")
     page.keyboard.down("Space")
@@ -101,11 +101,11 @@ def test_a_decision_is_revised_and_read_in_french(bureau: RunningOffice, make_vi
     page.get_by_role("button", name="Réviser").click()
     page.get_by_text("révise celle-ci").wait_for()
     visitor.look("revise")
-    assert page.get_by_role("rowheader", name="Âge apparent de la personne la plus jeune").is_visible()
+    page.get_by_role("rowheader", name="Âge apparent de la personne la plus jeune").wait_for()
     page.get_by_role("link", name="Preuves", exact=True).click()
     visitor.look("preuves")
     page.locator("tbody th a").first.click()
-    assert page.get_by_role("heading", name="Chaîne de possession").is_visible()
+    page.get_by_role("heading", name="Chaîne de possession").wait_for()
     visitor.look("preuve")
 
 
@@ -115,12 +115,13 @@ def test_ones_own_language_goes_before_that_of_the_browser(bureau: RunningOffice
     page.goto(f"{bureau.address}/account/")
     page.locator("main select[name=language]").select_option("de")
     page.get_by_role("button", name="Enregistrer").click()
-    assert page.get_by_text("Die Änderung ist gespeichert.").is_visible()
+    page.get_by_text("Die Änderung ist gespeichert.").wait_for()
     visitor.look("konto")
     page.goto(f"{bureau.address}/review/team/")
     assert page.locator("html").get_attribute("lang") == "de"
     page.goto(f"{bureau.address}/account/")
     page.locator("main select[name=language]").select_option("")
     page.get_by_role("button", name="Speichern").click()
+    page.locator("html[lang=fr]").wait_for(state="attached")  # saved, before one goes elsewhere
     page.goto(f"{bureau.address}/review/team/")
     assert page.locator("html").get_attribute("lang") == "fr"

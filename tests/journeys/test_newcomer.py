@@ -48,7 +48,7 @@ def test_a_newcomer_sets_up_an_office(new_office: Any, visitor: Any) -> None:
     assert "/account/login/" in page.url
     visitor.look("sign-in")
     page.goto(new_office.setup_link)
-    assert page.get_by_role("heading", name="Not found").is_visible()
+    page.get_by_role("heading", name="Not found").wait_for()
 
 
 def test_a_person_signs_in_with_a_passkey_alone(running_office: Any, visitor: Any) -> None:
@@ -69,9 +69,9 @@ def test_a_person_signs_in_with_a_passkey_alone(running_office: Any, visitor: An
     page.get_by_role("button", name="Add").click()
     page.wait_for_url(lambda url: "/keys/add/" not in url)
     page.goto(f"{running_office.address}/people/")
-    assert page.get_by_role("heading", name="People").is_visible()
+    page.get_by_role("heading", name="People").wait_for()
     page.get_by_role("button", name="Sign out").click()
     page.goto(f"{running_office.address}/account/login/")
     page.get_by_role("button", name="Sign in with a passkey").click()
     page.wait_for_url(f"{running_office.address}/")
-    assert page.get_by_role("heading", name="Welcome, First Person").is_visible()
+    page.get_by_role("heading", name="Welcome, First Person").wait_for()

@@ -195,14 +195,14 @@ def test_what_follows_a_form_has_no_serious_fault_either(staffed_office: Any, vi
     page.get_by_label("reports.read").check()
     page.get_by_role("button", name="Make the key").click()
     visitor.look("key")
-    assert page.get_by_text("leadline_").count() > 0
+    page.get_by_text("leadline_").first.wait_for()
     page.goto(f"{at}/webhooks/new/")
     page.locator("main input[name=url]").fill(f"http://127.0.0.1:{at.rpartition(':')[2]}/in")
     for box in page.locator("main input[type=checkbox]").all()[:1]:
         box.check()
     page.locator("main form").last.locator("button").last.click()
     visitor.look("webhook")
-    assert page.get_by_text("whsec_").count() > 0
+    page.get_by_text("whsec_").first.wait_for()
     page.goto(f"{at}/reports/new/")
     page.locator("main textarea").first.fill("hxxps://pictures[.]example[.]net/made-up/9\n@made_up_handle")
     page.locator("main form button").first.click()
@@ -211,7 +211,7 @@ def test_what_follows_a_form_has_no_serious_fault_either(staffed_office: Any, vi
     page.locator("main textarea").first.fill("md5:" + "01" * 16)
     page.locator("main form button").first.click()
     visitor.look("looked-up")
-    assert page.get_by_text("known / 2").count() > 0
+    page.get_by_text("known / 2").first.wait_for()
     page.goto(f"{at}/banks/")
     page.keyboard.press("/")  # to the page of search, and once more to its field
     page.wait_for_url(f"{at}/search/")

@@ -335,7 +335,7 @@ def test_an_analyst_clears_the_queue_from_the_keyboard(reviewing: RunningOffice,
             with page.expect_navigation():
                 page.keyboard.press("Control+Shift+Enter")
     page.wait_for_url(f"{reviewing.address}/review/")
-    assert page.get_by_text("Nothing waits for you.").first.is_visible()
+    page.get_by_text("Nothing waits for you.").first.wait_for()
     made = [row for row in ask(reviewing, "decisions") if row["by"] == "ana" and row["standing"] != "undone"]
     assert sorted(row["files"] for row in made) == [1] * (waiting - 1) + [COPIES]
     assert not [row for row in ask(reviewing, "ledger") if row["by"] == "ana"]  # decided by the facts alone

@@ -53,7 +53,7 @@ def test_a_wrong_role_sees_nothing_and_forbidden_looks_as_absent(staffed_office:
         given = {"form": {"csrfmiddlewaretoken": token, "reason": "own-case"}, "headers": {"Origin": at}}
         assert seen(page.request.post(f"{at}/{hidden}", **given)) == seen(page.request.post(f"{at}/{made_up}", **given))
     page.goto(f"{at}/reports/{filled['hidden_report']}/")
-    assert page.get_by_role("heading", name="Not found").is_visible()
+    page.get_by_role("heading", name="Not found").wait_for()
     visitor.look("not-found")
     page.goto(f"{at}/reports/")
     assert page.locator(f"a[href*='{filled['hidden_report']}']").count() == 0
@@ -96,7 +96,7 @@ def test_who_a_person_is_is_asked_again_after_fifteen_minutes_and_leads_back(
     assert page.url == wanted
     office.ask("age_sessions", minutes=1.1)
     page.goto(f"{office.address}/evidence/exhibits/")
-    assert page.get_by_role("heading", name="Exhibits").is_visible()  # only what releases or exports asks
+    page.get_by_role("heading", name="Exhibits").wait_for()  # only what releases or exports asks
     page.goto(wanted)
     assert "/account/again/" in page.url
     visitor.look("again")
@@ -107,7 +107,7 @@ def test_who_a_person_is_is_asked_again_after_fifteen_minutes_and_leads_back(
     page.locator("main input[name=password]").fill(PASSWORD)
     page.get_by_role("button", name="Confirm").click()
     page.wait_for_url(wanted)
-    assert page.get_by_role("heading", name="Ask for an exhibit").is_visible()
+    page.get_by_role("heading", name="Ask for an exhibit").wait_for()
     visitor.look("back")
 
 
@@ -125,7 +125,7 @@ def test_a_sign_out_ends_the_session_and_leaves_nothing_to_go_back_to(
     visitor.look("signed-out")
     visitor.page.go_back()
     visitor.page.wait_for_url(lambda url: "/account/login/" in url)  # no-store: asked of the office again
-    assert visitor.page.get_by_role("heading", name="Sign in").is_visible()
+    visitor.page.get_by_role("heading", name="Sign in").wait_for()
     assert "pictures" not in visitor.page.content()
     thief = make_visitor("thief")
     thief.page.context.add_cookies(cookies)
