@@ -75,6 +75,7 @@ def test_pages_show_it_and_a_damaged_one_beside_it(
     page = client.get("/sources/").content.decode()
     assert "cannot be read" in page
     assert "+0" in page
+    assert "md5 3 · sha1 1" in page
     assert re.search(r"<td>1\sminute</td>", page), "the lag, as people say it"
     page = client.get("/sources/list/").content.decode()
     assert "a list that shrank too much" in page
