@@ -10,12 +10,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.match.conftest import Clock
-from tests.service.conftest import MD5, SHA1, SHA256, Worker
+from tests.service.conftest import MD5, PDQ, SHA1, SHA256, Worker
 from tests.service.test_flood import until
 from tests.service.test_settings import metric, put
 
+from leadline.client import packed
 from leadline.service.clock import Clock as SteadyClock
 from leadline.service.matchlog import Line, MatchLog
 
@@ -50,6 +52,23 @@ def test_a_match_is_logged_with_the_id_of_its_token_and_the_start_of_its_hash(wo
     assert MD5 not in text
     assert worker.token not in text
     assert (folder.stat().st_mode & 0o77, next(folder.iterdir()).stat().st_mode & 0o77) == (0, 0)
+
+
+def test_a_packed_list_is_noted_as_the_same_list_in_json_is(worker: Worker) -> None:
+    """Whether some of it is left out or nothing is: then it is noted all together."""
+    near, folder = f"{int(PDQ, 16) ^ 7:064x}", worker.options.state / "log"
+    for number in (1, 2):
+        rows = np.frombuffer(bytes.fromhex(PDQ + "00" * 32 + near), np.uint8).reshape(3, 32)
+        packed_type = {"content-type": packed.REQUEST_TYPE}
+        worker.ask("POST", "/v1/match", content=packed.encode_request("pdq", rows), headers=packed_type)
+        worker.ask("POST", "/v1/match", json={"hashes": [f"pdq:{row.tobytes().hex()}" for row in rows]})
+        until(lambda wanted=4 * number: len(lines_of(folder)) == wanted)
+        told = [{**line, "at": 0} for line in lines_of(folder)[-4:]]
+        assert told[:2] == told[2:]
+        met = [(line["entry"], line["distance"], line["hash"]) for line in told[:2]]
+        assert met == [(7, 0, PDQ[:8]), (7, 3, near[:8])]
+        assert metric(worker, 'leadline_matches_total{bank="known"}') == 4 * number
+        put(worker, "harmless", shadow=True)  # now something is, and what it would have met is looked for
 
 
 def test_whole_hashes_are_logged_where_asked_for(make_worker: Callable[..., Worker]) -> None:

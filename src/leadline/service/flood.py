@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from leadline.domain import Match
@@ -38,10 +38,11 @@ class Flood:
         """So many hashes or files were looked up."""
         self._slices[-1].lookups += lookups
 
-    def met(self, matches: Iterable[Match]) -> None:
+    def met(self, matches: Sequence[Match]) -> None:
         """What one look-up met; an entry counts once, whatever it was met by."""
         counts = self._slices[-1].met
-        for key in {(match.bank, match.entry) for match in matches}:
+        keys = [(match.bank, match.entry) for match in matches]
+        for key in keys if len(keys) == 1 else set(keys):
             counts[key] = counts.get(key, 0) + 1
         if len(counts) > _MOST_ENTRIES:
             self._slices[-1].met = {key: count - 1 for key, count in counts.items() if count > 1}
