@@ -27,9 +27,9 @@ def test_the_linear_function_says_what_the_library_says(content: bytes) -> None:
 
 
 def test_a_long_run_of_blanks_costs_no_time() -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     strip_trailing_blanks(b" " * 4_000_000 + b"x\r\n")
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 def test_the_library_is_loaded_behind_the_wall_only() -> None:

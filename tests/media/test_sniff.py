@@ -203,9 +203,9 @@ def test_it_sees_a_zip_that_stands_behind_something_else() -> None:
 
 @pytest.mark.parametrize("head", [b"<!--" * 999, b"<!-- -->" * 999, b"<?" * 999, b"<" * 4096])
 def test_no_text_takes_long_to_be_looked_at(head: bytes) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     sniff(head)
-    assert time.perf_counter() - begun < 0.1
+    assert time.process_time() - begun < 0.1
 
 
 @pytest.mark.parametrize("head", [b"", b"\0", b"BM", b"hello", b"<html><svg>", b"%!PS-Adobe", b"\xff\xff\xff\xff"])

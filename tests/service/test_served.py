@@ -175,7 +175,7 @@ def test_a_body_that_does_not_come_is_refused_in_the_time_of_its_token(steady: S
             answer = _whole_answer(connection)
             assert answer.startswith(b"HTTP/1.1 408 ")
             assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "timeout"
-        assert time.monotonic() - begun_s < 5
+        assert time.monotonic() - begun_s < 20  # the service itself waits for half a minute
         patient.sendall(body)  # of a token without a limit of its own
         assert _whole_answer(patient).startswith(b"HTTP/1.1 200 ")
 

@@ -132,7 +132,7 @@ def test_a_line_of_blanks_that_no_library_finishes_is_settled_at_once(signing: A
     )
     begun = time.monotonic()
     assert read_mail(forged + make_mail(body), resolver).checks["dkim"] == "fail"
-    assert time.monotonic() - begun < 8  # of it two sandboxes begin; without the wall and its function, minutes
+    assert time.monotonic() - begun < 30  # of it two sandboxes begin; without the wall and its function, minutes
 
 
 def test_what_takes_too_long_behind_the_wall_is_an_error_and_ends(
@@ -147,7 +147,7 @@ def test_what_takes_too_long_behind_the_wall_is_an_error_and_ends(
     begun = time.monotonic()
     mail = signature + b"From: ann@example.org\r\n" + b"X-a: b\r\n" * 50_000 + b"\r\n" + BODY
     checks = read_mail(mail, resolver).checks
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30
     assert checks["dkim"] == "error"
 
 
@@ -165,7 +165,7 @@ def test_slow_name_servers_cost_a_mail_one_budget_and_a_round_another(monkeypatc
     begun = time.monotonic()
     for _ in range(20):
         find_keys([f"s{n}._domainkey.example.org" for n in range(4)], one_round)
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 8  # without a budget it were sixteen
     assert sum(asked) < 0.6
     assert read_mail(make_mail(extra=lines), one_round).checks["dkim"] == "error"
 
