@@ -14,7 +14,7 @@ from leadline.custody.chain import encode_line, find_fault
 from leadline.errors import LeadlineError
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.journal.access import visible_lines
-from leadline.workbench.journal.actions import event_of, record
+from leadline.workbench.journal.actions import Said, event_of, record, record_all
 from leadline.workbench.journal.models import Line
 from leadline.workbench.permissions import Role
 
@@ -35,6 +35,19 @@ def test_lines_make_a_chain_that_verifies() -> None:
         write(number)
     assert find_fault(chain()) is None
     assert [line.line for line in Line.objects.order_by("line")] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.django_db
+def test_many_lines_at_once_make_the_same_chain_and_one_that_is_text_lets_none_in() -> None:
+    write(0)
+    with transaction.atomic():
+        record_all(Said("thing.done", "somebody", "thing", str(number)) for number in range(1, 250))
+    write(250)
+    assert find_fault(chain()) is None
+    assert list(Line.objects.order_by("line").values_list("object_id", flat=True)) == [str(n) for n in range(251)]
+    with pytest.raises(LeadlineError), transaction.atomic():
+        record_all([Said("thing.done", "somebody", "thing", "1"), Said("thing.done", "some body", "thing", "2")])
+    assert Line.objects.count() == 251
 
 
 @pytest.mark.django_db

@@ -19,9 +19,9 @@ from leadline.match.matcher import MatchAnswer, Matcher
 from leadline.scan.verdict import Judgement, is_exact, judge
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.banks.access import Confirmed, is_red, trusted_bits
-from leadline.workbench.evidence.acts.telling import bank_code, said_of, tell
+from leadline.workbench.evidence.acts.telling import bank_code, line_about, said_of, tell
 from leadline.workbench.evidence.models import Asset, AssetMatch, BankSeen, Task, TaskKind
-from leadline.workbench.journal.actions import SYSTEM, record
+from leadline.workbench.journal.actions import SYSTEM, Said, record, record_all
 
 _HARMLESS = frozenset({Kind.BENIGN, Kind.FALSE_POSITIVE})
 _IN_AT_ONCE = 500  # assets of one transaction: a list that meets thousands must not wait for thousands of syncs
@@ -238,11 +238,10 @@ def raise_tasks(changes: Sequence[Change]) -> None:
     for key in open_ones.values_list("kind", "asset_id", "bank"):
         wanted.pop(key, None)
     Task.objects.bulk_create([wanted[key] for key in sorted(wanted, key=str)], batch_size=_IN_AT_ONCE)
-    for change in changes:
-        _tell_change(change)
+    record_all(line for change in changes for line in _lines_about(change))
 
 
-def _tell_change(change: Change) -> None:
+def _lines_about(change: Change) -> Iterator[Said]:
     told: list[tuple[str, Sequence[AssetMatch]]] = [
         ("asset.matched", change.found),
         ("asset.match-withdrawn", change.withdrawn),
@@ -250,7 +249,7 @@ def _tell_change(change: Change) -> None:
     ]
     for act, rows in told:
         if rows:
-            tell(act, change.asset, SYSTEM, reason="list-changed", details=said_of(change.asset, rows))
+            yield line_about(change.asset, act, SYSTEM, "list-changed", said_of(change.asset, rows))
 
 
 @transaction.atomic

@@ -10,7 +10,7 @@ from typing import Any
 
 from leadline.workbench import sealing
 from leadline.workbench.evidence.models import Asset, AssetMatch
-from leadline.workbench.journal.actions import record
+from leadline.workbench.journal.actions import Said, record
 
 _KEPT_DETAILS = 20  # banks and entries named in one line of the journal
 _PURPOSE = "names-of-red-banks"
@@ -36,6 +36,11 @@ def said_of(asset: Asset, rows: Iterable[AssetMatch]) -> dict[str, Any]:
         "entries": [row.entry for row in named],
         "inferred": True,
     }
+
+
+def line_about(asset: Asset, act: str, actor: str, reason: str, details: dict[str, Any]) -> Said:
+    """For `record_all`."""
+    return Said(act, actor, "asset", str(asset.id), reason, details)
 
 
 def tell(act: str, asset: Asset, actor: str, *, reason: str = "none", details: dict[str, Any] | None = None) -> None:
