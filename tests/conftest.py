@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from tests.machine import Machine, made_once
+
+settings.load_profile("ci")  # hypothesis' own: the same draws for everybody, no time limits
 
 # Before pytest-django looks for them: the workbench's settings, over a home of this process's own.
 os.environ["DJANGO_SETTINGS_MODULE"] = "leadline.workbench.settings"
