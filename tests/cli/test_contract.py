@@ -171,6 +171,28 @@ def test_a_stop_by_the_person_is_130(run: Any, bank: Path, monkeypatch: pytest.M
     assert len(ended.faults) == 1
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "hash {picture}",
+        f"compare {{picture}} {'c3' * 32}",
+        "bank build --out {made} --name made --kind other {picture}",
+        "bank add {bank} {picture}",
+    ],
+)
+def test_what_was_decoded_without_a_sandbox_says_so(command: str, run: Any, bank: Path, pictures: Path) -> None:
+    for form in (["--json"], []):
+        names = {"picture": pictures / "one.png", "bank": bank, "made": pictures / f"made{len(form)}"}
+        told = run(*command.format(**names).split(), *form, "--unsafe-decode")
+        assert told.code == 0, told.err
+        if not form:
+            assert "decoded without a sandbox" in told.out
+        elif command.startswith("compare"):
+            assert told.objects[0]["isolation"] == {"a": "none", "b": None}
+        else:
+            assert told.objects[0]["isolation"] == "none"
+
+
 def test_names_in_faults_cannot_drive_a_terminal(run: Any, tmp_path: Path) -> None:
     ended = run("hash", f"{tmp_path}/no\x1b[31m\nsuch")
     assert "\x1b" not in ended.err

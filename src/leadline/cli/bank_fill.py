@@ -17,7 +17,7 @@ from leadline.cli.config import load_settings
 from leadline.cli.files import path_fields, require_inputs
 from leadline.cli.intake import Intake, Taken, shown_input
 from leadline.cli.options import Digits64, Json, UnsafeDecode, check_text
-from leadline.cli.output import EXIT_DONE, EXIT_NOTHING, EXIT_PARTLY, Faults, complain, emit, say, table
+from leadline.cli.output import EXIT_DONE, EXIT_NOTHING, EXIT_PARTLY, Faults, complain, emit, say, say_isolation, table
 from leadline.cli.progress import Counter
 from leadline.domain import DEFAULT_QUALITY_FLOOR, DEFAULT_RADIUS_BITS, Kind, PdqFamily, Tlp
 from leadline.errors import ConfigError, HashRefused, InputError, LeadlineError
@@ -260,6 +260,7 @@ def _finish(bank: Bank, path: str, counts: Counts, intake: Intake, *, json: bool
         "renumbered": counts.renumbered,
         "left_out": intake.left_out,
         "files": intake.files,
+        "isolation": intake.isolation,
         "entries": bank.count,
         "list_version": bank.list_version,
         "merging": merging,
@@ -267,7 +268,8 @@ def _finish(bank: Bank, path: str, counts: Counts, intake: Intake, *, json: bool
     if json:
         emit(record)
     else:
-        say(*table((name.replace("_", " "), value) for name, value in record.items()))
+        say(*table((name.replace("_", " "), value) for name, value in record.items() if value is not None))
+        say_isolation(intake.isolation)
     if not counts.added:
         return EXIT_NOTHING
     return EXIT_PARTLY if counts.refused or counts.refused_hashes else EXIT_DONE

@@ -10,8 +10,8 @@ import typer
 
 from leadline.cli.config import load_settings
 from leadline.cli.options import Digits64, Json, UnsafeDecode
-from leadline.cli.output import EXIT_DONE, EXIT_PARTLY, complain, emit, one_line, say
-from leadline.domain import DEFAULT_RADIUS_BITS, EXACT_ALGORITHMS, PdqFamily, Transform
+from leadline.cli.output import EXIT_DONE, EXIT_PARTLY, complain, emit, one_line, say, say_isolation
+from leadline.domain import DEFAULT_RADIUS_BITS, EXACT_ALGORITHMS, Isolation, PdqFamily, Transform
 from leadline.errors import HashFormatError, InputError, LeadlineError
 from leadline.exchange.base import HashType, parse_hash
 from leadline.match.search import MAX_RADIUS_BITS
@@ -19,11 +19,15 @@ from leadline.match.search import MAX_RADIUS_BITS
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side: its exact hashes, and the PDQ hashes of its transforms (only the original of a given hash)."""
+    """One side: its exact hashes, and the PDQ hashes of its transforms (only the original of a given hash).
+
+    isolation  what it was decoded in; None for a given hash
+    """
 
     name: str
     exact: dict[str, bytes]
     pdq: tuple[bytes, ...]
+    isolation: Isolation | None = None
     fault: LeadlineError | None = None
 
 
@@ -65,9 +69,11 @@ def compare_command(
             "nothing in common to compare", where=f"{a}, {b}", mend="give two hashes of one kind, or files"
         )
     if json:
-        emit({"a": left.name, "b": right.name, "radius": radius, "results": results})
+        isolation = {"a": left.isolation, "b": right.isolation}
+        emit({"a": left.name, "b": right.name, "radius": radius, "results": results, "isolation": isolation})
     else:
         say(*map(_tell, results))
+        say_isolation(left.isolation, right.isolation)
     faults = [side.fault for side in (left, right) if side.fault is not None]
     for fault in faults:
         complain(fault, "leadline compare")
@@ -94,7 +100,7 @@ def _side(text: str, hash_type: HashType, *, unsafe: bool) -> Side:
         raise facts.error
     views = [view.pdq for view in facts.fingerprints.views if view.pdq]
     name = path_fields(os.fsencode(text))["path"]
-    return Side(name, dict(facts.fingerprints.exact), views[0] if views else (), facts.error)
+    return Side(name, dict(facts.fingerprints.exact), views[0] if views else (), facts.isolation, facts.error)
 
 
 def _closest(left: Side, right: Side) -> tuple[int, Transform]:

@@ -10,7 +10,7 @@ from leadline.cli.config import load_settings
 from leadline.cli.files import Named, path_fields, walk_files
 from leadline.cli.options import Json, UnsafeDecode
 from leadline.cli.output import Tally, complain, emit, say, table
-from leadline.domain import PdqFamily
+from leadline.domain import Isolation, PdqFamily
 from leadline.errors import InputError, LeadlineError
 from leadline.media.client import Sandbox
 from leadline.scan.names import show_name
@@ -79,8 +79,9 @@ def _show(record: dict[str, object]) -> None:
         return
     picture = f"{record['width']}x{record['height']}" if record["width"] else "no picture decoded"
     partial = ", decoded in part" if record["partial"] else ""
+    unlocked = ", decoded without a sandbox" if record["isolation"] == Isolation.NONE else ""
     rows: list[tuple[str, object]] = [
-        ("  type", f"{record['mime']}, {record['size']} bytes, {picture}{partial}"),
+        ("  type", f"{record['mime']}, {record['size']} bytes, {picture}{partial}{unlocked}"),
         *((f"  {name}", record[name]) for name in ("md5", "sha1", "sha256")),
     ]
     if record["pdq"]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from leadline.cli.files import Named, walk_files
-from leadline.domain import Entry, Kind, PdqFamily
+from leadline.domain import Entry, Isolation, Kind, PdqFamily
 from leadline.errors import HashRefused, InputError, LeadlineError
 from leadline.exchange.base import MAX_TEXT_CHARS, EntryDefaults
 from leadline.exchange.detect import HEAD_BYTES, ListFormat, detect_format
@@ -37,6 +37,7 @@ class Intake:
     kinds_by_label  label -> kind of its entries, or None: leave them out
     left_out        how many were
     files           how many media files were hashed; one may give several entries (frames, composites)
+    isolation       what they were decoded in; None where there were none
     """
 
     defaults: EntryDefaults
@@ -46,6 +47,7 @@ class Intake:
     kinds_by_label: Mapping[str, Kind | None] = field(default_factory=dict)
     left_out: int = 0
     files: int = 0
+    isolation: Isolation | None = None
     _was_left_out: bool = False
 
     def read(self, path: str) -> Iterator[Taken]:
@@ -102,6 +104,7 @@ class Intake:
                 sandbox, families=frozenset({PdqFamily.B}), dihedral=False, kinds=load_kinds().values(),
                 limits=self.limits,
             )  # fmt: skip
+            self.isolation = sandbox.isolation
             for named in walk_files([path]):
                 self.files += 1
                 yield from self._hash_one(hasher, named)

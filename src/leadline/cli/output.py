@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from leadline.domain import Isolation
 from leadline.errors import BankError, ConfigError, InputError, LeadlineError, UntrustedMediaError
 from leadline.scan.names import show_name
 from leadline.scan.record import fault_record as fault_record
@@ -52,6 +53,12 @@ def _shown(value: Any) -> Any:
 def say(*lines: str) -> None:
     """Lines for people on standard output."""
     write("".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace"))
+
+
+def say_isolation(*found: Isolation | None) -> None:
+    """Tells people where anything was decoded without a sandbox; `--json` names the isolation always."""
+    if Isolation.NONE in found:
+        say("decoded without a sandbox (--unsafe-decode)")
 
 
 def write(data: bytes) -> None:
