@@ -198,6 +198,25 @@ def test_codes_of_one_person_are_not_guessed_from_many_addresses(make_person: Ca
     assert client.get("/people/")["Location"].startswith("/account/login/")
 
 
+def test_a_recovery_code_opens_the_first_page_once(
+    make_person: Callable[..., Person], client_of: Callable[[Person], Client]
+) -> None:
+    """As somebody whose telephone is gone signs in with the codes that they kept."""
+    ada = make_person("ada", Role.ANALYST, password=PASSWORD)
+    with_app(ada)
+    before = client_of(ada)
+    before.post("/account/again/", {"password": PASSWORD})
+    assert before.post("/account/factors/codes/new/")["Location"] == "/account/factors/codes/"
+    code, other, *_ = before.get("/account/factors/codes/download/").content.decode().split()
+    answers = []
+    for given in (code, code, other):
+        client = Client()
+        client.post("/account/login/", {"login": "ada@example.org", "password": PASSWORD})
+        client.post("/account/factors/authenticate/", {"code": given})
+        answers.append(client.get("/").status_code)
+    assert answers == [200, 302, 200]
+
+
 def test_behind_the_proxy_strangers_do_not_use_up_the_owners_tries(
     make_person: Callable[..., Person], settings: Any
 ) -> None:
