@@ -30,6 +30,17 @@ def test_an_answer_stands_as_it_is_documented() -> None:
     assert (told.hashes, told.banks, told.matches["entry"].tolist()) == (3, (("KNOWN", 5),), [77])
 
 
+def test_an_answer_names_what_was_met_and_of_the_rest_what_has_room() -> None:
+    few = [("a", 1), ("b", 2)]
+    assert packed.nameable(few, {"b"}) == few
+    many = [(f"bank {number}", number) for number in range(300)]
+    assert packed.nameable(many, {"bank 299"}) == [*many[:254], many[299]]
+    assert packed.nameable([("é" * 128, 1), ("é" * 127, 2)], set()) == [("é" * 127, 2)]
+    for banks, met in ((many, {name for name, _ in many[:256]}), ([("é" * 128, 1)], {"é" * 128})):
+        with pytest.raises(RequestRefused, match="by JSON"):
+            packed.nameable(banks, met)
+
+
 @given(st.sampled_from(packed.ALGORITHMS), st.integers(1, 50), st.none() | st.integers(0, 64), st.randoms())
 def test_a_request_comes_back_as_it_was(algorithm: str, count: int, radius: int | None, random: object) -> None:
     rows = np.frombuffer(random.randbytes(count * packed.LENGTHS[algorithm]), np.uint8).reshape(count, -1)  # type: ignore[attr-defined]

@@ -168,6 +168,9 @@ def test_packed_rows_beyond_one_request_are_told_as_one_answer() -> None:
     assert told.hashes == 10_005
     assert told.matches["hash"].tolist() == [3, 10_003]
     assert [told.banks[number] for number in told.matches["bank"]] == [("b", 1), ("b", 1)]
+    parts = [[(f"{part} {number}", 1) for number in range(200)] for part in range(2)]
+    told = Stage(one(parts[0], 3), one(parts[1], 0)).client().match_packed(np.zeros((10_005, 32), np.uint8))
+    assert [told.banks[number][0] for number in told.matches["bank"]] == ["0 3", "1 0"]
 
 
 def test_a_hash_that_is_none_fails_before_anything_is_sent() -> None:

@@ -33,7 +33,15 @@ def test_a_new_bank_is_empty_and_says_what_it_is(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"name": ""}, {"name": "a/b"}, {"name": "a\nb"}, {"radius_bits": 65}, {"quality_floor": -1}]
+    "wrong",
+    [
+        {"name": ""},
+        {"name": "a/b"},
+        {"name": "a\nb"},
+        {"name": "é" * 128},
+        {"radius_bits": 65},
+        {"quality_floor": -1},
+    ],
 )
 def test_settings_out_of_range_are_refused(tmp_path, wrong):
     with pytest.raises(ConfigError):

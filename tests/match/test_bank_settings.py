@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from leadline.domain import Entry, Kind, Tlp
 from leadline.errors import BankError, BankLocked, ConfigError
+from leadline.match import manifest
 from leadline.match import writing as writing_module
 from leadline.match.bank import Bank
 from leadline.match.matcher import Matcher
@@ -29,6 +30,14 @@ def test_a_smaller_radius_holds_at_once_in_every_process(new_bank, draw):
     assert bank.set_settings(radius_bits=10)
     other.refresh()
     assert (near_ids(bank, query), near_ids(other, query), other.radius_bits) == ([], [], 10)
+
+
+def test_a_name_from_before_names_were_bounded_stands_in_the_way_of_no_other_setting(tmp_path, monkeypatch):
+    with monkeypatch.context() as before:
+        before.setattr(manifest, "MAX_NAME_BYTES", 800)
+        bank = Bank.create(tmp_path / "b", name="é" * 150, kind=Kind.OTHER)
+    assert bank.set_settings(radius_bits=10)
+    assert Bank.open(bank.path).name == "é" * 150
 
 
 def test_all_settings_are_kept_and_the_list_version_grows_by_one(new_bank, draw):

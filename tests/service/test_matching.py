@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from tests.service.conftest import MD5, PDQ, SHA1, SHA256, Worker
@@ -176,6 +177,22 @@ def test_a_packed_list_says_the_same_as_json(worker: Worker, shelf: Any) -> None
         for match in one["matches"]
     } == found
     assert dict(told.banks)["known"] == 3
+
+
+def test_a_packed_answer_names_what_was_met_where_there_is_no_room_for_all(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = packed.encode_request("md5", np.frombuffer(bytes.fromhex(MD5), np.uint8)[None])
+
+    def ask_packed() -> httpx.Response:
+        return worker.ask("POST", "/v1/match", content=sent, headers={"content-type": packed.REQUEST_TYPE})
+
+    monkeypatch.setattr(packed, "MAX_BANKS", 1)
+    told = packed.decode_answer(ask_packed().content)
+    assert (told.banks, told.matches["entry"].tolist()) == ((("known", 2),), [7])
+    monkeypatch.setattr(packed, "MAX_BANKS", 0)
+    refused = ask_packed()
+    assert (refused.status_code, refused.json()["code"]) == (422, "packed-banks")
 
 
 def test_a_packed_answer_without_details_holds_no_distance_and_no_entry(make_worker: Callable[..., Worker]) -> None:

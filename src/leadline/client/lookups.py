@@ -133,21 +133,26 @@ def match_packed(rows: packed.Rows, algorithm: str, radius: int | None) -> Plan[
 
 
 def join(parts: Sequence[packed.Told]) -> packed.Told:
-    """Several packed answers as one. A list that changed meanwhile is told by its older version."""
+    """Several packed answers as one. A list that changed meanwhile is told by its older version.
+
+    RequestRefused where they met more banks than one answer has room for.
+    """
     versions: dict[str, int] = {}
     for part in parts:
         for name, version in part.banks:
             versions[name] = min(version, versions.get(name, version))
-    numbers = {name: number for number, name in enumerate(versions)}
+    met = {part.banks[number][0] for part in parts for number in np.unique(part.matches["bank"])}
+    banks = packed.nameable(list(versions.items()), met)
+    numbers = {name: number for number, (name, _) in enumerate(banks)}
     before, joined = 0, []
     for part in parts:
         found = part.matches.copy()
         found["hash"] += np.uint32(before)
-        renumber = np.array([numbers[name] for name, _ in part.banks] or [0], np.uint8)
+        renumber = np.array([numbers.get(name, 0) for name, _ in part.banks] or [0], np.uint8)
         found["bank"] = renumber[found["bank"]]
         joined.append(found)
         before += part.hashes
-    return packed.Told(before, tuple(versions.items()), np.concatenate(joined))
+    return packed.Told(before, tuple(banks), np.concatenate(joined))
 
 
 def chunks(hashes: Iterable[HashLike]) -> Iterator[tuple[list[str | Hash], dict[int, LeadlineError]]]:

@@ -3,13 +3,14 @@
 Request:  "LLH1", algorithm u8, radius u8 (255: the banks' own), two zero bytes, count u32, then `count` hashes.
 Answer:   "LLM1", banks u8, three zero bytes, hashes u32, matches u32; for each bank its list version u64, a length u8
           and its name in UTF-8; then `matches` records of `MATCH`, in the order of the hashes.
+          Named are the banks that were met, and of the others those for which there is room.
 All numbers are little-endian.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ ALGORITHMS = ("", "pdq", *EXACT_ALGORITHMS)  # by number; "": 32 bytes, looked u
 LENGTHS = {"": PDQ_BYTES, "pdq": PDQ_BYTES, **EXACT_ALGORITHMS}
 OWN_RADIUS = 255
 MAX_HASHES = 10_000
+MAX_BANKS = MAX_NAME_BYTES = 255  # of one answer, and of a name in it
 SUPPRESSED, FLOODING, TRUNCATED = 1, 2, 4  # bits of `flags`; truncated: the hash had more matches than are listed
 NOT_TOLD = 0xFFFF  # in place of a distance and a threshold, where the token may not read them (entry: 0)
 MATCH = np.dtype([
@@ -71,6 +73,20 @@ def decode_request(untrusted: bytes) -> Asked:
         raise RequestRefused("a packed request of another length than it says", where=f"{count} hashes")
     rows = np.frombuffer(untrusted, np.uint8, count * length, _REQUEST_HEAD.size).reshape(count, length)
     return Asked(ALGORITHMS[number], rows, None if radius == OWN_RADIUS else radius)
+
+
+def nameable(banks: Sequence[tuple[str, int]], met: Set[str]) -> list[tuple[str, int]]:
+    """The banks that an answer has room to name, in their order: those that were met, and of the others the first.
+
+    RequestRefused where there is no room for all that were met.
+    """
+    short = [bank for bank in banks if len(bank[0].encode()) <= MAX_NAME_BYTES]
+    spare = MAX_BANKS - len(met)
+    if spare < 0 or not met <= {name for name, _ in short}:
+        what = f"more banks were met, or longer names, than a packed answer has room for ({MAX_BANKS})"
+        raise RequestRefused(what, mend="ask for the same hashes by JSON", code="packed-banks")
+    named = met.union([name for name, _ in short if name not in met][:spare])
+    return [bank for bank in short if bank[0] in named]
 
 
 def encode_answer(hashes: int, banks: Sequence[tuple[str, int]], matches: NDArray[np.void]) -> bytes:

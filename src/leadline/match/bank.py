@@ -78,6 +78,7 @@ class Bank:
         lock_timeout_s: float = 10.0,
     ) -> Bank:
         """Make an empty bank. ConfigError for values out of range, BankError where something is there already."""
+        _check_name(name)
         _check_settings(name, radius_bits, quality_floor, source, licence)
         _make_folder(path)
         with hold_lock(path, WRITE_LOCK, lock_timeout_s):
@@ -302,6 +303,8 @@ class Bank:
             wanted = msgspec.structs.replace(before, **{k: v for k, v in given.items() if v is not None})
             if wanted == before:
                 return False
+            if wanted.name != before.name:
+                _check_name(wanted.name)
             _check_settings(wanted.name, wanted.radius_bits, wanted.quality_floor, wanted.source, wanted.licence)
             try:
                 self._writer.apply_settings(wanted, threads)
@@ -373,9 +376,15 @@ class Bank:
         return nearest_hits(self.snapshot, hashes, radius_bits, self.now(), threads=threads, limit=limit)
 
 
-def _check_settings(name: str, radius_bits: int, quality_floor: int, *texts: str) -> None:
+def _check_name(name: str) -> None:
     if not manifests.is_bank_name(name):
         raise ConfigError("not a name for a bank", where=name[:40], mend="1..200 printable characters, no /")
+    if (length := len(name.encode())) > manifests.MAX_NAME_BYTES:
+        mend = f"at most {manifests.MAX_NAME_BYTES} bytes of UTF-8"
+        raise ConfigError(f"a name of {length} bytes for a bank", where=name[:40], mend=mend)
+
+
+def _check_settings(name: str, radius_bits: int, quality_floor: int, *texts: str) -> None:
     if not 0 <= radius_bits <= MAX_RADIUS_BITS:
         raise ConfigError(f"radius {radius_bits}", where=name, mend=f"it is 0..{MAX_RADIUS_BITS} bits")
     if not 0 <= quality_floor <= 100:

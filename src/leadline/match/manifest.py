@@ -16,6 +16,7 @@ from leadline.match.folder import replace_file
 
 FILE_NAME = "manifest.json"
 FORMAT, VERSION = "leadline-bank", 1
+MAX_NAME_BYTES = 255  # as in the packed answers of the service; those of older banks may be longer
 _MAX_BYTES = 4 << 20
 _MAX_NUMBER = 2**53 - 1
 _IDENTITY = re.compile(r"[0-9a-f]{32}")

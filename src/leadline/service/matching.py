@@ -183,6 +183,7 @@ async def _match_packed(call: Call, desk: Desk) -> None:
         for bank in matcher.banks
         if bank.name not in desk.settings.silent or bank.name in named
     ]
+    banks = packed.nameable(banks, named)
     rows = answers.pack(
         told,
         [name for name, _ in banks],
