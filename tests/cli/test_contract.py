@@ -216,7 +216,7 @@ def test_a_reader_that_goes_away_makes_no_noise(bank: Path, tmp_path: Path, unbu
     assert (ended.stderr, ended.returncode) == (b"", 141)
 
 
-def test_answers_come_while_the_input_is_still_open(bank: Path) -> None:
+def test_answers_come_while_the_input_is_still_open_and_know_what_others_add(bank: Path, run: Any) -> None:
     command = [sys.executable, "-m", "leadline", "match", "-", "--bank", str(bank), "--json"]
     with subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
@@ -224,6 +224,14 @@ def test_answers_come_while_the_input_is_still_open(bank: Path) -> None:
         process.stdin.write(b"a1" * 16 + b"\n")
         process.stdin.flush()
         assert json.loads(process.stdout.readline())["matches"][0]["entry"] == 7
+        assert run("bank", "add", bank, "-", "--format", "text", stdin=b"ee" * 16).code == 0
+        until_s, found = time.monotonic() + 20, []  # two seconds are promised; a busy machine is given more
+        while not found and time.monotonic() < until_s:
+            time.sleep(0.1)
+            process.stdin.write(b"ee" * 16 + b"\n")
+            process.stdin.flush()
+            found = json.loads(process.stdout.readline())["matches"]
+        assert found[0]["bank"] == "known"
         process.stdin.close()
         assert process.wait(timeout=20) == 0
 
