@@ -33,7 +33,7 @@ def verdicts(out: Path) -> dict[str, tuple[str, str | None]]:
     return {os.path.basename(line["path"]): (line["verdict"], line["kind"]) for line in lines}
 
 
-def test_an_investigator_finds_what_is_known_and_what_is_near(tmp_path: Path) -> None:
+def test_an_investigator_finds_what_is_known_and_what_is_near(tmp_path: Path, visitor: Any) -> None:
     known, good, disk = tmp_path / "media/known", tmp_path / "media/good", tmp_path / "disk"
     for seed in (1, 2, 3):
         draw(known / f"{seed}.jpg", seed, quality=92)
@@ -73,7 +73,7 @@ def test_an_investigator_finds_what_is_known_and_what_is_near(tmp_path: Path) ->
     with open(tmp_path / "out/findings.csv", encoding="utf-8-sig", newline="") as stream:
         assert len(list(csv.DictReader(stream))) == 10
     assert len(json.loads((tmp_path / "out/findings.vics.json").read_text())["value"]) == 8
-    assert "Scan report" in (tmp_path / "out/report.html").read_text()
+    _sort_by_size(visitor.page, tmp_path / "out")
 
     leadline("scan", disk, *banks, "--out", tmp_path / "out", "--json", code=2)  # not empty: refused
     (again,) = leadline("scan", disk, *banks, "--out", tmp_path / "out", "--resume", "--json", code=3)
@@ -88,6 +88,19 @@ def test_an_investigator_finds_what_is_known_and_what_is_near(tmp_path: Path) ->
     assert after["own.jpg"] == ("known", "illegal")
     assert after["own-again.jpg"] == ("near", "illegal")
     assert after["broken.jpg"] == ("unreadable", None)
+
+
+def _sort_by_size(page: Any, out: Path) -> None:
+    page.goto((out / "report.html").as_uri())
+    assert "Scan report" in page.title()
+    head = page.locator("#findings th").filter(has_text="Size")
+    sizes = sorted(json.loads(line)["size"] for line in (out / "findings.jsonl").read_text().splitlines())
+    for told, expected in (("ascending", sizes), ("descending", sizes[::-1])):
+        head.get_by_role("button").click()
+        assert page.locator("[aria-sort]").all_inner_texts() == ["Size"]
+        assert head.get_attribute("aria-sort") == told
+        shown = page.locator("#findings tbody td:nth-child(4)")
+        assert shown.evaluate_all("cells => cells.map(cell => Number(cell.dataset.sort))") == expected
 
 
 def _pdq_of(out: Path, name: str) -> str:
