@@ -107,6 +107,26 @@ def test_files_that_differ_from_the_one_on_the_card_are_listed_with_what_differs
     assert [one.sha256[:12] in listed for one in files] == [False, True, True, False, True]
 
 
+def test_where_a_list_of_files_is_cut_the_farthest_are_on_it_and_all_are_counted(
+    arrive: Any, analyst: Person, browser_of: Callable[[Person], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    centre, *others = [arrive(1), *(arrive(1, quality=quality) for quality in (95, 90, 85))]
+    for distance, one in zip((2, 9, 5), others, strict=True):
+        Member.objects.filter(asset=one).update(distance=distance)
+    monkeypatch.setattr(access, "MOST_LISTED", 2)
+    actions.begin_shift(analyst)
+    review = actions.claim_next(Actor.of_person(analyst))
+    assert review is not None
+    client = browser_of(analyst)
+    card = client.get(f"/review/{review.pk}/").content.decode()
+    made = actions.hand_in(analyst, review.pk, centre, ANSWERS)
+    assert "4 files, decided together" in card
+    for page in (card, client.get(f"/review/assessments/{made.pk}/").content.decode()):
+        assert "Only the first 2 are listed" in page
+        at = [page.find(f"{one.sha256[:12]}") for one in others]
+        assert at[0] < 0 < at[1] < at[2]
+
+
 def test_answers_are_checked_against_the_scheme(claimed: Review, analyst: Person) -> None:
     for answers, field in (
         ({**ANSWERS, "age-band": ["very"]}, "age-band"),

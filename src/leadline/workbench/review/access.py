@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -68,6 +68,7 @@ FACTS_SCHEME, APPEAL_DAYS = "review-facts-scheme", "review-appeal-days"
 DEFAULT_RADIUS_BITS, DEFAULT_SAMPLE_PER_MILLE, DEFAULT_FACTS_SCHEME = 31, 10, "leadline-facts"
 DEFAULT_APPEAL_DAYS = 14  # the office's own term: no law that we read names a number
 MOST_DERIVED_ANEW = 100  # assessments of which the difference is listed
+MOST_LISTED = 200  # files of one cluster on a page
 FEWEST = 3  # people whose numbers may be shown as a team's
 OPEN = (State.WAITING, State.CLAIMED, State.HELD, State.ESCALATED)
 SECOND = (Purpose.SECOND_OPINION.value, Purpose.DOUBLE.value)
@@ -252,10 +253,6 @@ def claimed_by(actor: Actor) -> Review | None:
     return mine.filter(lease_until__gt=timezone.now()).first()
 
 
-def members_of(review: Review) -> QuerySet[Member]:
-    return review.cluster.members.select_related("asset").order_by("distance", "id")
-
-
 def subject_of(review: Review) -> Asset:
     """The file that a person decides by: the one that was asked about, else the nearest to the centre that is not
     known already and can be shown.
@@ -277,34 +274,40 @@ def _contested_file(review: Review) -> Asset | None:
     return first.asset if first is not None else None
 
 
-def differing(members: Iterable[Member], centre: Asset) -> list[tuple[Member, list[str]]]:
-    """Members that are not just the centre again, and in what: one decision for all of them should know."""
-    found = []
-    for member in members:
-        asset, told = member.asset, []
-        if asset.pk == centre.pk:
-            continue
-        if member.distance:
-            told.append("distance")
-        if (asset.width, asset.height) != (centre.width, centre.height):
-            told.append("size")
-        if asset.partial != centre.partial:
-            told.append("partial")
-        if asset.frames != centre.frames or asset.mime != centre.mime:
-            told.append("type")
-        if told:
-            found.append((member, told))
-    return found
+def differing(cluster: Cluster, centre: Asset) -> QuerySet[Member]:
+    """Members that are not just the centre again, the farthest first: one decision for all of them should know."""
+    same = Q(
+        distance=0, asset__width=centre.width, asset__height=centre.height, asset__partial=centre.partial,
+        asset__frames=centre.frames, asset__mime=centre.mime,
+    )  # fmt: skip
+    found = cluster.members.exclude(asset=centre).exclude(same)
+    return found.select_related("asset").order_by("-distance", "id")
+
+
+def _differs_in(member: Member, centre: Asset) -> list[str]:
+    asset, told = member.asset, []
+    if member.distance:
+        told.append("distance")
+    if (asset.width, asset.height) != (centre.width, centre.height):
+        told.append("size")
+    if asset.partial != centre.partial:
+        told.append("partial")
+    if asset.frames != centre.frames or asset.mime != centre.mime:
+        told.append("type")
+    return told
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """All that stands beside the picture: facts, what others said, how often it was reported. No picture."""
+    """All that stands beside the picture: facts, what others said, how often it was reported. No picture.
+
+    cut    how many of the files that differ are listed, where there are more
+    """
 
     review: Review
     subject: Asset
-    members: list[Member]
     differing: list[tuple[Member, list[str]]]
+    cut: int
     matches: list[Any]
     reports: list[Any]
     earlier: list[Assessment]
@@ -313,26 +316,32 @@ class Card:
 
 
 def card_of(actor: Actor, review: Review) -> Card:
-    members = list(members_of(review)[:200])
-    assets = [member.asset for member in members]
-    reported = visible_reports(actor).filter(pk__in=Item.objects.filter(asset__in=assets).values("report"))
+    items = Item.objects.filter(asset__membership__cluster=review.cluster)
+    reported = visible_reports(actor).filter(pk__in=items.values("report"))
     earlier = Assessment.objects.filter(cluster=review.cluster).exclude(standing__in=_NO_DECISIONS)
     if review.purpose in BLIND:
         earlier = earlier.none()  # what was said before is not told
     draft = Draft.objects.filter(review=review, person=actor.person).first()
     note = sealing.unseal(bytes(draft.note_sealed), f"draft-note:{draft.pk}") if draft and draft.note_sealed else ""
     subject = subject_of(review)
+    listed, cut = _cut(differing(review.cluster, subject))
     return Card(
         review,
         subject,
-        members,
-        differing(members, subject),
+        [(member, _differs_in(member, subject)) for member in listed],
+        cut,
         list(matches_of(actor, subject)[:20]),
         list(reported.order_by("-urgency", "id")[:20]),
         list(earlier.select_related("by").prefetch_related("labels")),
         draft,
         note,
     )
+
+
+def _cut(rows: QuerySet[Any]) -> tuple[list[Any], int]:
+    """The first rows, and how many they are where there are more; 0: these are all."""
+    found = list(rows[: MOST_LISTED + 1])
+    return found[:MOST_LISTED], MOST_LISTED if len(found) > MOST_LISTED else 0
 
 
 def law_of(card: Card) -> LawBeside:
@@ -434,13 +443,18 @@ def _difference(made: Assessment, at: datetime) -> DerivedAnew:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """All that an assessment says, for a page: answers in words of their scheme, labels with what they stand on."""
+    """All that an assessment says, for a page: answers in words of their scheme, labels with what they stand on.
+
+    propagated    the farthest first
+    cut           how many of these are listed, where there are more
+    """
 
     answers: list[tuple[str, list[str]]]
     labels: list[Any]
     note: str
     assessed: list[Any]
     propagated: list[Any]
+    cut: int
     seen: str
     history: list[Assessment]
     reached: list[Reach]
@@ -454,16 +468,18 @@ def told_of(made: Assessment) -> Told:
         for question in scheme.questions
         if question.id in made.answers
     ]
-    covered = list(made.coverage.select_related("asset").order_by("distance", "id")[:200])
+    covered = made.coverage.select_related("asset").order_by("-distance", "id")
+    assessed = list(covered.filter(origin=Origin.ASSESSED.value))
     if made.standing == Standing.TRIAL and made.review.subject is not None:  # it covers no file, and looks as if it did
-        covered = [Coverage(assessment=made, asset=made.review.subject, origin=Origin.ASSESSED.value)]
-    assessed = [one for one in covered if one.origin == Origin.ASSESSED]
+        assessed = [Coverage(assessment=made, asset=made.review.subject, origin=Origin.ASSESSED.value)]
+    propagated, cut = _cut(covered.filter(origin=Origin.PROPAGATED.value))
     return Told(
         answers,
         list(made.labels.all()),
         note_of(made),
         assessed,
-        [one for one in covered if one.origin == Origin.PROPAGATED],
+        propagated,
+        cut,
         seen_of(assessed[0].asset) if assessed else Seen.NOT,
         list(_history_of(made).select_related("by")[:50]),
         list(made.reached.select_related("proposal", "undone_by")),
