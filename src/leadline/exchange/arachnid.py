@@ -16,7 +16,7 @@ from pydantic import Field
 
 from leadline.domain import DEFAULT_QUALITY_FLOOR, Fingerprints
 from leadline.errors import ConfigError, SourceBroken, UrlFormatError
-from leadline.exchange.connector import Checked, Found, LookUpConnector, WebOptions
+from leadline.exchange.connector import Checked, Found, Leaving, LookUpConnector, WebOptions
 from leadline.exchange.web import Web, read_json
 
 _NO_MATCH = "no-known-match"
@@ -77,7 +77,7 @@ class ArachnidShield(LookUpConnector):
     def check(self) -> Checked:
         """Asks about one made-up hash: the service has no question that is only for checking."""
         self._ask_hashes([_PROBE])
-        leaving = [name for name in ("send_urls", "send_media") if getattr(self.options, name)]
+        leaving = [name for name in Leaving if getattr(self.options, name)]
         return Checked(notes=(f"beside hashes may leave: {', '.join(leaving) or 'nothing'}",))
 
     def look_up(self, asked: Sequence[Fingerprints]) -> list[Found]:
@@ -86,22 +86,23 @@ class ArachnidShield(LookUpConnector):
         answers = self._ask_hashes(dict.fromkeys(digest for of_one in hashes for digest in of_one))
         return [_gravest(answers[digest] for digest in of_one) if of_one else _NOT_ASKED for of_one in hashes]
 
+    def require(self, leaving: Leaving) -> None:
+        if not getattr(self.options, leaving):
+            what = "no address may leave" if leaving is Leaving.URLS else "no file may leave"
+            mend = f"the operator decides: remove this source and add it again with --option {leaving}=true"
+            raise ConfigError(f"{what} for this source", where=self._where, mend=mend)
+
     def look_up_url(self, url: str) -> Found:
         """The service fetches the address itself; it may refuse hosts. UrlFormatError for what is no web address."""
-        self._require("send_urls")
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-            raise UrlFormatError("not a web address", mend="give http:// or https://")
+        self.require(Leaving.URLS)
+        if not _is_web_address(url):
+            raise UrlFormatError("not a web address", where=self._where, mend="give http:// or https:// and a host")
         return _found(self._ask("/v1/url/", json.dumps({"url": url}).encode()), self._where)
 
     def look_up_media(self, data: bytes, media_type: str) -> Found:
         """The whole file leaves."""
-        self._require("send_media")
+        self.require(Leaving.MEDIA)
         return _found(self._ask("/v1/media/", data, media_type), self._where)
-
-    def _require(self, option: str) -> None:
-        if not getattr(self.options, option):
-            mend = f"the operator decides: --option {option}=true"
-            raise ConfigError("only hashes may leave for this source", where=self._where, mend=mend)
 
     def _hashes(self, one: Fingerprints) -> Iterable[bytes]:
         for view in one.views:
@@ -124,6 +125,14 @@ class ArachnidShield(LookUpConnector):
 
     def _broken(self, what: str) -> SourceBroken:
         return SourceBroken(what, where=self._where, mend="retry; where it stays so, tell the source")
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # as for http://[
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable()
 
 
 _NOT_ASKED = Found(is_known=False, details={"asked": "no"})

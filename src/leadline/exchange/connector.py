@@ -20,6 +20,7 @@ from leadline.errors import ActNotOffered, LeadlineError
 from leadline.exchange.base import EntryDefaults
 
 MAX_KEY_CHARS = 1000
+_HASHES_ALONE = "this source is asked by hashes alone"
 Checkpoint: TypeAlias = Mapping[str, Any]  # of JSON values; only the connector that made it reads it
 
 
@@ -98,6 +99,13 @@ class Sent:
     outgoing: Outgoing
     remote_id: str = ""
     error: LeadlineError | None = None
+
+
+class Leaving(StrEnum):
+    """What of a look-up may leave beside hashes: the name of the option that switches it on."""
+
+    URLS = "send_urls"
+    MEDIA = "send_media"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,3 +208,15 @@ class LookUpConnector(Connector):
     @abstractmethod
     def look_up(self, asked: Sequence[Fingerprints]) -> list[Found]:
         """One answer each, in order."""
+
+    def require(self, leaving: Leaving) -> None:
+        """Raises where such things may not leave: ConfigError (the operator did not switch it on), ActNotOffered."""
+        raise ActNotOffered(_HASHES_ALONE, where=self.name)
+
+    def look_up_url(self, url: str) -> Found:
+        """What the source finds at this address. UrlFormatError, and as `require`."""
+        raise ActNotOffered(_HASHES_ALONE, where=self.name)
+
+    def look_up_media(self, data: bytes, media_type: str) -> Found:
+        """The whole file leaves. As `require`."""
+        raise ActNotOffered(_HASHES_ALONE, where=self.name)
