@@ -227,11 +227,13 @@ class ListContract:
 
     paged    it is told in pages, and the source has three or more
     resumes  a pull goes on with the page after the last that was applied, and does not begin anew
+    dated    it tells a time of each entry
     """
 
     secrets: ClassVar[Mapping[str, str]] = {}
     paged: ClassVar[bool] = True
     resumes: ClassVar[bool] = True
+    dated: ClassVar[bool] = True
 
     def plant(self, mock: Any, oddity: Oddity) -> Planted:
         """Have the source tell one more entry, an odd one."""
@@ -266,8 +268,7 @@ class ListContract:
             assert entry.licence == DEFAULTS.licence
             assert len(bytes.fromhex(json.loads(entry.metadata)["record"])) == 32
             assert entry.scheme or not entry.label, "a code never stands alone"
-            assert entry.first_seen <= NOW_S
-            assert entry.last_seen <= NOW_S
+            assert not self.dated or 0 < entry.first_seen <= entry.last_seen <= NOW_S
 
     def test_a_second_pull_changes_nothing(self, new: Callable[[], Subscriber], given: Given) -> None:
         subscriber = new()

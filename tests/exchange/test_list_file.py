@@ -59,6 +59,7 @@ class TestListFile(ListContract):
     """The source is the file itself, which is read anew after a kill."""
 
     resumes = False
+    dated = False
 
     @pytest.fixture
     def path(self, tmp_path: Path) -> Path:

@@ -130,6 +130,24 @@ def test_an_entry_has_the_name_of_its_record(place: Place) -> None:
     assert list(place.md5s()) == ["k"]
 
 
+def test_first_seen_is_what_the_source_says_else_the_earliest_time_that_it_told(place: Place) -> None:
+    def pull(at: int, *, first: int = 0, last: int = 0) -> int:
+        record = record_of("k", at)
+        entry = msgspec.structs.replace(record.entry or Entry(Kind.OTHER, {}), first_seen=first, last_seen=last)
+        record = msgspec.structs.replace(record, entry=entry)
+        place.pull(_Pages([Page([record], {"at": at}, is_last=True)]))
+        assert place.entries()["k"].last_seen == last
+        return place.entries()["k"].first_seen
+
+    assert pull(1) == 0
+    assert pull(2, last=200) == 200
+    assert pull(3, last=300) == 200
+    assert pull(4, last=100) == 100
+    assert pull(5) == 100
+    assert pull(6, first=250, last=400) == 250, "the source's own word counts, a later one too"
+    assert pull(7, last=500) == 250
+
+
 def test_unknown_things_and_reasons_without_end_fill_no_memory(place: Place) -> None:
     names = {f"tag {number}": 2 for number in range(5000)}
     faults = [ListFormatError(f"odd {number}") for number in range(5000)]

@@ -88,6 +88,14 @@ def _count(counter: Counter[str], name: str, count: int) -> None:
     counter[name if name in counter or len(counter) < _KEPT_NAMES else "others"] += count
 
 
+def _first_seen(record: Record, entry: Entry, before: Entry) -> int:
+    """As the source says, else the earliest time at which it told this entry: no clock of ours, so that a pull told
+    again, or after a kill, makes the same of it."""
+    if record.entry is not None and record.entry.first_seen:
+        return record.entry.first_seen
+    return min(filter(None, (before.first_seen or before.last_seen, entry.first_seen)), default=0)
+
+
 _Pair: TypeAlias = tuple[Record, Entry]
 _Made: TypeAlias = tuple[str, bytes, int]  # key, digest, id
 
@@ -255,14 +263,17 @@ class Importer:
             self.outcome.left_out += 1
 
     def _labelled(self, record: Record) -> Entry | None:
-        """With the record's key, and with the kind that this subscription gives its label; None: left out."""
+        """With the record's key, the kind that this subscription gives its label, first seen as far as it is known;
+        None: left out."""
         entry = record.entry
         if entry is None:
             return None
-        kind = self._label_kinds.get(entry.label, entry.kind)
-        if kind is entry.kind and entry.source_id == record.key:
+        kind, first_seen = self._label_kinds.get(entry.label, entry.kind), entry.first_seen or entry.last_seen
+        if kind is entry.kind and entry.source_id == record.key and entry.first_seen == first_seen:
             return entry
-        return None if kind is None else msgspec.structs.replace(entry, kind=kind, source_id=record.key)
+        if kind is None:
+            return None
+        return msgspec.structs.replace(entry, kind=kind, source_id=record.key, first_seen=first_seen)
 
     def _count(self, batch: _Batch, records: Sequence[Record]) -> None:
         self.outcome.added += len(batch.new)
@@ -309,9 +320,12 @@ class Importer:
         """Asked for by `Bank.update` while it holds the bank's lock: nobody suspends an entry in between."""
         held = self._bank.snapshot.holds(np.array([entry.id for _, entry in changed], np.int64)).tolist()
         there += [pair for pair, is_there in zip(changed, held, strict=True) if is_there]
-        for _, entry in there:
+        for record, entry in there:
             before = self._bank.get(entry.id or 0)
-            yield msgspec.structs.replace(entry, disabled_until=before.disabled_until, added=before.added)
+            first_seen = _first_seen(record, entry, before)
+            yield msgspec.structs.replace(
+                entry, disabled_until=before.disabled_until, added=before.added, first_seen=first_seen
+            )
 
     def _add(self, new: Sequence[_Pair], gone: list[tuple[str, int]]) -> list[_Made]:
         if not new:

@@ -39,7 +39,10 @@ class FeedMock(Mock):
 
     def _entry(self, number: int) -> Entry:
         prints = {"md5": bytes.fromhex(self.hex(16)), "pdq": bytes.fromhex(self.hex(32))}
-        return Entry(Kind.OTHER, prints, number, tlp=Tlp.GREEN, scheme="made-up", label="A", quality=90)
+        return Entry(
+            Kind.OTHER, prints, number, tlp=Tlp.GREEN, scheme="made-up", label="A", quality=90, first_seen=11,
+            last_seen=12,
+        )  # fmt: skip
 
     def put(self, text: str = "") -> Planted:
         number = self.bank.snapshot.next_id
