@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -35,6 +35,15 @@ def test_forty_variations_of_what_met_a_bank_are_suspicious() -> None:
     told = [probing.note("shop", varied, False) for varied in variations(KNOWN, 20, 40)]
     assert told[:39] == [None] * 39
     assert (told[39].token, told[39].has_met) == ("shop", True)
+
+
+@pytest.mark.parametrize(("workers", "of_each"), [(2, 20), (4, 10), (16, 10)])
+def test_each_of_several_workers_counts_its_share_of_them(workers: int, of_each: int) -> None:
+    probing = Probing(workers, clock=Hand())
+    probing.note("shop", KNOWN, True)
+    told = [probing.note("shop", varied, False) for varied in variations(KNOWN, 20, of_each)]
+    assert told[:-1] == [None] * (of_each - 1)
+    assert told[-1].variations == of_each
 
 
 def test_the_same_hash_again_and_again_is_not() -> None:
@@ -93,12 +102,13 @@ def alarms(worker: Worker) -> list[dict[str, object]]:
     return [alarm for alarm in found if alarm["kind"] == "probing"]
 
 
-def test_an_alarm_names_the_token_and_no_hash(worker: Worker) -> None:
-    for varied in [KNOWN, *variations(KNOWN, 20, 40)]:
+def test_an_alarm_names_the_token_and_no_hash(make_worker: Callable[..., Worker]) -> None:
+    worker = make_worker(workers=2)
+    for varied in [KNOWN, *variations(KNOWN, 20, 20)]:
         worker.ask("POST", "/v1/match", json={"hashes": [{"hash": varied.hex(), "algorithm": "pdq"}]})
     (alarm,) = until(lambda: alarms(worker))
     assert alarm["subject"] == worker.token[4:12]
-    assert alarm["facts"] == {"token": worker.token[4:12], "variations": 40}
+    assert alarm["facts"] == {"token": worker.token[4:12], "variations": 20}
 
 
 @pytest.mark.parametrize(("distance_bits", "is_near"), [(40, True), (110, False)])

@@ -38,7 +38,8 @@ def read_publication(text: str) -> Publication:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """One process's share is told by `workers`: rates of a token are divided by it.
+    """One process's share is told by `workers`: rates of a token, and the variations that
+    make a probing alarm, are divided by it.
 
     banks        folders of banks
     shelf        a folder of bank folders: all of them, also those that are made later; None: only `banks`

@@ -16,7 +16,8 @@ from typing import NamedTuple
 from leadline.domain import PDQ_BYTES
 
 RADIUS_BITS = 48
-_VARIATIONS = 40
+_VARIATIONS = 40  # of all workers together, where a balancer shares look-ups out evenly
+_LEAST = 10  # of one worker: fewer come of ordinary copies of one picture
 _WINDOW_S = 600.0
 _MET, _OTHERS = 12, 8  # centres of a token
 _MOST_TOKENS = 500
@@ -42,9 +43,11 @@ class Suspicion(NamedTuple):
 
 
 class Probing:
-    """Of one worker. `note` costs about a microsecond or two; it says again what goes on, every forty variations."""
+    """Of one of so many workers. `note` costs about a microsecond or two; it says again what goes on, each time that
+    as many variations came once more."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, workers: int = 1, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = max(_LEAST, _VARIATIONS // max(1, workers))
         self._clock = clock
         self._centres_of: OrderedDict[str, tuple[list[_Centre], list[_Centre]]] = OrderedDict()
 
@@ -83,13 +86,13 @@ class Probing:
             return None
         now, seen = self._clock(), centre.seen
         seen[value] = now
-        if len(seen) < _VARIATIONS:
+        if len(seen) < self._most:
             return None
         centre.seen = {other: at for other, at in seen.items() if now - at < _WINDOW_S}
-        if len(centre.seen) < _VARIATIONS:
+        if len(centre.seen) < self._most:
             return None
         centre.seen = {}  # bounded: counted from the beginning
-        return Suspicion(token, centre.value.to_bytes(PDQ_BYTES, "big"), _VARIATIONS, centre.has_met)
+        return Suspicion(token, centre.value.to_bytes(PDQ_BYTES, "big"), self._most, centre.has_met)
 
 
 def _push(centres: list[_Centre], centre: _Centre, most: int) -> None:

@@ -39,7 +39,7 @@ class Watch:
         self._options, self._lists, self._searchers = options, lists, searchers
         self.alarms = Alarms(options.state)
         self.log = MatchLog(options.state / "log", worker, days=options.log_days)
-        self._probing = Probing(clock=clock)
+        self._probing = Probing(options.workers, clock=clock)
         self._flood = Flood(
             window_s=options.flood_window_s, share=options.flood_share, least=options.flood_least, clock=clock
         )
