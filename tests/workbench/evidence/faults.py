@@ -5,6 +5,7 @@ Each says first what it finds, as one line of JSON: what the process before it l
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import resource
@@ -23,6 +24,7 @@ from django.utils import timezone
 from tests.workbench.evidence.conftest import draw_png
 
 from leadline.custody.chain import encode_line, find_fault
+from leadline.domain import Channel, IncomingItem, IncomingReport, ItemKind
 from leadline.workbench import receiving
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.evidence import actions, tasks
@@ -30,6 +32,8 @@ from leadline.workbench.evidence.acts import arrival, bags, exhibits, telling
 from leadline.workbench.evidence.models import Asset, Exhibit, MediaMode
 from leadline.workbench.journal import actions as journal
 from leadline.workbench.journal.models import Line
+from leadline.workbench.reports import actions as reports
+from leadline.workbench.reports.models import Report
 
 
 def die(*_: Any, **__: Any) -> None:
@@ -70,10 +74,13 @@ BUILD_POINTS: dict[str, Callable[[], None]] = {
 
 def find() -> dict[str, Any]:
     lines = list(Line.objects.order_by("line"))
+    numbers = {str(pk): number for pk, number in Report.objects.values_list("pk", "number")}
     return {
         "fault": str(find_fault([encode_line(journal.event_of(line)) for line in lines])),
         "assets": sorted(str(pk) for pk in Asset.objects.values_list("pk", flat=True)),
         "told": sorted(line.object_id for line in lines if line.act == "asset.received"),
+        "reports": sorted(numbers.values()),
+        "told_reports": sorted(numbers.get(line.object_id, "none") for line in lines if line.act == "report.received"),
         "acts": [line.act for line in lines],
         "exhibits": list(Exhibit.objects.values_list("state", flat=True)),
     }
@@ -91,14 +98,20 @@ def ask_exhibit() -> None:
     actions.decide_exhibit(people[1], exhibit, release=True, reason="checked")
 
 
+def receive(said: str) -> str:
+    """A report of two items, one of which every report has; its number."""
+    items = tuple(IncomingItem(ItemKind.URL, f"https://example.org/{end}") for end in (said, "every-time"))
+    return reports.receive(IncomingReport(Channel.API, items, text=said), channel=Channel.API, actor="w").report.number
+
+
 def starve(free_bytes: int) -> None:
     actions.take_in(os.urandom(64), actor="somebody", source="test")  # the sandbox's memory counts as a file too
     grown = max(p.stat().st_size for p in Path(os.environ["LEADLINE_HOME"]).glob("leadline.sqlite3*"))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (grown + free_bytes, resource.RLIM_INFINITY))
-    while True:
-        actions.take_in(os.urandom(64), actor="somebody", source="test")
-        print(Asset.objects.order_by("-received_at").first(), flush=True)
+    for number in itertools.count():
+        print(actions.take_in(os.urandom(64), actor="somebody", source="test").pk, flush=True)
+        print(receive(str(number)), flush=True)
 
 
 def set_back(days: int) -> None:
@@ -106,6 +119,7 @@ def set_back(days: int) -> None:
     for ahead in (0, days, -days):
         timezone.now = lambda ahead=ahead: real + timedelta(days=ahead)
         print(actions.take_in(f"made up {ahead}".encode(), actor="somebody", source="test").pk, flush=True)
+        print(receive(str(ahead)), flush=True)
 
 
 def main(*acts: str) -> None:

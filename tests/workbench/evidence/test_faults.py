@@ -84,13 +84,15 @@ def test_a_kill_while_an_exhibit_is_built_is_made_good_by_the_next_build(machine
 
 
 @ON_ONE
-def test_a_clock_set_back_between_files_leaves_a_chain_and_a_vault_that_the_commands_find_whole(
+def test_a_clock_set_back_between_files_and_reports_leaves_a_chain_and_a_vault_that_the_commands_find_whole(
     machine: Machine,
 ) -> None:
-    code, _, (*taken, after) = act(machine, "keep", "set-back=365", "find")
-    assert (code, json.loads(after)["fault"]) == (0, "None")
-    assert json.loads(after)["assets"] == sorted(taken)
-    assert len(taken) == 3
+    code, _, (*acknowledged, after) = act(machine, "keep", "set-back=365", "find")
+    state = json.loads(after)
+    assert (code, state["fault"]) == (0, "None")
+    assert sorted(acknowledged) == sorted(state["assets"] + state["reports"])
+    assert (len(state["assets"]), len(state["reports"])) == (3, 3)
+    assert state["told_reports"] == state["reports"]
     machine.check()
 
 
@@ -108,11 +110,11 @@ def test_eight_writers_at_once_cannot_fork_the_chain(machine: Machine) -> None:
 def test_a_full_disk_refuses_and_loses_nothing_acknowledged(machine: Machine) -> None:
     code, _, acknowledged = act(machine, "starve=200000")
     assert code not in (0, KILLED)
-    assert acknowledged
     code, state, _ = act(machine, "take=nowhere")
     assert (code, state["fault"]) == (0, "None")
-    assert set(acknowledged) <= set(state["assets"])
-    assert state["told"] == state["assets"]
+    assert set(acknowledged) <= {*state["assets"], *state["reports"]}
+    assert len(acknowledged) >= 2  # a file and a report at the least
+    assert (state["told"], state["told_reports"]) == (state["assets"], state["reports"])
     machine.check()
 
 
