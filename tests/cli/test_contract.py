@@ -143,6 +143,14 @@ def test_the_version_is_told(run: Any) -> None:
     assert run("--version").out == f"leadline {leadline.__version__}\n"
 
 
+def test_windows_is_told_to_use_linux(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    ended = run("doctor")
+    assert (ended.code, ended.out) == (1, "")
+    (fault,) = ended.faults
+    assert "(win32): use Linux" in fault
+
+
 def test_an_unknown_setting_is_refused(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEADLINE_WROKERS", "4")
     ended = run("doctor")
