@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.service.conftest import MD5, PDQ, SHA1, SHA256, Worker
 
@@ -262,6 +263,11 @@ def test_numbers_stay_when_banks_come_and_the_service_starts_anew(
     again = make_worker()
     assert look_up(again, PDQ) == before
     assert look_up(again, FAR)["AAA"] == [content]
+    numbers = again.options.state / "hma.json"  # of the replica that numbers, copied here
+    banks = msgspec.json.decode(numbers.read_bytes())["banks"]
+    numbers.write_bytes(msgspec.json.encode({"banks": {bank: 7 + number for bank, number in banks.items()}}))
+    again.service.desk.refresh()
+    assert look_up(again, FAR)["AAA"][0]["bank_content_id"] == 9 * 2**40 + 1
 
 
 def test_an_entry_whose_number_is_too_great_for_hma_still_matches(

@@ -31,19 +31,19 @@ class HmaState:
 
     def __init__(self, folder: Path) -> None:
         self._file = Kept(folder / FILE_NAME, HmaFile, HmaFile())
-        self._numbered: tuple[object, Mapping[str, int]] = (None, {})
+        self._numbered: tuple[object, object, Mapping[str, int]] = (None, None, {})
 
     def refresh(self) -> None:
         """Pick up what another process set. ConfigError where the file is damaged: what held goes on to hold."""
         self._file.read()
 
     async def numbers(self, desk: Desk) -> Mapping[str, int]:
-        """Name of each open bank -> its number."""
-        opened, known = self._numbered
-        if opened is not desk.lists.opened:
-            opened = desk.lists.opened
+        """Name of each open bank -> its number. Another replica's file that is put in place holds once it is read."""
+        opened, kept, known = self._numbered
+        if opened is not desk.lists.opened or kept is not self._file.value:
+            opened, kept = desk.lists.opened, self._file.value  # before they are read: what comes after is seen then
             known = await asyncio.get_running_loop().run_in_executor(desk.clerks, self._number, desk.lists)
-            self._numbered = opened, known
+            self._numbered = opened, kept, known
         return known
 
     def _number(self, lists: Lists) -> dict[str, int]:
