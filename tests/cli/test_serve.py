@@ -94,6 +94,14 @@ def test_this_machine_needs_no_tls(host: str, run: Any, bank: Path, tmp_path: Pa
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
 
 
+def test_behind_a_proxy_that_has_tls_it_listens_everywhere(
+    run: Any, bank: Path, tmp_path: Path, started: list[Any]
+) -> None:
+    ended = run("serve", "--bank", bank, "--state", tmp_path / "state", "--host", "0.0.0.0", "--proxy", "front")
+    assert (ended.code, ended.faults) == (0, [])
+    assert started[0]["address"] == "0.0.0.0"
+
+
 def test_a_token_is_shown_once_and_stored_as_a_hash(run: Any, tmp_path: Path) -> None:
     made = run("token", "add", "shop", "--scope", "match", "--scope", "hash", "--state", tmp_path)
     assert made.code == 0

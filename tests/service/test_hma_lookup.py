@@ -184,9 +184,13 @@ def test_status_needs_no_token_and_says_when_lists_are_old(worker: Worker, monke
     for path in ("/status", "/status/live"):
         answer = worker.ask("GET", path, token="")
         assert (answer.status_code, answer.text) == (200, "I-AM-ALIVE")
+    assert worker.ask("GET", "/readyz", token="").status_code == 200
     monkeypatch.setattr("leadline.service.lists.STALE_S", -1.0)
     answer = worker.ask("GET", "/status", token="")
     assert (answer.status_code, answer.text) == (503, "INDEX-STALE")
+    ready = worker.ask("GET", "/readyz", token="")
+    assert (ready.status_code, ready.json()["ready"]) == (503, False)
+    assert ready.json()["reasons"] == ["changes of banks have not been looked for in time"]
     assert worker.ask("GET", "/status/live", token="").status_code == 200
 
 
