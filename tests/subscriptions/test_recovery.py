@@ -277,6 +277,18 @@ def test_a_bank_from_an_older_copy_gets_what_came_since(place: Place, tmp_path: 
 # --- the disk ---------------------------------------------------------------------------------------------------------
 
 
+def test_with_one_kind_of_fingerprint_more_the_source_tells_its_list_again(place: Place) -> None:
+    """Of a record that held nothing else, nothing is here."""
+
+    def told(*plug_ins: str) -> int:
+        kinds: Any = dict.fromkeys(plug_ins, object())
+        return place.pull(source, Bank.open(place.bank_path, clock=lambda: NOW_S, kinds=kinds)).told
+
+    source = filled()
+    assert [told(), told(), told("tmk"), told("tmk"), told(), told("tmk", "vpdq")] == [10, 0, 10, 0, 0, 10]
+    assert len(place.entries()) == 10
+
+
 def test_a_full_disk_stops_the_pull_and_the_next_one_goes_on(place: Place) -> None:
     source = filled(count=400)
     source.page_records = 50

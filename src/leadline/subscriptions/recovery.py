@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from leadline.domain import Entry
+from leadline.domain import EXACT_ALGORITHMS, Entry
 from leadline.match.bank import Bank
 from leadline.subscriptions.holdings import Holdings, State
 
 _AT_ONCE = 1_000
+_READABLE_AT_FIRST = {"md5", "sha1", "sha256", "pdq"}  # where holdings do not say it yet
 
 
 def reconcile(bank: Bank, holdings: Holdings, terms: str, *, is_dry: bool = False) -> None:
     """terms: what makes an entry of a record (kind, TLP, address, ...). Where they are others than at the last pull,
-    every record is told again."""
+    or more kinds of fingerprints can be read, every record is told again."""
     bank.refresh()
     identity = bank.snapshot.manifest.identity
     if holdings.fact("bank") not in ("", identity) or _is_older(bank, holdings):
@@ -26,9 +27,16 @@ def reconcile(bank: Bank, holdings: Holdings, terms: str, *, is_dry: bool = Fals
     doubles = _adopt(bank, holdings)
     if doubles and not is_dry:
         bank.remove(doubles)
-    if holdings.fact("terms") not in ("", terms):
+    readable = {*EXACT_ALGORITHMS, "pdq", *bank.kinds}
+    if holdings.fact("terms") not in ("", terms) or readable - _readable_before(holdings):
         holdings.doubt_all()
-    holdings.set_facts({"bank": identity, "terms": terms})
+    holdings.set_facts({"bank": identity, "terms": terms, "readable": " ".join(sorted(readable))})
+
+
+def _readable_before(holdings: Holdings) -> set[str]:
+    """Kinds of fingerprints that the last pull could read. Of a record that held none of them nothing is here, so with
+    one kind more (a plug-in, a newer leadline) the source is to tell its list again."""
+    return set(holdings.fact("readable").split()) or _READABLE_AT_FIRST
 
 
 def _is_older(bank: Bank, holdings: Holdings) -> bool:
