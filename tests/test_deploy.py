@@ -8,6 +8,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +113,24 @@ def test_the_container_is_asked_whether_it_is_alive_and_starts_a_command_that_th
     words = re.findall(r'"([^"]*)"', told["ENTRYPOINT"] + told["CMD"])
     check_command(words)
     assert "--no-token" not in words
+
+
+def test_the_container_is_run_with_a_read_only_file_system_and_no_right_by_the_command_that_is_told() -> None:
+    comment = " ".join(line[1:].strip().rstrip("\\") for line in CONTAINER.splitlines() if line.startswith("#"))
+    words = shlex.split(comment[comment.index("podman run") :].partition(" With --from")[0])
+    image = words.index("leadline-serve")
+    given = words[2:image]
+    assert "--read-only" in given
+    assert ("--cap-drop", "all") in pairwise(given)
+    assert ("--security-opt", "no-new-privileges") in pairwise(given)
+    check_command(["leadline", *words[image + 1 :]])
+
+
+def test_what_the_container_installs_has_all_that_its_service_can_be_asked_for() -> None:
+    """`--from s3://...` needs boto3; the project has these extras."""
+    (extras,) = re.findall(r"'/src\[(.*?)\]'", CONTAINER)
+    known = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert {"service", "s3"} <= set(extras.split(",")) <= known.keys()
 
 
 def test_the_check_of_the_container_is_a_program_that_can_be_read() -> None:
