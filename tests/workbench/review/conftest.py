@@ -38,6 +38,14 @@ def png(seed: int, *, size: tuple[int, int] = (400, 300), quality: int = 0) -> b
     return out.getvalue()
 
 
+@functools.cache
+def animation(*seeds: int, size: tuple[int, int] = (320, 240)) -> bytes:
+    """A drawn scene a frame."""
+    out, (first, *others) = BytesIO(), [Image.fromarray(draw_scene(seed, *size)) for seed in seeds]
+    first.save(out, "PNG", save_all=True, append_images=others, duration=500)
+    return out.getvalue()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _end_sandboxes() -> Iterator[None]:
     yield

@@ -23,18 +23,14 @@ from leadline.workbench.review import access, actions
 from leadline.workbench.review.models import Exposure, Level, Review
 from leadline.workbench.review.scenes import MOST, Scene, is_all, scenes_of
 
+from .conftest import animation
+
 pytestmark = pytest.mark.django_db
 SIZE = (320, 240)
 
 
 def frame(seed: int) -> Image.Image:
     return Image.fromarray(draw_scene(seed, *SIZE))
-
-
-def animation(*seeds: int) -> bytes:
-    out, (first, *others) = BytesIO(), map(frame, seeds)
-    first.save(out, "PNG", save_all=True, append_images=others, duration=500)
-    return out.getvalue()
 
 
 def grey(picture: Image.Image) -> NDArray[np.int64]:

@@ -13,13 +13,14 @@ from django.utils import timezone
 from leadline.domain import Kind
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
+from leadline.workbench.evidence.actions import take_in
 from leadline.workbench.evidence.models import Asset
 from leadline.workbench.review import access, actions, tasks
 from leadline.workbench.review.acts import sorting
 from leadline.workbench.review.centres import Centres
 from leadline.workbench.review.models import Assessment, Cluster, Coverage, Member, Review
 
-from .conftest import ANSWERS
+from .conftest import ANSWERS, animation, png
 
 pytestmark = pytest.mark.django_db
 Arrive = Callable[..., Asset]
@@ -45,7 +46,6 @@ def test_a_turned_copy_joins_and_says_how_it_is_turned(arrive: Arrive, keeping: 
     from PIL import Image
 
     from leadline.media.scenes import draw_scene, mirror
-    from leadline.workbench.evidence.actions import take_in
 
     arrive(1)
     out = BytesIO()
@@ -54,6 +54,32 @@ def test_a_turned_copy_joins_and_says_how_it_is_turned(arrive: Arrive, keeping: 
     actions.sort_assets()
     assert turned.membership.cluster.size == 2
     assert turned.membership.transform != ""
+
+
+def test_files_of_several_frames_are_one_cluster_only_where_all_their_frames_are_near(keeping: Any) -> None:
+    def come(*seeds: int, size: tuple[int, int] = (400, 300)) -> Asset:
+        data = animation(*seeds, size=size) if len(seeds) > 1 else png(*seeds, size=size)
+        asset = take_in(data, actor="system", source="test", name="moving.png")
+        actions.sort_assets()
+        return asset
+
+    larger = (420, 315)
+    centre = come(1, 2, 3)
+    copy = come(1, 2, 3, size=larger)
+    sorting.forget()  # as another worker, which reads the centres from their table
+    again = come(1, 3, 2, 3, size=larger)  # the same pictures, in another order
+    others = [come(1, 2, 4), come(1, 2), come(1, 2, 3, 4), come(1)]
+    assert {member.asset for member in centre.centre_of.members.all()} == {centre, copy, again}
+    assert {cluster.centre for cluster in Cluster.objects.all()} == {centre, *others}
+    assert come(1, 2, 4, size=larger).membership.cluster.centre == others[0]  # of four with a first frame as near
+
+
+def test_an_animation_of_which_not_all_is_known_is_near_nothing(keeping: Any) -> None:
+    for is_partial, size in ((True, (420, 315)), (False, (400, 300))):
+        asset = take_in(animation(1, 2, size=size), actor="system", source="test", name="moving.png")
+        Asset.objects.filter(pk=asset.pk).update(partial=is_partial)
+        actions.sort_assets()
+    assert Cluster.objects.count() == 2
 
 
 def test_another_worker_knows_the_centres_that_came_meanwhile(arrive: Arrive) -> None:

@@ -46,22 +46,22 @@ class Centres:
 
     def nearest(self, turned: Sequence[bytes]) -> Near | None:
         """turned: the picture's eight hashes in the order of Transform, or its one hash."""
+        return next(iter(self.within(turned, most=1)), None)
+
+    def within(self, turned: Sequence[bytes], *, most: int) -> list[Near]:
+        """At most so many for each turn, of all the nearest first. The same centre may be met in several turns."""
         self._bring_up_to_date()
         queries = np.frombuffer(b"".join(turned), np.uint8).reshape(-1, PDQ_BYTES)
-        found: Near | None = None
+        found = []
         for index, offset in ((self._main, 0), (self._fresh, self._main_count)):
             if index is None:
                 continue
-            result = index.search(queries, self.radius_bits, limit=1)
+            result = index.search(queries, self.radius_bits, limit=most)
             for turn in range(len(queries)):
-                at = int(result.starts[turn])
-                if at == int(result.starts[turn + 1]):
-                    continue
-                distance = int(result.distances[at])
-                if found is None or distance < found.distance:
+                for at in range(int(result.starts[turn]), int(result.starts[turn + 1])):
                     which = self._clusters[offset + int(result.positions[at])]
-                    found = Near(which, distance, "" if turn == 0 else str(_TURNS[turn]))
-        return found
+                    found.append(Near(which, int(result.distances[at]), "" if turn == 0 else str(_TURNS[turn])))
+        return sorted(found, key=lambda near: near.distance)
 
     def _bring_up_to_date(self) -> None:
         count = len(self._clusters)
@@ -74,3 +74,9 @@ class Centres:
             return
         self._main, self._main_count = HammingIndex(build_index(rows)), count
         self._fresh, self._fresh_count = None, 0
+
+
+def farthest(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
+    """Bits from any frame of either of two files to the nearest frame of the other, at most. uint8 (frames, 32)."""
+    apart = np.bitwise_count(one[:, np.newaxis] ^ other[np.newaxis]).sum(axis=2, dtype=np.int64)
+    return int(max(apart.min(axis=0).max(), apart.min(axis=1).max()))

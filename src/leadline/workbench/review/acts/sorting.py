@@ -1,30 +1,33 @@
 """Files that arrived -> clusters and reviews. What is known stays out of the queue; near-duplicates are one review.
 
 The nearest centre within the radius takes a file in; without one it is the centre of a cluster of its own. A decided
-cluster that grows needs no second look: the new file is covered by inference.
+cluster that grows needs no second look: the new file is covered by inference. Therefore files of several frames are
+near each other only throughout, and never near a single picture.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
+from numpy.typing import NDArray
 
-from leadline.domain import DEFAULT_QUALITY_FLOOR, PDQ_BYTES, Kind, PdqFamily
+from leadline.domain import DEFAULT_QUALITY_FLOOR, PDQ_BYTES, Kind, PdqFamily, Transform
 from leadline.workbench import sealing
 from leadline.workbench.evidence.models import Asset, AssetMatch, AssetState, AssetView
 from leadline.workbench.journal.actions import SYSTEM, record
 from leadline.workbench.reports.models import Item
 from leadline.workbench.review import access
 from leadline.workbench.review.acts.each import each
-from leadline.workbench.review.centres import Centres, Near
+from leadline.workbench.review.centres import Centres, Near, farthest
 from leadline.workbench.review.floors import category_of, severity_of
 from leadline.workbench.review.models import (
     APART,
@@ -40,19 +43,25 @@ from leadline.workbench.review.models import (
 )
 
 AT_ONCE = 500
+_MOST_COMPARED = 50  # centres of several frames whose first frame is near, for each turn
 _LOOKS_BACK = timedelta(days=2)
+_TURNS = tuple(str(turn) for turn in Transform)
 _SEEN = ("image/", "video/", "audio/")
 
 
 @dataclass
 class _Known:
-    """Centres in memory, and the row of the last one: another worker may have had this duty meanwhile."""
+    """Centres in memory, and the row of the last one: another worker may have had this duty meanwhile.
 
-    centres: Centres
+    moving    those of several frames, by the first
+    """
+
+    single: Centres
+    moving: Centres
     last_member: int = 0
 
-    def add(self, member_id: int, cluster: Any, pdq: bytes) -> None:
-        self.centres.add(cluster, pdq)
+    def add(self, member_id: int, cluster: Any, pdq: bytes, frames: int) -> None:
+        (self.single if frames == 1 else self.moving).add(cluster, pdq)
         self.last_member = max(self.last_member, member_id)
 
 
@@ -95,16 +104,39 @@ def sort_assets(limit: int = AT_ONCE) -> int:
 @transaction.atomic
 def _sort(asset: Asset, known: _Known) -> None:
     turned = _hashes(asset)
-    near = known.centres.nearest(turned) if turned else None
+    near = _nearest(asset, turned, known) if turned else None
     if near is None:
         radius = access.cluster_radius()
         cluster = Cluster.objects.create(centre=asset, radius_bits=radius)
         member = Member.objects.create(cluster=cluster, asset=asset, distance=0)
         if turned:
-            transaction.on_commit(lambda: known.add(member.pk, cluster.pk, turned[0]))
+            transaction.on_commit(lambda: known.add(member.pk, cluster.pk, turned[0], asset.frames))
     else:
         cluster = _join(asset, near)
     _queue(cluster, asset)
+
+
+def _nearest(asset: Asset, turned: list[bytes], known: _Known) -> Near | None:
+    if asset.frames == 1:
+        return known.single.nearest(turned)
+    frames, found = _frames(asset), []
+    if frames is None:
+        return None
+    for near in known.moving.within(turned, most=_MOST_COMPARED):
+        of_centre = _frames(Cluster.objects.select_related("centre").get(pk=near.cluster).centre)
+        if of_centre is not None:
+            turn = _TURNS.index(near.transform) if near.transform else 0
+            found.append(replace(near, distance=farthest(frames[:, turn], of_centre[:, 0])))
+    nearest = min(found, key=lambda near: near.distance, default=None)
+    return nearest if nearest is not None and nearest.distance <= known.moving.radius_bits else None
+
+
+def _frames(asset: Asset) -> NDArray[np.uint8] | None:
+    """Hashes of all frames: uint8 (frames, turns, 32). None where one is not known, or does not bear comparing."""
+    views = list(asset.views.filter(family=PdqFamily.B.value).order_by("id"))
+    if asset.partial or asset.fault or any(view.quality < DEFAULT_QUALITY_FLOOR for view in views):
+        return None
+    return np.frombuffer(b"".join(bytes(view.pdq) for view in views), np.uint8).reshape(len(views), -1, PDQ_BYTES)
 
 
 def _join(asset: Asset, near: Near) -> Cluster:
@@ -127,14 +159,15 @@ def _join(asset: Asset, near: Near) -> Cluster:
 def _catch_up() -> _Known:
     """The centres that this process knows, and those that came since it last looked."""
     key = (str(settings.LEADLINE_HOME), access.cluster_radius())
-    known = _known.setdefault(key, _Known(Centres(key[1])))
+    known = _known.setdefault(key, _Known(Centres(key[1]), Centres(key[1])))
     rows = Member.objects.filter(id__gt=known.last_member, asset=F("cluster__centre"))
     views = AssetView.objects.filter(asset=OuterRef("asset"), family=PdqFamily.B.value)
     best = views.filter(quality__gte=DEFAULT_QUALITY_FLOOR)
     first = Subquery(best.order_by("id").values("pdq")[:1])
-    for member_id, cluster, pdq in rows.order_by("id").values_list("id", "cluster", first).iterator(20_000):
+    told = rows.order_by("id").values_list("id", "cluster", first, "asset__frames")
+    for member_id, cluster, pdq, frames in told.iterator(20_000):
         if pdq:
-            known.add(member_id, cluster, bytes(pdq)[:PDQ_BYTES])
+            known.add(member_id, cluster, bytes(pdq)[:PDQ_BYTES], frames)
         known.last_member = max(known.last_member, member_id)
     return known
 
