@@ -25,10 +25,12 @@ import pytest
 from PIL import Image
 from tests.journeys.conftest import serve_office
 from tests.machine import Machine
-from tests.media.foreign import har, har_entry, mhtml
+from tests.media.foreign import har, har_entry, mhtml, telegram, telegram_message
+from tests.media.packed import zipped
 from tests.workbench.evidence.served import ServedOffice
 from tests.workbench.evidence.test_nothing_on_disk import MARK
 from tests.workbench.reports.conftest import mail_with_file
+from tests.workbench.reports.test_files import line as finding
 from tests.workbench.reports.test_mailbox import PASSWORD, USER, dovecot
 
 from leadline.media.scenes import draw_scene
@@ -92,11 +94,9 @@ def searching(*folders: Path) -> Iterator[list[str]]:
     found.extend(find_media(*folders))
 
 
-def archive() -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as packed:
-        packed.writestr("a.png", PNG)
-    return out.getvalue()
+def archive(members: dict[str, bytes] | None = None) -> bytes:
+    """And the picture beside them, stored as it is: packed bytes would not be found where they should not be."""
+    return zipped({**(members or {}), "a.png": PNG}, zipfile.ZIP_STORED)
 
 
 def warc() -> bytes:
@@ -110,6 +110,7 @@ def warc() -> bytes:
 
 
 CHAT = f"02/03/2026, 10:00 - Ann: look at this\n02/03/2026, 10:01 - Ann: {URL}\n02/03/2026, 10:02 - Ben: no\n".encode()
+TELEGRAM = telegram(telegram_message(1, f"look {URL}", photo="a.png"), telegram_message(2, "no"))
 _PLACE = {"urlString": "https://example.org/a", "isSourceUrl": True, "memo": URL, "other": [{"deep": B64}]}
 ICCAM = json.dumps({"hotlineReference": "made up 1", "memo": f"see {URL}", "urls": [_PLACE]}).encode()
 NCMEC = f"""<?xml version="1.0" encoding="UTF-8"?><report><incidentSummary><incidentType>made up</incidentType>
@@ -176,9 +177,14 @@ CHANNELS: dict[str, Callable[[ServedOffice], Any]] = {
     "capture-warc": by_import("capture", "a.warc", warc()),
     "capture-har": by_import("capture", "a.har", har(har_entry("https://example.org/a.png", PNG, "image/png"))),
     "capture-mhtml": by_import("capture", "a.mhtml", mhtml("https://example.org/", b"<p>page", **{"a.png": PNG})),
+    "capture-wacz": by_import("capture", "a.wacz", archive({"datapackage.json": b"{}", "archive/data.warc": warc()})),
     "chat": by_import("chat", "_chat.txt", CHAT),
+    "chat-with-pictures": by_import("chat", "a.zip", archive({"_chat.txt": CHAT})),
+    "telegram-with-pictures": by_import("chat", "b.zip", archive({"result.json": TELEGRAM})),
     "iccam": by_import("iccam", "a.json", ICCAM),
     "ncmec": by_import("ncmec", "a.xml", NCMEC),
+    "ncmec-export": by_import("ncmec", "a.zip", archive({"report.pdf": b"%PDF-1.4 made up " + PNG})),
+    "scan": by_import("scan", "findings.jsonl", finding("unknown", "a" * 64, path=URL).encode()),
     "public-form": lambda office: office.send_public(f"see {URL} there"),
 }
 
