@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -84,18 +85,29 @@ def hash_grey(jpeg: bytes) -> bytes:
     return kernel.pdq_hash(simplejpeg.decode_jpeg(jpeg, "GRAY")[:, :, 0]).hashes[0]
 
 
+def perception_ms(hasher: str, jpegs: Sequence[bytes]) -> float | str:
+    """From JPEG bytes by a hasher of perception, which decodes with OpenCV."""
+    made = peer("perception.hashers", hasher)
+    return median_ms(lambda jpeg: made().compute(io.BytesIO(jpeg)), jpegs, 1) if made else "-"
+
+
 def compare_jpegs() -> None:
     pdq_from_bytes = peer("threatexchange.signal_type.pdq.pdq_hasher", "pdq_from_bytes")
     print("\n## PDQ from JPEG bytes, in process, one thread, median ms\n")
-    print_row("picture", "threatexchange", "exact", "ratio (aim >= 7x)", "grey", "ratio (aim >= 10x)", "grey to exact")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "perception's PDQ is pdqhash behind OpenCV's decoder; its PHash, of 64 bits, is another hash and stands beside.\n"
+    )
+    peers = ("threatexchange", "perception PDQ", "perception PHash")
+    print_row("picture", *peers, "exact", "ratio (aim >= 7x)", "grey", "ratio (aim >= 10x)", "grey to exact")
+    print("|---|---|---|---|---|---|---|---|---|")
     for name in SIZES:
         jpegs = make_jpegs(name, PICTURES)
         theirs = median_ms(pdq_from_bytes, jpegs, 1) if pdq_from_bytes else None
+        others = [perception_ms(hasher, jpegs) for hasher in ("PDQHash", "PHash")]
         exact, grey = median_ms(hash_exactly, jpegs, 3), median_ms(hash_grey, jpegs, 3)
         apart = max(distance_bits(hash_exactly(jpeg), hash_grey(jpeg)) for jpeg in jpegs)
         ratios = ratio(theirs, exact), ratio(theirs, grey)
-        print_row(name, theirs or "-", exact, ratios[0], grey, ratios[1], f"at most {apart} bits (aim <= 4)")
+        print_row(name, theirs or "-", *others, exact, ratios[0], grey, ratios[1], f"at most {apart} bits (aim <= 4)")
 
 
 def main() -> None:
