@@ -2,9 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard native/*)
-# The kernels as an ARM machine compiles them; their faces (bind*) need that machine's Python and hold no logic.
+# The kernels as an ARM machine compiles them; of their faces (bind*) only the syntax, with the headers of this machine's Python.
 ARM_CXX := $(shell command -v aarch64-linux-gnu-g++)
 ARM_SOURCES := $(filter-out native/bind% %_avx2.cpp %_avx512.cpp,$(wildcard native/*.cpp))
+ARM_FLAGS := -std=c++20 -Wall -Wextra -Werror -ffp-contract=off
+ARM_HEADERS = $(shell $(BIN)/python -c 'import nanobind, sysconfig; print("-isystem", nanobind.include_dir(), "-isystem", sysconfig.get_paths()["include"])')
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 .DEFAULT_GOAL := help
 # Some containers forbid Python to keep what it has compiled: every process would compile Leadline again, a third of its start.
@@ -47,11 +49,14 @@ check: .venv/.tools ## types, lint, import rules
 	@$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory check-arm
 
-check-arm:
+check-arm: .venv/.tools
 ifeq ($(ARM_CXX),)
 	@echo "no ARM compiler (Debian: g++-aarch64-linux-gnu), so the kernels were not compiled for ARM"
 else
-	@for file in $(ARM_SOURCES); do $(ARM_CXX) -std=c++20 -O1 -Wall -Wextra -Werror -ffp-contract=off -c $$file -o /dev/null || exit 1; done
+	@for file in $(ARM_SOURCES); do $(ARM_CXX) $(ARM_FLAGS) -O1 -c $$file -o /dev/null || exit 1; done
+	@headers="$(ARM_HEADERS)"; if echo '#include <Python.h>' | $(ARM_CXX) $$headers -fsyntax-only -x c++ - 2>/dev/null; \
+	then $(ARM_CXX) $(ARM_FLAGS) $$headers -fsyntax-only native/bind*.cpp; \
+	else echo "the headers of this Python are not for ARM, so the kernels' faces were not compiled"; fi
 endif
 
 .venv/.servers: .venv/.tools
