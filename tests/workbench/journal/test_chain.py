@@ -38,6 +38,15 @@ def test_lines_make_a_chain_that_verifies() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="how SQLite writes its file")
+def test_a_line_that_was_committed_is_on_the_disk() -> None:
+    """A log written ahead, and waited for at each commit (2: FULL): a power cut takes nothing acknowledged."""
+    with connection.cursor() as cursor:
+        said = [cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
+    assert said == ["wal", 2]
+
+
+@pytest.mark.django_db
 def test_many_lines_at_once_make_the_same_chain_and_one_that_is_text_lets_none_in() -> None:
     write(0)
     with transaction.atomic():
