@@ -24,6 +24,7 @@ from tests.machine import Machine
 from tests.servers import free_port
 from tests.workbench.public.pages import FORM, PAGES, open_page, read_answer, send_report, urlencoded
 
+from leadline.domain import WORKBENCH_VARIABLES
 from leadline.workbench.public.quiet import NoVisitor
 from leadline.workbench.reports.models import Report
 
@@ -61,6 +62,24 @@ def test_the_onion_address_is_told_where_there_is_one_and_not_to_who_is_there(vi
     settings.ALLOWED_HOSTS = ["testserver", ONION]
     assert visitor.get("/en/report/")["Onion-Location"] == f"http://{ONION}/en/report/"
     assert "Onion-Location" not in visitor.get("/en/report/", headers={"host": ONION})
+
+
+# Options of a service in tor(1) 0.4.8 that keep it an onion service: none of those that the page warns of.
+TORRC = {
+    "SocksPort", "HiddenServiceDir", "HiddenServicePort", "HiddenServicePoWDefensesEnabled", "HiddenServicePoWQueueRate",
+    "HiddenServicePoWQueueBurst", "HiddenServiceMaxStreams", "HiddenServiceMaxStreamsCloseCircuit",
+    "HiddenServiceEnableIntroDoSDefense", "SafeLogging", "Log",
+}  # fmt: skip
+
+
+def test_the_torrc_of_the_manual_serves_the_form_behind_proof_of_work() -> None:
+    manual = (Path(__file__).parents[3] / "docs" / "onion.md").read_text()
+    (block,) = re.findall(r"^```\n(.+?)^```$", manual, re.DOTALL | re.MULTILINE)
+    said = dict(line.split(maxsplit=1) for line in block.splitlines() if line and not line.startswith("#"))
+    assert said.keys() <= TORRC
+    assert (said["HiddenServicePoWDefensesEnabled"], said["SocksPort"], said["SafeLogging"]) == ("1", "0", "1")
+    (address,) = [one.default for one in WORKBENCH_VARIABLES if one.name == "LEADLINE_PUBLIC_ADDRESS"]
+    assert said["HiddenServicePort"] == f"80 {address}"
 
 
 # --- bounds ----------------------------------------------------------------------------------------------------------
