@@ -352,6 +352,15 @@ def located(error: HashFormatError | ListFormatError, where: str) -> ListFormatE
     return ListFormatError(error.what, where=where, mend=error.mend or "correct the record")
 
 
+def unknown_version(untrusted_told: str, known: str) -> ListFormatError:
+    """What nobody here knows is not read as if it were known: a field may mean something else in it."""
+    told = "".join(c for c in untrusted_told if c.isprintable())[:40]
+    return ListFormatError(
+        sentence("%(version)s is a version that is not known here", version=told),
+        mend=sentence("ask the sender for %(known)s, or use a newer Leadline", known=known),
+    )
+
+
 def broken(error: ListFormatError, where: str) -> ListBroken:
     """The same fault, as the end of its list."""
     return ListBroken(error.what, where=where, mend=error.mend)

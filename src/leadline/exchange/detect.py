@@ -66,7 +66,7 @@ def detect_format(untrusted_head: bytes, ending: str) -> ListFormat | None:
 
 def _by_first_line(line: str) -> ListFormat | None:
     """Lists whose first line nobody else's is; NSRL's and ICSE's would do as CSV, too, and lose what they mean."""
-    if line.startswith(hashdeep.MAGIC):
+    if line.startswith(hashdeep.MARK):
         return ListFormat.HASHDEEP
     if icse.is_header(line):
         return ListFormat.ICSE

@@ -12,6 +12,7 @@ from leadline.exchange.base import (
     MAX_TEXT_CHARS,
     EntryDefaults,
     RecordHashes,
+    broken,
     entry_fields,
     file_of,
     located,
@@ -19,11 +20,13 @@ from leadline.exchange.base import (
     numbered_lines,
     parse_hex,
     too_long,
+    unknown_version,
     with_faults,
 )
 from leadline.exchange.csv_rows import decode_line
 
-MAGIC = "%%%% HASHDEEP-1.0"
+MARK = "%%%% HASHDEEP-"
+MAGIC = f"{MARK}1.0"
 _HEADER = "%%%% "
 
 
@@ -41,6 +44,10 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
             yield too_long(place)
             continue
         untrusted_text = decode_line(untrusted_line)
+        if untrusted_text.startswith(MARK) and untrusted_text.strip() != MAGIC:
+            told = untrusted_text.removeprefix(_HEADER).strip()
+            yield broken(unknown_version(told, MAGIC.removeprefix(_HEADER)), place)
+            return
         if untrusted_text.startswith(_HEADER):
             columns = _columns(untrusted_text) or columns
         elif not columns:

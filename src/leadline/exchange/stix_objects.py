@@ -25,6 +25,7 @@ from leadline.exchange.base import (
     parse_time,
     record_digest,
     record_metadata,
+    unknown_version,
 )
 from leadline.exchange.stix_markings import read_markings
 
@@ -45,6 +46,7 @@ _PART = re.compile(
 )
 _HASHES = (*EXACT_ALGORITHMS, "pdq")
 _FAMILIES = {str(family): family for family in PdqFamily}
+_VERSIONS = frozenset({"2.0", "2.1"})
 _MAX_LABELS, _MAX_OTHER_CHARS = 10, 300
 
 
@@ -98,6 +100,8 @@ class _Object:
         extensions = untrusted.get("extensions")
         extension = extensions.get(EXTENSION) if isinstance(extensions, dict) else None
         self._extension: Mapping[str, Any] = extension if isinstance(extension, dict) else {}
+        version = untrusted.get("spec_version")
+        self._version = str(version) if version is not None else _version_without(untrusted)
 
     def read(self) -> ToldObject:
         key = self._untrusted.get("id")
@@ -106,6 +110,8 @@ class _Object:
         digest = record_digest(dict(self._untrusted))
         if self._untrusted.get("revoked") is True:
             return ToldObject(key, digest, None)
+        if self._version not in _VERSIONS:
+            raise unknown_version(f"STIX {self._version}", "STIX 2.1")
         for name, value in self._stated():
             self._take(name, value)
         if not self._hashes.found:
@@ -164,7 +170,7 @@ class _Object:
         tlp = read_markings(self._untrusted, self._told.unknown)
         if tlp is not None:
             fields["tlp"] = tlp
-        if BENIGN in self._words("indicator_types") and fields["kind"] in (Kind.ILLEGAL, Kind.EXPLOITATIVE):
+        if BENIGN in self._types() and fields["kind"] in (Kind.ILLEGAL, Kind.EXPLOITATIVE):
             fields["kind"] = Kind.OTHER  # a default must not turn "harmless" into its opposite
         licence = self._said("licence")
         if licence:
@@ -188,10 +194,14 @@ class _Object:
         told = given if isinstance(given, dict) else {}
         scheme, label = (_text(told.get(name)) for name in ("scheme", "label"))
         if not (scheme and label):
-            scheme, label = INDICATOR_TYPES, ",".join(self._words("indicator_types"))
+            scheme, label = INDICATOR_TYPES, ",".join(self._types())
         if not label:
             return {}
         return {"scheme": self._defaults.scheme or scheme, "label": label[:MAX_TEXT_CHARS]}
+
+    def _types(self) -> list[str]:
+        """2.0 had the same words, as labels."""
+        return self._words("labels" if self._version == "2.0" else "indicator_types")
 
     def _facts(self) -> dict[str, object]:
         facts: dict[str, object] = {
@@ -214,6 +224,11 @@ class _Object:
             return parse_time(_text(self._untrusted.get(name)))
         except ListFormatError:
             return 0
+
+
+def _version_without(untrusted: Mapping[str, Any]) -> str:
+    """Of an object that does not say its version: in 2.1 only a file may, in 2.0 the bundle alone said it."""
+    return "2.0" if untrusted.get("type") == "indicator" and "indicator_types" not in untrusted else "2.1"
 
 
 def read_pattern(untrusted_pattern: str) -> list[tuple[str, str]] | None:

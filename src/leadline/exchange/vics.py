@@ -34,6 +34,7 @@ from leadline.exchange.base import (
     parse_photodna,
     parse_time,
     recode,
+    unknown_version,
     with_faults,
 )
 
@@ -41,6 +42,8 @@ UNSPECIFIED = "vics:unspecified"
 HEAD_BYTES = 1 << 16
 _MAX_NUMBER, _SHORT_NUMBER = Decimal(10) ** 30, 10**18
 _CONTEXT = re.compile(r'"(?:@odata\.context|odata\.metadata)"\s*:\s*"([^"]{0,500})"')
+_VERSION = re.compile(r"DataModels\\?/([^/\\\s]{1,40}?)\.xml")
+_KNOWN_VERSION = re.compile(r"(?:1\.\d|2\.0)(?:\.\d+)*")  # one more number is taken for the same version, mended
 _SEGMENT = re.compile(r"\.xml\\?/([^/\\$#]{1,64})\\?/")
 _DRIVE = re.compile(r"^[A-Za-z]:")
 _FIRST_FIELD = re.compile(r'"(?:(?P<media>MD5|MediaID)|CaseID|CaseNumber)"\s*:|"Media"\s*:\s*\[')
@@ -77,6 +80,7 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
     source = BoundedRecords(reader)
     number = 0
     try:
+        require_version(head)
         for untrusted_media in records_at(source, root_of(head)):
             source.since_record = 0
             number += 1
@@ -144,6 +148,14 @@ def _build(events: Iterator[tuple[str, Any]], event: str, depth: int) -> object:
                 if depth + 1 + len(around) > MAX_DEPTH:
                     raise ListFormatError("nested too deeply", mend="export the list again")
     raise ijson.IncompleteJSONError("a value without an end")
+
+
+def require_version(head: str) -> None:
+    """ListFormatError where the context names a version other than 1.0-2.0; files without a context are taken."""
+    context = _CONTEXT.search(head)
+    version = _VERSION.search(context[1]) if context else None
+    if version and not _KNOWN_VERSION.fullmatch(version[1]):
+        raise unknown_version(f"VICS {version[1]}", "VICS 2.0")
 
 
 def scheme_of(head: str) -> str:

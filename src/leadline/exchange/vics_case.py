@@ -30,6 +30,7 @@ from leadline.exchange.vics import (
     is_category_set,
     media_record,
     plain_text,
+    require_version,
     root_of,
     scheme_of,
     take_hashes,
@@ -208,9 +209,11 @@ def _walk(stream: BinaryIO, where: str, *, heads: bool) -> Iterator[tuple[int, s
 
     A case is told of by (place, "", None) first, so that one without fields is known too. Raises ListFormatError.
     """
-    is_cases = root_of(_peek(stream)) == CASES_ROOT
+    head = _peek(stream)
+    is_cases = root_of(head) == CASES_ROOT
     source = BoundedRecords(recode(stream, repair=True))
     try:
+        require_version(head)
         yield from _values(source, is_cases, heads=heads)
     except ListFormatError as error:
         raise located(error, where) from None
