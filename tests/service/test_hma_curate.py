@@ -326,11 +326,12 @@ def test_a_content_of_another_bank_is_not_found(worker: Worker) -> None:
 
 
 def test_an_entry_that_came_another_way_is_a_content_too(worker: Worker, shelf: Path) -> None:
-    Bank.open(shelf / "known").add([Entry(Kind.ILLEGAL, {"md5": bytes(16)}, 50, metadata='{"case": 7}')])
+    entry = Entry(Kind.ILLEGAL, {"md5": bytes(16)}, 50, metadata='{"case": 7}', source="hotline", source_id="4711")
+    Bank.open(shelf / "known").add([entry])
     worker.refresh()
     (match,) = worker.ask("GET", "/m/lookup", params={"signal": "0" * 32, "signal_type": "video_md5"}).json()["known"]
     told = worker.ask("GET", f"/c/bank/known/content/{match['bank_content_id']}").json()
-    assert told["metadata"]["json"] == {"case": 7}
+    assert (told["metadata"]["json"], told["metadata"]["collab"]) == ({"case": 7}, {"hotline": ["4711"]})
     assert told["note"] is None
 
 

@@ -206,7 +206,7 @@ async def _config(desk: Desk, bank: Bank, entry: Entry) -> dict[str, Any]:
             "content_id": metadata.content_id,
             "content_uri": metadata.content_uri,
             "json": metadata.json,
-            "collab": {},
+            "collab": {entry.source: [entry.source_id]} if entry.source and entry.source_id else {},
         },
         "note": entry.note or None,
     }
