@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
+from tests.exchange.feed.conftest import DAY_S, Clock, Publisher, entry
 from tests.workbench.sharing.conftest import Desk, set_up
 
-from leadline.domain import Entry, Kind
+from leadline.domain import Entry, Kind, Tlp
+from leadline.exchange.feed.roots import create_roots
+from leadline.exchange.feed.shelf import Shelf
 from leadline.match.bank import Bank
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.sharing import reach, sources
@@ -122,10 +126,26 @@ def test_a_look_up_service_is_never_late(office: Any, desk: Desk) -> None:
     assert sources.describe("asked").standing == "asked"
 
 
-def test_health_tells_of_receipts_that_are_overdue(office: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert state("feed-receipts") == "off"
-    bank = Bank.create(office.banks / "own", name="own", kind=Kind.ILLEGAL)
-    (bank.path / "feed.sqlite").write_bytes(b"no ledger at all")
-    assert state("feed-receipts") == "failed"
-    monkeypatch.setattr(sources, "overdue_receipts", lambda: 2)
-    assert state("feed-receipts") == "late"
+def test_health_counts_the_receipts_that_are_overdue(office: Any, tmp_path: Path) -> None:
+    def told() -> tuple[str, float | None]:
+        [found] = stats.health(["feed-receipts"])
+        return found.state, found.value
+
+    assert told() == ("off", None)
+    clock = Clock()
+    clock.now = time.time() - 2 * DAY_S
+    create_roots(tmp_path / "keys", "Example Hotline", keys=1, threshold=1, expires_s=clock.now + 365 * DAY_S)
+    own = Publisher(tmp_path, clock, Bank.create(office.banks / "own", name="own", kind=Kind.OTHER, tlp=Tlp.GREEN))
+    readers = [own.admit(name) for name in ("B", "C")]
+    own.bank.add([entry(1), entry(2)])
+    own.publish()
+    assert told() == ("ok", 0)
+    own.bank.remove([1])
+    own.publish()  # with a day for the receipt, two days ago
+    assert told() == ("late", 2)
+    readers[0].pull(own.feed)
+    with own.ledger() as ledger:
+        assert [ledger.take_receipt(data, clock.now) for _, data in Shelf(own.feed).receipts()] == [True]
+    assert told() == ("late", 1)
+    (own.bank.path / "feed.sqlite").write_bytes(b"no ledger at all")
+    assert told() == ("failed", None)
