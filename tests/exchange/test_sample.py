@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contracts.connector import DEFAULTS, Clock, Given, Killed, Subscriber
+from tests.contracts.connector import DEFAULTS, Clock, Given, ListContract, Subscriber
 
 from leadline.exchange.connector import Options
 from leadline.exchange.sample import Sample
@@ -18,13 +17,34 @@ NO_MOCK: Any = None
 
 
 @pytest.fixture
-def subscriber(tmp_path: Path) -> Subscriber:
+def given() -> Given:
     clock = Clock()
 
     def connect() -> Sample:
         return Sample(Options(), {}, DEFAULTS, clock=clock, sleep=clock.sleep)
 
-    return Subscriber(tmp_path / "here", Given(connect, clock, NO_MOCK))
+    return Given(connect, clock, NO_MOCK)
+
+
+@pytest.fixture
+def subscriber(tmp_path: Path, given: Given) -> Subscriber:
+    return Subscriber(tmp_path / "here", given)
+
+
+class TestSample(ListContract):
+    """Its list is fixed and is told in two pages: nothing can be planted in it, and its second pull withdraws one entry
+    whatever the test asks for, as the tests below say."""
+
+    paged = False
+    test_a_second_pull_changes_nothing = None
+    test_what_the_source_withdrew_is_gone_and_matches_no_more = None
+    test_what_nobody_here_knows_is_counted_and_costs_nothing = None
+    test_a_hash_of_a_wrong_length_is_refused_with_its_place = None
+    test_hashes_in_capital_letters_are_the_same = None
+
+    @pytest.fixture
+    def mock(self) -> None:
+        """There is none."""
 
 
 def test_the_second_pull_withdraws_an_entry_and_later_ones_find_nothing(subscriber: Subscriber) -> None:
@@ -43,22 +63,5 @@ def test_it_knows_the_file_of_its_example(subscriber: Subscriber) -> None:
     assert all(told.matches for told in Matcher([subscriber.bank]).match_hashes(asked))
 
 
-def test_its_entries_carry_what_entries_carry(subscriber: Subscriber) -> None:
-    subscriber.pull()
-    for key, entry in subscriber.entries().items():
-        assert (entry.source_id, entry.source, entry.tlp) == (key, DEFAULTS.source, DEFAULTS.tlp)
-        assert (entry.scheme, entry.label in "AB") == ("sample", True)
-        assert len(bytes.fromhex(json.loads(entry.metadata)["record"])) == 32
-
-
-def test_killed_between_its_pages_it_ends_whole(subscriber: Subscriber) -> None:
-    with pytest.raises(Killed):
-        subscriber.pull(pages=1, batch_records=1)
-    assert 0 < len(subscriber.entries()) < 7
-    assert subscriber.pull().is_complete
-    assert len(subscriber.entries()) == 7
-
-
-def test_a_check_asks_nobody(tmp_path: Path) -> None:
-    clock = Clock()
-    assert Sample(Options(), {}, DEFAULTS, clock=clock, sleep=clock.sleep).check().notes
+def test_a_check_asks_nobody(given: Given) -> None:
+    assert given.connector().check().notes
