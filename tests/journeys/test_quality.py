@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.journeys.conftest import ROOT, RunningOffice, serve_office
+from tests.journeys.conftest import ROOT, RunningOffice, faults_of_tabs, serve_office
 from tests.journeys.test_reviewing import is_blank, start_shift, wait_for_name, wait_for_picture
 from tests.machine import Machine
 
@@ -38,6 +38,11 @@ def look_with_the_lens(visitor: Any, page: Any, name: str) -> None:
     page.get_by_role("button", name="Open it, to look").click()
     page.wait_for_selector("canvas")
     visitor.look(f"{name}-open")
+    assert faults_of_tabs(page) == []
+    page.locator("#picture").focus()
+    page.keyboard.press("?")
+    page.locator("#keys[open]").wait_for()
+    page.keyboard.press("Escape")
     assert is_blank(page)
     page.keyboard.down("Space")
     wait_for_name(page, "Lens")

@@ -27,6 +27,10 @@ GIVEN = {f"q-{name}": codes for name, codes in ANSWERS.items()}
 GIVEN_OTHER = {f"q-{name}": codes for name, codes in OTHER.items()}
 
 
+def listed_keys(page: str) -> set[str]:
+    return set(re.findall("<kbd>([^<]+)</kbd>", page.partition('<dialog id="keys"')[2].partition("</dialog>")[0]))
+
+
 @pytest.fixture
 def pair(arrive: Callable[..., Asset], analyst: Person, other: Person, drawing: Callable[..., None]) -> Pair:
     arrive(1)
@@ -103,6 +107,8 @@ def test_the_picture_of_an_item_comes_with_a_claim_and_as_a_card_has_it(
     assert "<canvas" in page
     assert f"/review/{review.pk}/reveal/" in page
     assert "<img" not in page
+    assert listed_keys(page) >= {"1", "j", "t", "Space"}
+    assert not listed_keys(page) & set("clnrheosz")  # they do nothing here
     assert 'review.js" data-keys="yes"' in page
     reviews.set_wish(senior, single_keys=False)  # off here too
     assert 'review.js" data-keys="no"' in browser.get(f"/quality/items/{item.pk}/").content.decode()
@@ -233,6 +239,7 @@ def test_a_third_reads_both_answers_without_names_and_settles_them(
     browser.post(f"{address}look/")
     page = browser.get(address).content.decode()
     assert "<canvas" in page
+    assert listed_keys(page) & set("clnrheosz") == {"c", "n"}
     assert 'review.js" data-keys="yes"' in page
     assert "<img" not in page
     body = page.partition("<main")[2]
