@@ -76,7 +76,8 @@ class NcmecConnector(ListConnector):
     unverified: ClassVar[tuple[str, ...]] = (
         "labels of the exploitative and generative-AI lists: kept as they come",
         "what NCMEC answers to feedback: any success counts",
-        "how PhotoDNA is written (hexadecimal and base64 are read), and what links of large fingerprints lead to",
+        "how PhotoDNA is written (hexadecimal and base64 are read)",
+        "what links of large fingerprints lead to: followed for a plug-in alone, which takes at most 4096 bytes",
         "submitting entries: not offered, since its form is not public",
     )
     options_type: ClassVar[type[NcmecOptions]] = NcmecOptions
