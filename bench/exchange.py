@@ -233,4 +233,4 @@ if __name__ == "__main__":
     elif part == "serve":
         serve(int(given[0]))
     else:
-        main(int(part), int(given[0]) if given else min(int(part), 50_000))
+        main(int(part), int(given[0]) if given else min(int(part), 100_000))
