@@ -356,6 +356,7 @@ def test_somebody_else_revises_a_wrong_decision(reviewing: RunningOffice, make_v
     page.get_by_role("button", name="Revise").click()
     page.get_by_text("revises this one").wait_for()
     visitor.look("revised")
+    assert faults_of_tabs(page) == []
     assert ask(reviewing, "decisions")[-1]["answers"]["depiction"] == ["generated"]
     for _ in range(120):  # ten seconds are for the undo: before they are over nothing outside changes
         page.goto(f"{reviewing.address}/review/assessments/{first['id']}/")
@@ -549,6 +550,11 @@ def test_frames_are_stepped_by_key_and_none_plays_by_itself(reviewing: RunningOf
     assert (done["escalated"], done["skipped"]) == ([escalated], [skipped])
     assert escalated == review
     assert done["colour"] == ["lens"]
+    page.goto(f"{reviewing.address}/review/")
+    page.get_by_role("button", name="Break").click()
+    page.get_by_text("Nothing is shown until then.").wait_for()
+    visitor.look("break")
+    assert faults_of_tabs(page) == []
 
 
 def test_an_outsider_finds_nothing_there(reviewing: RunningOffice, make_visitor: Any) -> None:
