@@ -75,6 +75,20 @@ def test_single_letter_keys_can_be_switched_off(
         assert 'data-keys="no"' in browser_of(analyst).get(page).content.decode()
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "Blur, grey and size are comfort. They do not protect: seeing less does."),
+        ("fr", "Le flou, le gris et la taille sont un confort. Ils ne protègent pas : en voir moins protège."),
+    ],
+)
+def test_the_card_says_that_filters_do_not_protect(
+    claimed: Review, analyst: Person, browser_of: Callable[[Person], Client], language: str, said: str
+) -> None:
+    card = browser_of(analyst).get(f"/review/{claimed.pk}/", headers={"accept-language": language})
+    assert said in card.content.decode()
+
+
 def test_what_is_shown_and_hidden_is_told_in_a_live_region(
     claimed: Review, analyst: Person, browser_of: Callable[[Person], Client]
 ) -> None:
