@@ -395,6 +395,26 @@ def test_exposure_saved_counts_what_was_decided_without_a_look(claimed: Review, 
     assert (day.decided, day.without_reveal) == (2, 1)
 
 
+def test_beside_exposure_saved_files_are_counted_those_of_a_cluster_and_those_that_banks_know(
+    arrive: Any, analyst: Person, senior: Person, make_bank: Any, exact: Any, client_of: Callable[[Person], Client]
+) -> None:
+    make_bank("known", exact(3))
+    for seed, quality in ((1, 0), (1, 90), (1, 80), (2, 0), (2, 85), (3, 0)):
+        arrive(seed, quality=quality)
+    actions.begin_shift(analyst, session="session")
+    for level in (None, access.Level.LENS):
+        review = actions.claim_next(Actor.of_person(analyst))
+        assert review is not None
+        if level is not None:
+            actions.grant(analyst, review, review.cluster.centre, level, "session")
+        actions.hand_in(analyst, review.pk, review.cluster.centre, ANSWERS)
+    day = access.team_of(timezone.now() - timedelta(days=1))
+    assert (day.decided, day.without_reveal, day.files, day.known) == (2, 1, 3, 1)
+    assert "set aside as known, without one look: 1<" in client_of(senior).get("/review/team/").content.decode()
+    Exposure.objects.update(asset=Asset.objects.get(is_set_aside=True))  # somebody looked at the known one after all
+    assert access.team_of(timezone.now() - timedelta(days=1)).known == 0
+
+
 # --- what it leads to --------------------------------------------------------------------------------------------------
 
 

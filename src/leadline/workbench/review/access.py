@@ -6,9 +6,11 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 
-from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -594,13 +596,19 @@ def exposures_of(person: Person) -> QuerySet[Exposure]:
 
 @dataclass(frozen=True, slots=True)
 class TeamDay:
-    """What a lead may know: how many, not who; and of each person only whether they are over."""
+    """What a lead may know: how many, not who; and of each person only whether they are over.
+
+    decided           clusters, of which `without_reveal` without one look; these hold so many `files`
+    known             files that arrived and were set aside, of no decided cluster and without one look
+    """
 
     decided: int
     without_reveal: int
     people_at_work: int
     over: list[str]
     deciders: int = 0
+    files: int = 0
+    known: int = 0
 
     @property
     def is_told(self) -> bool:
@@ -620,13 +628,26 @@ def team_of(since: datetime) -> TeamDay:
     looked = Exposure.objects.filter(review__cluster=OuterRef("cluster")).exclude(level=Level.TILE.value)
     looked = looked.exclude(purpose__in=OF_GOLDEN)  # no look for the sake of a decision
     decided = Review.objects.filter(state=State.DECIDED.value, purpose=Purpose.DECISION.value, decided_at__gte=since)
-    told = decided.annotate(was_seen=Exists(looked)).aggregate(
+    decided = decided.annotate(was_seen=Exists(looked))
+    told = decided.aggregate(
         decided=Count("id", distinct=True), unseen=Count("id", filter=Q(was_seen=False), distinct=True),
         deciders=Count("assessments__by", distinct=True),
     )  # fmt: skip
+    unseen = Cluster.objects.filter(pk__in=decided.filter(was_seen=False).values("cluster"))
+    files = unseen.aggregate(files=Sum("size", default=0))["files"]
     at_work = Shift.objects.filter(ended_at__isnull=True).select_related("person")
     over = [shift.person.name for shift in at_work if work_of(shift.person).is_over]
-    return TeamDay(told["decided"], told["unseen"], len(at_work), sorted(over), told["deciders"])
+    known = _known_unseen(since).count()
+    return TeamDay(told["decided"], told["unseen"], len(at_work), sorted(over), told["deciders"], files, known)
+
+
+def _known_unseen(since: datetime) -> QuerySet[Asset]:
+    """Of what is looked at, what arrived since then and banks know. What a decision covers is counted with that."""
+    looked = Exposure.objects.filter(asset=OuterRef("pk")).exclude(level=Level.TILE.value)
+    decided = Review.objects.filter(cluster__members__asset=OuterRef("pk"), state=State.DECIDED.value)
+    is_seen_type = reduce(or_, (Q(mime__startswith=prefix) for prefix in scenes.LOOKED_AT))
+    found = Asset.objects.filter(is_seen_type, received_at__gte=since, is_set_aside=True)
+    return found.filter(~Exists(looked), ~Exists(decided))
 
 
 def team_days() -> list[tuple[Any, TeamDay]]:

@@ -15,6 +15,7 @@ from leadline.workbench.evidence.models import Asset, AssetState
 
 MOST = 9  # scenes of one file: more are spread evenly, the first always
 TIMED = ("video/", "audio/")
+LOOKED_AT = ("image/", *TIMED)  # letters and lists that reports came in are read on the pages of reports
 _FRAME = re.compile(r"frame ([1-9][0-9]{0,8})")
 _PICTURE = "picture"
 

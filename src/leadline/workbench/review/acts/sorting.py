@@ -41,12 +41,12 @@ from leadline.workbench.review.models import (
     Standing,
     State,
 )
+from leadline.workbench.review.scenes import LOOKED_AT
 
 AT_ONCE = 500
 _MOST_COMPARED = 50  # centres of several frames whose first frame is near, for each turn
 _LOOKS_BACK = timedelta(days=2)
 _TURNS = tuple(str(turn) for turn in Transform)
-_SEEN = ("image/", "video/", "audio/")
 
 
 @dataclass
@@ -183,7 +183,7 @@ def _queue(cluster: Cluster, asset: Asset) -> None:
 
     Of what a person sees or hears only: letters and lists that reports came in are read on the pages of reports.
     """
-    if not asset.mime.startswith(_SEEN):
+    if not asset.mime.startswith(LOOKED_AT):
         return
     if asset.is_set_aside:
         if asset.inferred_kind == Kind.BENIGN or not _is_sampled(asset):
