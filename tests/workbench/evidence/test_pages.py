@@ -37,6 +37,16 @@ def test_no_page_shows_a_picture_or_sends_a_byte_of_media(analyst: Person, clien
         assert not re.search(rb"<(img|video|picture|object|embed|canvas)\b|data:image", answer.content)
 
 
+def test_the_list_tells_the_source_and_what_is_known_of_the_duration(analyst: Person, client_of: Any) -> None:
+    asset, client = take(1), client_of(analyst)
+    for facts, said in (
+        ({"mime": "image/png"}, "—"), ({"mime": "image/gif", "frames": 12}, "12 frames"),
+        ({"mime": "video/mp4", "frames": 1}, "unknown"),
+    ):  # fmt: skip
+        Asset.objects.filter(pk=asset.pk).update(source="public-form", **facts)
+        assert f"<td>{said}</td><td>public form</td>" in client.get("/evidence/assets/").content.decode()
+
+
 def test_a_hidden_asset_looks_like_an_absent_one(analyst: Person, senior: Person, client_of: Any) -> None:
     asset = take(1)
     Asset.objects.update(sensitivity=2)

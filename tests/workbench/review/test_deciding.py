@@ -539,14 +539,15 @@ def test_an_answer_that_lacks_is_named_beside_its_question(
     assert "has no answer" in answer.content.decode()
 
 
-@pytest.mark.parametrize("page", ["/review/", "/review/me/", "/review/team/", "/review/assessments/"])
-def test_lists_hold_no_picture(
-    claimed: Review, senior: Person, client_of: Callable[[Person], Client], page: str
-) -> None:
-    answer = client_of(senior).get(page)
-    assert answer.status_code == 200
-    assert b"<img" not in answer.content
-    assert b"<canvas" not in answer.content
+def test_lists_hold_no_picture(claimed: Review, senior: Person, client_of: Callable[[Person], Client]) -> None:
+    client, sha256 = client_of(senior), claimed.cluster.centre.sha256
+    pages = ["/review/", "/review/me/", "/review/team/", "/review/assessments/", "/evidence/assets/", "/cases/"]
+    found = client.post("/search/", {"query": sha256})
+    assert f"/evidence/assets/{claimed.cluster.centre.pk}/" in found.content.decode()
+    for answer in [found, *(client.get(page) for page in pages)]:
+        assert answer.status_code == 200
+        assert b"<img" not in answer.content
+        assert b"<canvas" not in answer.content
 
 
 def test_the_office_loads_questions_of_its_own(
