@@ -134,7 +134,7 @@ def _nearest(asset: Asset, turned: list[bytes], known: _Known) -> Near | None:
 def _frames(asset: Asset) -> NDArray[np.uint8] | None:
     """Hashes of all frames: uint8 (frames, turns, 32). None where one is not known, or does not bear comparing."""
     views = list(asset.views.filter(family=PdqFamily.B.value).order_by("id"))
-    if asset.partial or asset.fault or any(view.quality < DEFAULT_QUALITY_FLOOR for view in views):
+    if not views or asset.partial or asset.fault or any(view.quality < DEFAULT_QUALITY_FLOOR for view in views):
         return None
     return np.frombuffer(b"".join(bytes(view.pdq) for view in views), np.uint8).reshape(len(views), -1, PDQ_BYTES)
 
