@@ -84,13 +84,17 @@ def _found(case: Case) -> Iterator[tuple[str, Iterable[Any]]]:
     yield "report", _cases(others.filter(report__in=reports))
     for items in (Item.objects.filter(report__in=reports), _items(things)):
         keys = items.exclude(key="").values("key")
-        yield "item", _cases(others.filter(item__key__in=keys))
-        yield "item", _cases(others.filter(report__items__key__in=keys))
+        yield from (("item", _cases(rows)) for rows in _holding(others, Item.objects.filter(key__in=keys)))
         yield "selector", _selectors(case, keys)
     own = case.selectors.filter(removed_at__isnull=True).values("key")
     yield "selector", _selectors(case, own)
-    yield "selector", _cases(others.filter(item__key__in=own))
-    yield "selector", _cases(others.filter(report__items__key__in=own))
+    yield from (("selector", _cases(rows)) for rows in _holding(others, Item.objects.filter(key__in=own)))
+
+
+def _holding(things: QuerySet[Thing], items: QuerySet[Item]) -> Iterator[QuerySet[Thing]]:
+    """Those that are one of the items, or its report. Not joined: SQLite would go through all things there are."""
+    yield things.filter(item__in=items.values("pk"))
+    yield things.filter(report__in=items.values("report"))
 
 
 def _items(things: QuerySet[Thing]) -> QuerySet[Item]:
@@ -112,8 +116,7 @@ def _same_files(things: QuerySet[Thing], others: QuerySet[Thing]) -> Iterator[Qu
     for assets in _held(things):
         yield others.filter(asset__in=assets)
         yield others.filter(cluster__in=ClusterMember.objects.filter(asset__in=assets).values("cluster"))
-        yield others.filter(item__asset__in=assets)
-        yield others.filter(report__items__asset__in=assets)
+        yield from _holding(others, Item.objects.filter(asset__in=assets))
 
 
 def _held(things: QuerySet[Thing]) -> Iterator[QuerySet[Any, Any]]:
@@ -126,9 +129,10 @@ def _held(things: QuerySet[Thing]) -> Iterator[QuerySet[Any, Any]]:
 
 
 def _cases(things: QuerySet[Thing]) -> Iterable[Any]:
-    return things.order_by().values_list("case", flat=True).distinct()
+    """Each once, but not by the database: to have them in order SQLite goes through all things there are."""
+    return set(things.order_by().values_list("case", flat=True))
 
 
 def _selectors(case: Case, keys: QuerySet[Any, Any]) -> Iterable[Any]:
     same = Selector.objects.filter(key__in=keys, removed_at__isnull=True).exclude(case=case)
-    return same.order_by().values_list("case", flat=True).distinct()
+    return set(same.order_by().values_list("case", flat=True))
