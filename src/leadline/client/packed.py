@@ -85,7 +85,7 @@ def nameable(banks: Sequence[tuple[str, int]], met: Set[str]) -> list[tuple[str,
     if spare < 0 or not met <= {name for name, _ in short}:
         what = f"more banks were met, or longer names, than a packed answer has room for ({MAX_BANKS})"
         raise RequestRefused(what, mend="ask for the same hashes by JSON", code="packed-banks")
-    named = met.union([name for name, _ in short if name not in met][:spare])
+    named = met | set([name for name, _ in short if name not in met][:spare])
     return [bank for bank in short if bank[0] in named]
 
 
