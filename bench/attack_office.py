@@ -1,12 +1,17 @@
-"""Attack on a whole office: `leadline up` under load, its processes killed at random; counts what was acknowledged and then lost.
+"""Attack on a whole office: `leadline up` under load, its processes killed at random, its disk full, its database gone,
+its clock set back; counts what was acknowledged and then lost.
 
-`python -m bench.attack_office [KILLS]` prints a Markdown table, a row for each database; exit 1 where anything that was
+`python -m bench.attack_office [KILLS]` prints a Markdown table, a row for each database; for every six kills there is
+one of each other fault, mixed among them. Exit 1 where anything that was
 acknowledged is lost, is there twice or by half, or where the journal, the vault or an exhibit is found wrong; 3 where
 PostgreSQL is missing and only SQLite was attacked (say `sqlite` after KILLS where that is wanted).
 Programs hand in reports and files and change a bank by the API, a visitor reports by the public form, two people ask
 for exhibits and release them, terms of files end. Each goes on trying until it is answered, as programs do, and notes
 what it was answered. Meanwhile one process after another is killed with SIGKILL: of the servers the one that
 supervises or one that answers, the worker, a sandbox. The office's own supervisor starts them again.
+A full disk: for some seconds no process of the office may make a file longer, or than so much. A database that is gone:
+the folder of the office is renamed, or PostgreSQL is stopped in the middle and started again. A clock set back: all
+processes of the office read one that is seconds to a day behind, and then the right one again.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ import json
 import os
 import random
 import re
+import resource
 import secrets
 import signal
 import subprocess
@@ -26,20 +32,27 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
+
+if TYPE_CHECKING:
+    from tests.servers import Postgresql
 
 ROOT = Path(__file__).parents[1]
 MARKER = b"a phrase that must never be found on a disk "
 COLUMNS = (
-    "office on", "kills", "of what", "reports", "public reports", "files", "erased", "bank changes", "exhibits",
+    "office on", "kills", "of what", "disk full", "database gone", "clock back", "refused or unanswered", "reports", "public reports", "files", "erased", "bank changes", "exhibits",
     "lost", "twice", "half", "journal", "vault", "in clear", "seconds",
 )  # fmt: skip
 UP_TIMEOUT_S, SETTLE_TIMEOUT_S = 120.0, 300.0
+KILLS_A_FAULT = 6
+FAULTS = ("disk full", "database gone", "clock back")
+CLOCK_BACK_S = (2, 60, 20 * 60, 25 * 3600)
+NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 NOT_ATTACKED = 3  # an exit code: half of what was asked for was not done, and nobody shall read that it held
 
 
@@ -63,7 +76,7 @@ class Office:
                 children.setdefault(parent, []).append(int(entry.name))
         found: dict[str, list[int]] = {}
         for first in children.get(self.process.pid, []):
-            command = Path(f"/proc/{first}/cmdline").read_bytes() if Path(f"/proc/{first}").exists() else b""
+            command = _command(first)
             name = "worker" if b"workbench.worker" in command else "public form" if b"\0public\0" in command else "web"
             found.setdefault(name, []).append(first)
             for second in children.get(first, []):
@@ -80,13 +93,21 @@ def _parent(entry: Path) -> int:
         return 0
 
 
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it has ended
+        return b""
+
+
 @contextmanager
-def serve(home: Path, port: int, public_port: int) -> Iterator[Office]:
+def serve(home: Path, port: int, public_port: int, clock: Clock) -> Iterator[Office]:
     log = home.parent / "log"
     with log.open("ab") as told:
         process = subprocess.Popen(
-            [sys.executable, "-m", "leadline", "up"], cwd=ROOT, stdout=told, stderr=told, start_new_session=True
-        )
+            [sys.executable, "-m", "leadline", "up"], cwd=ROOT, stdout=told, stderr=told, start_new_session=True,
+            env=os.environ | clock.environment,
+        )  # fmt: skip
         office = Office(home, port, public_port, process)
         try:
             yield office
@@ -274,7 +295,7 @@ class Load:
 
     def end_terms(self, dice: random.Random) -> None:
         """The time passes: the term of some file is over, and the duty that erases it is due."""
-        from django.db import connection
+        from django.db import DatabaseError, connection
         from django.utils import timezone
 
         from leadline.workbench.evidence.models import Asset
@@ -285,10 +306,16 @@ class Load:
             live = [sha for sha in self.said.files if sha not in self.said.ended | self.said.again]
             chosen = dice.sample(live, len(live) // 3)
             self.said.ended.update(chosen)
-        now = timezone.now()
-        Asset.objects.filter(sha256__in=chosen).update(retain_until=now)
-        Duty.objects.filter(name__startswith="evidence.").update(due_at=now)
-        connection.close()
+        now, is_told = timezone.now(), False
+        while not is_told:  # the database may be away; whether a cut answer counted, it counts when told again
+            try:
+                Asset.objects.filter(sha256__in=chosen).update(retain_until=now)
+                Duty.objects.filter(name__startswith="evidence.").update(due_at=now)
+                is_told = True
+            except DatabaseError:
+                time.sleep(0.5)
+            finally:
+                connection.close()
 
     def exhibit(self, dice: random.Random) -> None:
         """One asks, another releases; the worker builds."""
@@ -304,7 +331,7 @@ class Load:
             return
         self.said.exhibits[found[1]] = "requested"
         answer = self.page("releaser", f"/evidence/exhibits/{found[1]}/release/", {"reason": "checked"})
-        if answer and answer[0] == 302:
+        if answer and answer[1].get("location", "").startswith("/evidence/exhibits/"):  # not to the sign-in
             self.said.exhibits[found[1]] = "released"
 
     def page(self, who: str, path: str, form: dict[str, str]) -> Answer | None:
@@ -332,6 +359,8 @@ def make_office() -> dict[str, str]:
     import django
 
     django.setup()
+    from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+
     from leadline.domain import Kind
     from leadline.workbench import office
     from leadline.workbench.accounts import actions as accounts
@@ -347,42 +376,44 @@ def make_office() -> dict[str, str]:
     for name, role in (("asker", Role.SENIOR), ("releaser", Role.SENIOR), ("administrator", Role.ADMINISTRATOR)):
         people[name] = Person.objects.create(email=f"{name}@example.org", name=name, password="!")
         RoleGrant.objects.create(person=people[name], role=role, is_active=True)
+        TOTP.activate(people[name], generate_totp_secret())
     evidence.set_media_mode(people["administrator"], MediaMode.KEEP, "made-up law, section 1", retention_days=30)
     banks.create_bank(Actor.of_person(people["asker"]), "attacked", kind=Kind.OTHER, reason="own-list")
     key = accounts.make_key(people["asker"], "load", Role.SENIOR, ROLE_PERMISSIONS[Role.SENIOR], timedelta(days=1))[1]
-    return {"key": key, **{name: session_of(people[name]) for name in ("asker", "releaser")}}
+    signed_in = {"key": key}
+    sign_in(signed_in)
+    return signed_in
 
 
-def session_of(person: Any) -> str:
-    """As after a sign-in with both factors just now."""
-    from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+def sign_in(people: dict[str, str], ahead_s: float = 0) -> None:
+    """The load's people anew, as they do every now and then and where they were signed out, with both factors."""
     from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
     from django.contrib.sessions.backends.db import SessionStore
+    from django.db import connection
 
-    TOTP.activate(person, generate_totp_secret())
-    store = SessionStore()
-    store[SESSION_KEY], store[HASH_SESSION_KEY] = str(person.pk), person.get_session_auth_hash()
-    store[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
-    store["account_authentication_methods"] = [
-        {"method": "password", "at": time.time(), "email": person.email},
-        {"method": "mfa", "type": "totp", "id": 0, "at": time.time()},
-    ]
-    store["account_authentication_methods_user"] = str(person.pk)
-    store.create()
-    return str(store.session_key)
+    from leadline.workbench.accounts.models import Person
+
+    with closing(connection):
+        for person in Person.objects.filter(name__in=("asker", "releaser")):
+            store, at = SessionStore(), time.time() + ahead_s
+            store[SESSION_KEY], store[HASH_SESSION_KEY] = str(person.pk), person.get_session_auth_hash()
+            store[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
+            store["account_authentication_methods"] = [
+                {"method": "password", "at": at, "email": person.email},
+                {"method": "mfa", "type": "totp", "id": 0, "at": at},
+            ]
+            store["account_authentication_methods_user"] = str(person.pk)
+            store.create()
+            people[person.name] = str(store.session_key)
 
 
-def renew_proofs() -> None:
-    """The load's people prove who they are every now and then, as people do."""
-    from django.contrib.sessions.backends.db import SessionStore
-    from django.contrib.sessions.models import Session
+def build_failed_exhibits() -> None:
+    """What a full disk stopped, a person orders again."""
+    from leadline.workbench.evidence import actions
+    from leadline.workbench.evidence.models import Exhibit
 
-    for row in Session.objects.all():
-        store = SessionStore(row.session_key)
-        for proof in store.get("account_authentication_methods", []):
-            proof["at"] = time.time()
-        store.modified = True
-        store.save()
+    for exhibit in Exhibit.objects.filter(state="failed"):
+        actions.build_again(exhibit.decided_by, exhibit)
 
 
 def settle() -> None:
@@ -556,41 +587,195 @@ def check_vault(found: Found) -> None:
     found.vault += [] if done.returncode == 0 else [done.stdout + done.stderr]
 
 
+# --- the faults ------------------------------------------------------------------------------------------------------
+
+# Loaded into every process of the office: the clock of the day runs as far off as a file says, in seconds.
+_CLOCK = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+static const volatile long *ahead_s;
+static int (*real)(clockid_t, struct timespec *);
+
+__attribute__((constructor)) static void begin(void) {
+    int file = open(getenv("ATTACK_CLOCK"), O_RDONLY);
+    void *page = mmap(0, sizeof *ahead_s, PROT_READ, MAP_SHARED, file, 0);
+    if (page != MAP_FAILED) ahead_s = page;
+    close(file);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    if (!real) real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+    int code = real(clock, now);
+    if (!code && clock == CLOCK_REALTIME && ahead_s) now->tv_sec += *ahead_s;
+    return code;
+}
+
+time_t time(time_t *told) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (told) *told = now.tv_sec;
+    return now.tv_sec;
+}
+
+int gettimeofday(struct timeval *restrict told, void *restrict zone) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    told->tv_sec = now.tv_sec;
+    told->tv_usec = now.tv_nsec / 1000;
+    return 0;
+}
+"""
+
+
+class Clock:
+    """What all processes of the office take for the time of day. `folder`: outside the office's home."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file, source, library = folder / "ahead", folder / "clock.c", folder / "clock.so"
+        self.set(0)
+        source.write_text(_CLOCK)
+        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
+        self.environment = {"LD_PRELOAD": str(library), "ATTACK_CLOCK": str(self._file)}
+
+    def set(self, ahead_s: int) -> None:
+        with self._file.open("r+b" if self._file.exists() else "wb") as file:  # the same file: it is mapped
+            file.write(ahead_s.to_bytes(8, sys.byteorder, signed=True))
+
+
+class Faults:
+    """What befalls an office. Each is over when its method returns; SIGKILL alone is never made good by us."""
+
+    def __init__(self, office: Office, people: dict[str, str], clock: Clock, server: Postgresql | None) -> None:
+        self.office, self.people, self.clock, self.server = office, people, clock, server
+        self.dice = random.Random(1)
+        self.killed: Counter[str] = Counter()
+        self.done: Counter[str] = Counter()
+
+    def make(self, name: str) -> None:
+        if name == "kill":
+            self.killed[kill_one(self.office, self.dice)] += 1
+            return
+        {"disk full": self.fill_disk, "database gone": self.take_database, "clock back": self.set_clock_back}[name]()
+        self.done[name] += 1
+
+    def lasts_s(self) -> float:
+        return self.dice.uniform(0.5, 3)
+
+    def fill_disk(self) -> None:
+        """The log that SQLite writes ahead is what grows; the vault, exhibits and the memory of sandboxes are new files."""
+        log = self.office.home / "leadline.sqlite3-wal"
+        grown = log.stat().st_size if log.exists() else 0
+        limit, end = grown + self.dice.choice((0, 10_000, 100_000)), time.monotonic() + self.lasts_s()
+        while time.monotonic() < end:
+            self._limit_files(limit)
+            time.sleep(0.1)
+        while self._limit_files(resource.RLIM_INFINITY):
+            pass
+
+    def _limit_files(self, limit: int) -> int:
+        """How many processes had another limit. Sandboxes have a harder one of their own, which stays."""
+        changed = 0
+        for pid in {pid for pids in self.office.processes().values() for pid in pids}:
+            try:
+                soft, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+                if hard == resource.RLIM_INFINITY and soft != limit:
+                    resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, hard))
+                    changed += 1
+            except ProcessLookupError:
+                continue
+        return changed
+
+    def take_database(self) -> None:
+        if self.server is not None:
+            self.server.stop()
+            time.sleep(self.lasts_s())
+            self.server.start()
+            return
+        # The folder goes as one: a log without its database would be another fault. A file in its place: nothing is made.
+        home, away = self.office.home, self.office.home.with_name("away")
+        home.rename(away)
+        home.touch()
+        time.sleep(self.lasts_s())
+        home.unlink()
+        away.rename(home)
+
+    def set_clock_back(self) -> None:
+        """Whoever was signed in is signed out both times: the sign-in lies in the future, or the last page too long ago."""
+        back_s = self.dice.choice(CLOCK_BACK_S)
+        self.clock.set(-back_s)
+        sign_in(self.people, -back_s)
+        time.sleep(self.lasts_s())
+        self.clock.set(0)
+        sign_in(self.people)
+
+
 # --- the attack ------------------------------------------------------------------------------------------------------
 
 
 def attack(database: str, kills: int) -> int:
+    """`database`: sqlite or postgresql."""
     from tests.servers import free_port
 
-    began, dice = time.monotonic(), random.Random(1)
-    with tempfile.TemporaryDirectory() as folder:
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, server_of(database) as server:
         home, port, public_port = Path(folder) / "home", free_port(), free_port()
-        set_environment(home, database, port, public_port)
-        people, said, killed = make_office(), Said(), Counter[str]()
-        with serve(home, port, public_port) as office:
+        set_environment(home, server.url if server else "", port, public_port)
+        people, said, clock = make_office(), Said(), Clock(Path(folder))
+        with serve(home, port, public_port, clock) as office:
+            faults = Faults(office, people, clock, server)
             wait_for(port)
             wait_for(public_port)
             with Load(office, people, said) as load:
                 time.sleep(3)
-                for number in range(kills):
-                    wait_for(port)
-                    time.sleep(dice.uniform(0, 1.5))
-                    killed[kill_one(office, dice)] += 1
-                    if number % 20 == 19:
-                        renew_proofs()
-                        print(f"{number + 1} kills, {dict(killed)}, {dict(said.refused)}", file=sys.stderr)
+                befall(faults, kills, said)
                 wait_for(port)
                 wait_for(public_port)
                 time.sleep(3)
+            build_failed_exhibits()
             settle()
         found = compare(home, said)
         if found.all():
             print((home.parent / "log").read_text()[-3000:], file=sys.stderr)
     for fault in [*load.faults[:20], *found.all()[:100]]:
         print(fault, file=sys.stderr)
-    print_row("PostgreSQL" if database else "SQLite", killed, said, found, time.monotonic() - began)
+    print_row(database, faults, said, found, time.monotonic() - began)
     is_idle = not (said.reports and said.files and said.entries and said.exhibits and said.ended and said.public)
     return 1 if found.all() or is_idle else 0
+
+
+@contextmanager
+def server_of(database: str) -> Iterator[Postgresql | None]:
+    from tests.servers import Postgresql
+
+    if database == "sqlite":
+        yield None
+        return
+    server = Postgresql()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.end()
+
+
+def befall(faults: Faults, kills: int, said: Said) -> None:
+    """All of them under one load, in a mixed order."""
+    todo = ["kill"] * kills + [name for name in FAULTS for _ in range(kills // KILLS_A_FAULT)]
+    faults.dice.shuffle(todo)
+    for number, name in enumerate(todo, 1):
+        wait_for(faults.office.port)
+        time.sleep(faults.dice.uniform(0, 1.5))
+        faults.make(name)
+        if number % 20 == 0:
+            sign_in(faults.people)
+            print(f"{number} faults, {dict(faults.killed)}, {dict(said.refused)}", file=sys.stderr)
 
 
 def kill_one(office: Office, dice: random.Random) -> str:
@@ -605,15 +790,16 @@ def kill_one(office: Office, dice: random.Random) -> str:
             return kind
 
 
-def print_row(name: str, killed: Counter[str], said: Said, found: Found, seconds: float) -> None:
-    of_what = ", ".join(f"{kind} {count}" for kind, count in sorted(killed.items()))
+def print_row(database: str, faults: Faults, said: Said, found: Found, seconds: float) -> None:
+    of_what = ", ".join(f"{kind} {count}" for kind, count in sorted(faults.killed.items()))
+    befell = (faults.killed.total(), of_what, *(faults.done[name] for name in FAULTS), said.refused.total())
     released = sum(state == "released" for state in said.exhibits.values())
     acknowledged = (
         len(said.reports), len(said.public), len(said.files), len(said.ended & said.files.keys()),
         len(said.entries) + len(said.withdrawn), released,
     )  # fmt: skip
     wrong = (found.lost, found.twice, found.half, found.journal, found.vault, found.clear)
-    cells = (name, killed.total(), of_what, *acknowledged, *map(len, wrong), f"{seconds:.0f}")
+    cells = (NAMES[database], *befell, *acknowledged, *map(len, wrong), f"{seconds:.0f}")
     print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
 
 
@@ -632,28 +818,27 @@ def set_environment(home: Path, database: str, port: int, public_port: int) -> N
 
 
 def child(database: str, kills: int) -> int:
-    command = [sys.executable, "-m", "bench.attack_office", "--office", database or "sqlite", str(kills)]
+    command = [sys.executable, "-m", "bench.attack_office", "--office", database, str(kills)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     print(done.stdout, end="" if done.stdout.endswith("\n") else "\n", flush=True)
     return done.returncode
 
 
 def main(kills: int = 60, only: str = "") -> int:
-    from tests.servers import postgresql, postgresql_programs
+    from tests.servers import postgresql_programs
 
     print(f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|", flush=True)
-    code = child("", kills) if only != "postgresql" else 0
+    code = child("sqlite", kills) if only != "postgresql" else 0
     if only == "sqlite":
         return code
     if not postgresql_programs():
         print("PostgreSQL is not installed, so the office on it was NOT attacked: `make attack` installs it on Debian as root.")
         return code or NOT_ATTACKED
-    with postgresql() as url:
-        return child(url, kills) or code
+    return child("postgresql", kills) or code
 
 
 if __name__ == "__main__":
     os.umask(0o077)
     if sys.argv[1:2] == ["--office"]:
-        raise SystemExit(attack("" if sys.argv[2] == "sqlite" else sys.argv[2], int(sys.argv[3])))
+        raise SystemExit(attack(sys.argv[2], int(sys.argv[3])))
     raise SystemExit(main(*map(int, sys.argv[1:2]), *sys.argv[2:3]))
