@@ -42,7 +42,7 @@ def cluster() -> Iterator[Any]:
 
 
 def test_it_finds_the_same_line_for_line_with_a_node_killed_half_way(
-    cluster: Any, tmp_path: Path, picture: Callable[[int], bytes], monkeypatch: pytest.MonkeyPatch
+    cluster: Any, tmp_path: Path, picture: Callable[[int], bytes], bank: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(240):
         path = tmp_path / "source" / f"{number % 6}" / f"{number:03d}.jpg"
@@ -53,7 +53,7 @@ def test_it_finds_the_same_line_for_line_with_a_node_killed_half_way(
         (tmp_path / f"source/{number}/pack.zip").write_bytes(packed)
     monkeypatch.setattr(run_module, "BATCH_BYTES", 30_000)
     monkeypatch.setattr(run_module, "TOLD_EVERY_S", 0)
-    scan_paths([tmp_path / "source"], [], tmp_path / "local", workers=1)
+    local = scan_paths([tmp_path / "source"], [bank], tmp_path / "local", workers=1)
     killed: list[int] = []
 
     def kill_a_node(event: ProgressEvent) -> None:
@@ -61,7 +61,9 @@ def test_it_finds_the_same_line_for_line_with_a_node_killed_half_way(
             killed.append(event.done)
             cluster.remove_node(cluster.nodes.pop(), allow_graceful=False)
 
-    scan_paths([tmp_path / "source"], [], tmp_path / "ray", ray_address=cluster.address, progress=kill_a_node)
+    scan_paths([tmp_path / "source"], [bank], tmp_path / "ray", ray_address=cluster.address, progress=kill_a_node)
+    assert local.verdicts["known"] > 0
+    assert local.verdicts["unknown"] > 0
     assert killed
     assert killed[0] < 200
     assert (tmp_path / "ray/findings.jsonl").read_bytes() == (tmp_path / "local/findings.jsonl").read_bytes()
