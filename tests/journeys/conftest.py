@@ -166,9 +166,9 @@ def staff_and_fill(machine: Machine) -> None:
     (machine.home / STAFFED).write_text(json.dumps({"people": people, "filled": filled}))
 
 
-def ask_inside(environment: Mapping[str, str], function: str, **arguments: Any) -> Any:
-    """A function of `inside`, in a process with that environment."""
-    command = [sys.executable, "-m", "tests.journeys.inside", function, json.dumps(arguments)]
+def ask_inside(environment: Mapping[str, str], function: str, module: str = "inside", **arguments: Any) -> Any:
+    """A function of `inside`, or of another such module, in a process with that environment."""
+    command = [sys.executable, "-m", f"tests.journeys.{module}", function, json.dumps(arguments)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

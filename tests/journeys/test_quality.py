@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.journeys.conftest import ROOT, RunningOffice, faults_of_tabs, serve_office
+from tests.journeys.conftest import RunningOffice, ask_inside, faults_of_tabs, serve_office
 from tests.journeys.test_reviewing import is_blank, start_shift, wait_for_name, wait_for_picture
 from tests.machine import Machine
 
 
 def ask(office: RunningOffice, function: str, **arguments: Any) -> Any:
-    command = [sys.executable, "-m", "tests.journeys.inside_quality", function, json.dumps(arguments)]
-    done = subprocess.run(command, cwd=ROOT, env=office.environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return ask_inside(office.environment, function, "inside_quality", **arguments)
 
 
 @pytest.fixture(scope="module")

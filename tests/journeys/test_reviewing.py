@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,7 +15,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
-from tests.journeys.conftest import ROOT, RunningOffice, faults_of_tabs, serve_office
+from tests.journeys.conftest import RunningOffice, ask_inside, faults_of_tabs, serve_office
 from tests.journeys.inside_review import picture
 from tests.machine import Machine
 
@@ -26,10 +23,7 @@ SINGLES, COPIES = 30, 12
 
 
 def ask(office: RunningOffice, function: str, **arguments: Any) -> Any:
-    command = [sys.executable, "-m", "tests.journeys.inside_review", function, json.dumps(arguments)]
-    done = subprocess.run(command, cwd=ROOT, env=office.environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return ask_inside(office.environment, function, "inside_review", **arguments)
 
 
 @pytest.fixture(scope="module")

@@ -119,12 +119,13 @@ def _compared(result: verify.Result) -> Iterator[bytes]:
 
 def _dropped() -> Iterator[verify.Given]:
     """Another office may drop its own there. One that we signed is ours, also where a chain was begun anew over it."""
-    folder, own_key = Path(settings.LEADLINE_ANCHORS), sealing.signing_key().public_bytes.hex()
+    folder, own_chain = Path(settings.LEADLINE_ANCHORS), _chain_id()
+    own_key = sealing.signing_key().public_bytes.hex()
     for path in sorted(folder.glob("[0-9]*.json")) if folder.is_dir() else ():
         data = path.read_bytes()
         try:
             anchor = verify.read_anchor(data)
-            if anchor["chain"] == _chain_id() or anchor["key"] == own_key:
+            if anchor["chain"] == own_chain or anchor["key"] == own_key:
                 yield verify.Given(verify.show_text(path.name), data, False)
         except verify.Malformed as error:
             raise CustodyFormatError(f"no anchor: {error}", where=path.name, mend="take it away from there") from None

@@ -59,7 +59,7 @@ def record_all(said: Iterable[Said]) -> list[CustodyEvent]:
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("a journal line belongs into the transaction of its act")
     _hold_chain()
-    before, events = head(), list[CustodyEvent]()
+    before, events, lines = head(), list[CustodyEvent](), list[Line]()
     for one in said:
         event = next_event(
             before,
@@ -71,13 +71,14 @@ def record_all(said: Iterable[Said]) -> list[CustodyEvent]:
             reason=one.reason,
             details=dict(one.details),
         )
+        before = Head(event.line, hash_event(event))
         events.append(event)
-        before = event.head
-    Line.objects.bulk_create([_line_of(event) for event in events])
+        lines.append(_line_of(event, before.hash))
+    Line.objects.bulk_create(lines)
     return events
 
 
-def _line_of(event: CustodyEvent) -> Line:
+def _line_of(event: CustodyEvent, own_hash: str) -> Line:
     return Line(
         line=event.line,
         at=event.at,
@@ -89,7 +90,7 @@ def _line_of(event: CustodyEvent) -> Line:
         details=encode_canonical(event.details).decode(),
         salt=event.salt,
         previous_hash=event.previous_hash,
-        hash=hash_event(event),
+        hash=own_hash,
     )
 
 

@@ -20,11 +20,15 @@ _TURNS = tuple(Transform)
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """The nearest centre: which, how far, and how the picture is turned against it."""
+    """A near centre: which, how far, and how the picture is turned against it, as a number of Transform's order."""
 
     cluster: Any
     distance: int
-    transform: str
+    turn: int
+
+    @property
+    def transform(self) -> str:
+        return "" if self.turn == 0 else str(_TURNS[self.turn])
 
 
 @dataclass
@@ -60,7 +64,7 @@ class Centres:
             for turn in range(len(queries)):
                 for at in range(int(result.starts[turn]), int(result.starts[turn + 1])):
                     which = self._clusters[offset + int(result.positions[at])]
-                    found.append(Near(which, int(result.distances[at]), "" if turn == 0 else str(_TURNS[turn])))
+                    found.append(Near(which, int(result.distances[at]), turn))
         return sorted(found, key=lambda near: near.distance)
 
     def _bring_up_to_date(self) -> None:

@@ -20,7 +20,7 @@ from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
 from numpy.typing import NDArray
 
-from leadline.domain import DEFAULT_QUALITY_FLOOR, PDQ_BYTES, Kind, PdqFamily, Transform
+from leadline.domain import DEFAULT_QUALITY_FLOOR, PDQ_BYTES, Kind, PdqFamily
 from leadline.workbench import sealing
 from leadline.workbench.evidence.models import Asset, AssetMatch, AssetState, AssetView
 from leadline.workbench.journal.actions import SYSTEM, record
@@ -46,7 +46,6 @@ from leadline.workbench.review.scenes import LOOKED_AT
 AT_ONCE = 500
 _MOST_COMPARED = 50  # centres of several frames whose first frame is near, for each turn
 _LOOKS_BACK = timedelta(days=2)
-_TURNS = tuple(str(turn) for turn in Transform)
 
 
 @dataclass
@@ -122,11 +121,12 @@ def _nearest(asset: Asset, turned: list[bytes], known: _Known) -> Near | None:
     frames, found = _frames(asset), []
     if frames is None:
         return None
-    for near in known.moving.within(turned, most=_MOST_COMPARED):
-        of_centre = _frames(Cluster.objects.select_related("centre").get(pk=near.cluster).centre)
-        if of_centre is not None:
-            turn = _TURNS.index(near.transform) if near.transform else 0
-            found.append(replace(near, distance=farthest(frames[:, turn], of_centre[:, 0])))
+    met = known.moving.within(turned, most=_MOST_COMPARED)
+    clusters = Cluster.objects.select_related("centre").filter(pk__in={near.cluster for near in met})
+    of_centres = {cluster.pk: _frames(cluster.centre) for cluster in clusters}  # one is often met in several turns
+    for near in met:
+        if (of_centre := of_centres[near.cluster]) is not None:
+            found.append(replace(near, distance=farthest(frames[:, near.turn], of_centre[:, 0])))
     nearest = min(found, key=lambda near: near.distance, default=None)
     return nearest if nearest is not None and nearest.distance <= known.moving.radius_bits else None
 
