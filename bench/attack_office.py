@@ -32,7 +32,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -750,19 +750,10 @@ def attack(database: str, kills: int) -> int:
     return 1 if found.all() or is_idle else 0
 
 
-@contextmanager
-def server_of(database: str) -> Iterator[Postgresql | None]:
+def server_of(database: str) -> AbstractContextManager[Postgresql | None]:
     from tests.servers import Postgresql
 
-    if database == "sqlite":
-        yield None
-        return
-    server = Postgresql()
-    server.start()
-    try:
-        yield server
-    finally:
-        server.end()
+    return nullcontext() if database == "sqlite" else Postgresql()
 
 
 def befall(faults: Faults, kills: int, said: Said) -> None:

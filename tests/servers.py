@@ -118,6 +118,13 @@ class Postgresql:
         self._control = [programs / "pg_ctl", "-D", data, "-w", "-l", data / "log"]
         self.url = f"postgresql://leadline@127.0.0.1:{port}/postgres"
 
+    def __enter__(self) -> Postgresql:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
     def start(self) -> None:
         subprocess.run([*self._control, "-o", self._options, "start"], **self._common)  # type: ignore[call-overload]
 
@@ -147,12 +154,8 @@ class Postgresql:
 @contextmanager
 def postgresql(*, durable: bool = False) -> Iterator[str]:
     """A server of its own; yields its DATABASE_URL. `durable`: as slow as the disk makes it."""
-    server = Postgresql(durable=durable)
-    server.start()
-    try:
+    with Postgresql(durable=durable) as server:
         yield server.url
-    finally:
-        server.end()
 
 
 def fresh_database(url: str, *, like: str = "") -> str:

@@ -108,14 +108,10 @@ def away(request: pytest.FixtureRequest, prepared: Machine, tmp_path: Path) -> I
         return
     skip_without("postgresql")
     machine = Machine(home)
-    server = Postgresql()
-    server.start()
-    machine.environment["DATABASE_URL"] = server.url
-    try:
+    with Postgresql() as server:
+        machine.environment["DATABASE_URL"] = server.url
         machine.prepare()
         yield Away(machine, server.stop, server.start)
-    finally:
-        server.end()
 
 
 def _hide(home: Path) -> None:
