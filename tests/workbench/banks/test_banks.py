@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import json
 import re
+from base64 import b64encode
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from django.utils import timezone
 
@@ -23,6 +26,7 @@ from leadline.workbench.actors import Actor
 from leadline.workbench.banks import access, actions
 from leadline.workbench.banks.acts import proposals
 from leadline.workbench.banks.models import Change, EntryChange, Proposal
+from leadline.workbench.evidence import actions as evidence
 from leadline.workbench.journal.models import Line
 from leadline.workbench.permissions import Role
 
@@ -80,10 +84,13 @@ def test_added_entries_are_in_the_folder_and_their_history_in_rows(bank: Bank, c
 def test_no_row_and_no_line_holds_a_hash(bank: Bank, curator: Actor) -> None:
     actions.add_entries(curator, "known", [entry(0xABCDEF)], reason="own-assessment")
     actions.withdraw_entries(curator, "known", [1], reason="duplicate")
+    propose(curator, 0xABCDEF)
+    digest = md5(0xABCDEF)
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names():
             cursor.execute(f'SELECT * FROM "{table}"')
-            assert md5(0xABCDEF).hex() not in str(cursor.fetchall())
+            held = str([[bytes(v) if isinstance(v, memoryview) else v for v in row] for row in cursor.fetchall()])
+            assert not [form for form in (digest.hex(), b64encode(digest).decode()) if form in held], table
 
 
 def test_a_withdrawn_entry_matches_no_more_and_keeps_its_history(bank: Bank, curator: Actor) -> None:
@@ -137,18 +144,41 @@ def test_a_false_positive_is_there_only_after_a_second_persons_yes(bank: Bank, c
     (kept,) = Bank.open(bank.path).entries()
     assert (kept.kind, kept.radius_bits) == (Kind.FALSE_POSITIVE, 4)
     proposal.refresh_from_db()
-    assert (proposal.state, proposal.entries, proposal.decided_by) == ("confirmed", "", chief.person)
+    assert (proposal.state, proposal.entries_sealed, proposal.decided_by) == ("confirmed", None, chief.person)
     with pytest.raises(WrongState):
         actions.confirm(chief, proposal)
     acts = [act for act, _, _ in journal_of("known")]
     assert acts == ["bank.created", "bank.entry.proposed", "bank.entry.added"]
 
 
+def test_what_is_proposed_outlives_a_change_of_the_key(bank: Bank, curator: Actor, chief: Actor) -> None:
+    proposal = propose(curator, 7)
+    assert evidence.rotate_key()[0]["fields"] == 1
+    assert evidence.forget_older_keys() != []
+    assert actions.confirm(chief, proposal).added == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_waited_in_clear_is_sealed_when_the_database_is_brought_up_to_date(
+    bank: Bank, curator: Actor, chief: Actor
+) -> None:
+    proposal = propose(curator, 7)
+    wish = access.wish_of(proposal)
+    step = ("banks", "0005_what_is_proposed_is_sealed")
+    with connection.cursor() as cursor:  # as it was before
+        cursor.execute("ALTER TABLE banks_proposal ADD COLUMN entries text NOT NULL DEFAULT ''")
+        cursor.execute("UPDATE banks_proposal SET entries = %s", [wish])
+        cursor.execute("ALTER TABLE banks_proposal DROP COLUMN entries_sealed")
+    MigrationRecorder(connection).record_unapplied(*step)
+    MigrationExecutor(connection).migrate([step])
+    assert actions.confirm(chief, proposal).added == 1
+
+
 def test_a_refused_one_leaves_nothing(bank: Bank, curator: Actor, chief: Actor) -> None:
     proposal = propose(curator, 7)
     actions.refuse(chief, proposal)
     proposal.refresh_from_db()
-    assert (proposal.entries, access.open_proposals(chief), access.all_banks()[0].count) == ("", [], 0)
+    assert (proposal.entries_sealed, access.open_proposals(chief), access.all_banks()[0].count) == (None, [], 0)
 
 
 def test_the_database_too_refuses_a_confirmation_by_oneself(bank: Bank, curator: Actor) -> None:
@@ -307,7 +337,7 @@ def test_a_confirmed_false_positive_that_never_reached_the_folder_is_open_again(
     cut(monkeypatch, lambda: actions.confirm(chief, proposal))
     assert actions.settle_changes() == 1
     proposal.refresh_from_db()
-    assert (proposal.state, proposal.entries, access.all_banks()[0].count) == ("confirmed", "", 1)
+    assert (proposal.state, proposal.entries_sealed, access.all_banks()[0].count) == ("confirmed", None, 1)
 
 
 def test_history_cannot_be_changed(bank: Bank, curator: Actor) -> None:

@@ -18,6 +18,7 @@ from leadline.errors import BankError, BankNotFound, LeadlineError
 from leadline.match.bank import Bank
 from leadline.match.manifest import FILE_NAME
 from leadline.match.matcher import MatchAnswer, Matcher
+from leadline.workbench import sealing
 from leadline.workbench.actors import Actor
 from leadline.workbench.banks.models import Change, EntryChange, Followed, Proposal, Trusted
 
@@ -178,6 +179,15 @@ def open_proposals(actor: Actor) -> list[Proposal]:
 
 def find_proposal(actor: Actor, proposal_id: object) -> Proposal | None:
     return next((p for p in open_proposals(actor) if str(p.pk) == str(proposal_id)), None)
+
+
+def wish_context(proposal_id: object) -> str:
+    return f"bank-proposal:{proposal_id}:entries"
+
+
+def wish_of(proposal: Proposal) -> str:
+    """What an open one would do, as JSON; of which form is told by `Proposal`."""
+    return sealing.unseal(bytes(proposal.entries_sealed or b""), wish_context(proposal.pk))
 
 
 def look_up(

@@ -1,4 +1,4 @@
-"""Rows about banks: which change touched which entries, who made it and why. No row holds an entry of a bank."""
+"""Rows about banks: which change touched which entries, who made it and why. No row holds an entry in clear."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from leadline.workbench.accounts.models import Person
+from leadline.workbench.sealing import SealedField
 from leadline.workbench.words import choices
 
 # what is done -> reason codes that fit it, with their words
@@ -70,8 +71,8 @@ class EntryChange(models.Model):
 class Proposal(models.Model):
     """A change that one person wishes for and another confirms. Emptied when it is decided.
 
-    `entries` is JSON: entries to add, ids to withdraw, settings to set, (trust) a number of bits, or (came) ranges of
-    entries that are in the folder already and do not act until two people say so; the first of the two is then who
+    What is sealed is JSON: entries to add, ids to withdraw, settings to set, (trust) a number of bits, or (came) ranges
+    of entries that are in the folder already and do not act until two people say so; the first of the two is then who
     proposes.
     """
 
@@ -82,7 +83,7 @@ class Proposal(models.Model):
     bank = models.CharField(max_length=64)
     what = models.CharField(max_length=10, choices=WHATS, default="add")
     reason = models.CharField(max_length=64)
-    entries = models.TextField()
+    entries_sealed = SealedField(null=True)
     count = models.PositiveBigIntegerField()
     actor = models.CharField(max_length=128)
     proposed_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)

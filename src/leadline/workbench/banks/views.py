@@ -28,7 +28,7 @@ def list_banks(request: HttpRequest) -> HttpResponse:
     context = {
         "banks": access.visible_banks(actor),
         "faults": access.bank_faults(),
-        "proposals": access.open_proposals(actor),
+        "proposals": [(p, access.wish_of(p) if p.what == "trust" else "") for p in access.open_proposals(actor)],
         "held": actor.permissions,
     }
     return render(request, "banks/banks.html", context)

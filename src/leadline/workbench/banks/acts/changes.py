@@ -19,6 +19,7 @@ from django.utils import timezone
 from leadline.domain import Entry, Tlp
 from leadline.errors import InputError, LeadlineError, sentence
 from leadline.match.bank import Bank
+from leadline.workbench import sealing
 from leadline.workbench.actors import Actor
 from leadline.workbench.banks import access
 from leadline.workbench.banks.models import REASONS, Change, EntryChange, Proposal
@@ -62,7 +63,7 @@ def end(
     begun = Change.objects.filter(pk=change.pk, state="begun")
     if not begun.update(state="done", ended_at=timezone.now(), count=count):
         return 0
-    Proposal.objects.filter(change=change).update(entries="")
+    Proposal.objects.filter(change=change).update(entries_sealed=None)
     rows = note_ranges(change, ranges)
     if rows:
         details = details | {"first": rows[0].first_entry, "last": rows[-1].last_entry}
@@ -70,6 +71,14 @@ def end(
     details = details | settled | {"change": str(change.pk)}
     record_of(ACTS[change.what], actor or change.actor, bank, change.reason, details)
     return 1
+
+
+def make_proposal(bank: Bank, wish: str, **fields: Any) -> Proposal:
+    """`wish` is JSON, see `Proposal`. It is sealed: no other row holds an entry."""
+    proposal = Proposal(bank=access.bank_id_of(bank), **fields)
+    proposal.entries_sealed = sealing.seal(wish, access.wish_context(proposal.pk))
+    proposal.save()
+    return proposal
 
 
 def note_ranges(change: Change, ranges: Iterable[tuple[int, int]]) -> list[EntryChange]:

@@ -20,8 +20,8 @@ from leadline.match.difference import compare
 from leadline.match.records import KIND_CODES
 from leadline.match.snapshot import Snapshot
 from leadline.workbench.banks import access
-from leadline.workbench.banks.acts.changes import note_ranges, record_of, settings_of
-from leadline.workbench.banks.models import Change, EntryChange, Followed, Proposal
+from leadline.workbench.banks.acts.changes import make_proposal, note_ranges, record_of, settings_of
+from leadline.workbench.banks.models import Change, EntryChange, Followed
 from leadline.workbench.journal.actions import SYSTEM
 
 I64 = NDArray[np.int64]
@@ -94,10 +94,8 @@ def _propose(bank: Bank, ids: I64) -> None:
     waiting = waiting[~may_act]
     if not len(waiting):
         return
-    runs, bank_id = _runs(waiting), access.bank_id_of(bank)
-    proposal = Proposal.objects.create(
-        bank=bank_id, what="came", reason=REASON, entries=json.dumps(runs), count=len(waiting), actor=SYSTEM
-    )
+    runs = _runs(waiting)
+    proposal = make_proposal(bank, json.dumps(runs), what="came", reason=REASON, count=len(waiting), actor=SYSTEM)
     details = {"proposal": str(proposal.pk), "what": "came", "entries": len(waiting)}
     record_of("bank.entry.waiting", SYSTEM, bank, REASON, details)
 

@@ -24,6 +24,7 @@ from leadline.workbench.banks.acts.changes import (
     close,
     code_of,
     end,
+    make_proposal,
     noting_failure,
     ranges_of,
     record_of,
@@ -49,9 +50,9 @@ def propose(by: Actor, bank: Bank, what: str, wish: Any, count: int, reason: str
     """In an office of one person it is confirmed at once, and says so."""
     is_alone = is_one_person_office()
     with transaction.atomic():
-        proposal = Proposal.objects.create(
-            bank=access.bank_id_of(bank), what=what, reason=reason, entries=msgspec.json.encode(wish).decode(),
-            count=count, actor=by.id, proposed_by=by.person, is_alone=is_alone,
+        proposal = make_proposal(
+            bank, msgspec.json.encode(wish).decode(),
+            what=what, reason=reason, count=count, actor=by.id, proposed_by=by.person, is_alone=is_alone,
         )  # fmt: skip
         _record_proposed(by, bank, proposal)
     return confirm(by, proposal) if is_alone else Outcome(proposal=proposal)
@@ -76,7 +77,7 @@ def confirm(by: Actor, proposal: Proposal) -> Outcome:
                 return Outcome(proposal=live)
         if not live.is_alone and not are_two(live.proposed_by, by.person):
             raise NotAllowed("a second person confirms this", mend="ask a colleague")
-        doing, wish, wished = _DOINGS[live.what], live.entries, list[Any]()
+        doing, wish, wished = _DOINGS[live.what], access.wish_of(live), list[Any]()
         if live.what == "add":
             wished = sign(_read_entries(wish))[0]
         elif live.what == "withdraw":
@@ -98,7 +99,7 @@ def refuse(by: Actor, proposal: Proposal) -> None:
     bank = access.find_bank(by, proposal.bank)
     live = Proposal.objects.select_for_update().get(pk=proposal.pk)
     _check_open(live)
-    live.state, live.decided_by, live.decided_at, live.entries = "refused", by.person, timezone.now(), ""
+    live.state, live.decided_by, live.decided_at, live.entries_sealed = "refused", by.person, timezone.now(), None
     live.save()
     record_of("bank.proposal.refused", by.id, bank, "refused", {"proposal": str(proposal.pk)})
 
