@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from leadline.custody.keys import InstanceKey, SigningKey
+from leadline.custody.storage import open_storage
 from leadline.errors import ConfigError, KeyUnavailable, LeadlineError
 from leadline.workbench import office as offices
 
@@ -66,7 +67,11 @@ def test_keys_never_show_themselves(tmp_path: Path) -> None:
     assert (tmp_path / "s").read_bytes().hex() not in repr(signing)
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0:8400", "192.0.2.7:8400", "leadline.example.org:443"])
+@pytest.mark.parametrize(
+    "address",
+    ["0.0.0.0:8400", "192.0.2.7:8400", "leadline.example.org:443", "localhost.example.org:8400", "127.example.org:8400",
+     "[::]:8400", "[::1],0.0.0.0", "unix:/run/leadline"],
+)  # fmt: skip
 def test_an_address_beyond_this_machine_needs_tls_or_a_proxy(settings: Any, address: str) -> None:
     settings.LEADLINE_ADDRESS, settings.LEADLINE_TLS, settings.LEADLINE_PROXY = address, ("", ""), ""
     with pytest.raises(ConfigError, match="TLS"):
@@ -77,10 +82,26 @@ def test_an_address_beyond_this_machine_needs_tls_or_a_proxy(settings: Any, addr
     offices.check_addresses(settings)
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:8400", "localhost:1", "[::1]:9"])
+@pytest.mark.parametrize("address", ["127.0.0.1:8400", "localhost:1", "[::1]:9", "127.0.0.2:8400"])
 def test_loopback_needs_nothing(settings: Any, address: str) -> None:
     settings.LEADLINE_ADDRESS = address
     offices.check_addresses(settings)
+
+
+def test_an_address_that_is_none_is_named(settings: Any) -> None:
+    settings.LEADLINE_PUBLIC_ADDRESS = "127.0.0.1:here"
+    with pytest.raises(ConfigError, match="LEADLINE_PUBLIC_ADDRESS"):
+        offices.check_addresses(settings)
+
+
+def test_a_vault_in_s3_without_its_extra_is_refused_at_the_start(
+    office: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    settings.LEADLINE_VAULT = "s3://made-up/office"
+    for refused in (offices.check_office, lambda: open_storage(settings.LEADLINE_VAULT)):
+        with pytest.raises(ConfigError, match=r"leadline\[s3\]"):
+            refused()
 
 
 def test_a_process_that_falls_over_is_started_again_and_all_end_in_order(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -229,11 +230,23 @@ class FolderSink:
 
 def open_storage(place: str | Path) -> Storage:
     """A folder, or `s3://BUCKET/PREFIX?endpoint=URL` (extra `leadline[s3]`). ConfigError where it may not be used."""
-    if isinstance(place, str) and place.startswith("s3://"):
+    check_place(place)
+    if _is_s3(place):
         from leadline.custody.s3 import S3Storage  # boto3 is needed by those who use it only
 
-        return S3Storage.connect(place)
+        return S3Storage.connect(str(place))
     return FolderStorage(Path(place))
+
+
+def check_place(place: str | Path) -> None:
+    """ConfigError where what storage of its kind needs is not installed. Asks no service."""
+    if _is_s3(place) and find_spec("boto3") is None:
+        mend = "pip install 'leadline[s3]'"
+        raise ConfigError("S3 needs boto3, which is not installed", where=str(place), mend=mend)
+
+
+def _is_s3(place: str | Path) -> bool:
+    return isinstance(place, str) and place.startswith("s3://")
 
 
 @contextmanager

@@ -5,6 +5,7 @@ Refuses to start rather than run without its key, on a foreign address without T
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import signal
 import subprocess
@@ -13,10 +14,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from leadline.custody.storage import check_place
 from leadline.errors import ConfigError
 from leadline.media.lock import hide_from_neighbours
 
-_LOOPBACK = ("127.", "localhost", "[::1]")
 _STOP_TIMEOUT_S = 20
 _RESTART_AFTER_S = 2.0
 
@@ -29,6 +30,7 @@ def prepare_office(say: Callable[[str], None]) -> None:
     from leadline.workbench.running import refuse_half_restored
 
     check_addresses(settings)
+    check_place(settings.LEADLINE_VAULT)
     settings.LEADLINE_HOME.mkdir(parents=True, exist_ok=True, mode=0o700)
     _check_home()
     refuse_half_restored()
@@ -58,6 +60,7 @@ def check_office() -> None:
     from leadline.workbench.running import refuse_half_restored
 
     check_addresses(settings)
+    check_place(settings.LEADLINE_VAULT)
     _check_home()
     refuse_half_restored()
     check_secret()
@@ -88,9 +91,28 @@ def check_addresses(settings: object) -> None:
     tls, proxy = all(settings.LEADLINE_TLS), settings.LEADLINE_PROXY  # type: ignore[attr-defined]
     for name in ("LEADLINE_ADDRESS", "LEADLINE_PUBLIC_ADDRESS"):
         address = getattr(settings, name)
-        if address != "off" and not address.startswith(_LOOPBACK) and not tls and not proxy:
+        if address == "off":
+            continue
+        is_near = all([_is_loopback(name, one.strip()) for one in address.split(",")])
+        if not is_near and not tls and not proxy:
             mend = "give LEADLINE_TLS_CERTIFICATE and LEADLINE_TLS_KEY, or name your TLS proxy in LEADLINE_PROXY"
             raise ConfigError("an address beyond this machine needs TLS", where=f"{name}={address}", mend=mend)
+
+
+def _is_loopback(name: str, address: str) -> bool:
+    """Read as gunicorn reads it before it listens there: a name that only begins like this machine's is another's."""
+    from gunicorn.util import parse_address
+
+    try:
+        listens_at = parse_address(address)
+    except RuntimeError:
+        raise ConfigError("not an address", where=f"{name}={address}", mend="write HOST:PORT") from None
+    if not isinstance(listens_at, tuple):  # a socket in the file system, or one that is open already
+        return False
+    try:
+        return ipaddress.ip_address(listens_at[0]).is_loopback
+    except ValueError:
+        return bool(listens_at[0] == "localhost")
 
 
 def _has_tables() -> bool:
