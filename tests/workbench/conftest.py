@@ -42,6 +42,7 @@ ON_BOTH_DATABASES = (
     "cases/test_hints.py",
     "evidence/test_building.py",
     "evidence/test_changing_lists.py",
+    "evidence/test_coming_back.py",
     "evidence/test_exhibits.py",
     "evidence/test_faults.py",
     "evidence/test_keeping.py",
