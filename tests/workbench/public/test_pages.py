@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 from django.conf import settings as office_settings
 from django.test import Client
-from tests.workbench.public.pages import FORM, LANGUAGES, PAGES, Page, open_page, send_report, urlencoded
+from tests.workbench.public.pages import (
+    FORM,
+    LANGUAGES,
+    PAGES,
+    Page,
+    open_page,
+    passphrase_in,
+    read_answer,
+    send_report,
+    urlencoded,
+)
 
 from leadline.workbench import public, public_urls
 
@@ -27,6 +37,7 @@ def every_page(visitor: Client, language: str) -> list[Page]:
         visitor.get(f"/{language}/nothing-here/"),
         visitor.put(f"/{language}/report/"),
     ]
+    answers.append(read_answer(visitor, passphrase_in(answers[0]), language))
     token = open_page(visitor, f"/{language}/answer/").value("token")
     for passphrase in ("", "no such words"):
         fields = urlencoded({"token": token, "passphrase": passphrase})
@@ -187,6 +198,14 @@ def test_the_operators_helpline_stands_where_somebody_looks_for_help(
     for path in PAGES:
         assert settings.LEADLINE_PUBLIC_HELPLINE[language].split()[0] in open_page(visitor, f"/{language}/{path}").html
     assert "<116" not in visitor.get("/en/help/").content.decode()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_page_speaks_to_a_child_whom_it_is_about(visitor: Client, language: str) -> None:
+    for page in every_page(visitor, language):
+        (heading,) = _by_id(page, "helping")
+        assert heading.text.endswith("?")
+        assert "112" in page.html
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

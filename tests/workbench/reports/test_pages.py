@@ -59,6 +59,21 @@ def test_a_list_of_bare_links_is_kept_without_a_text(browser: Client) -> None:
     assert (report.item_count, report.text_sealed) == (2, None)
 
 
+def test_a_thing_that_was_reported_before_says_so_on_the_page_and_to_a_program(
+    browser: Client, analyst: Person, program_of: Any
+) -> None:
+    one, two = (make_report("https://example.org/1", text=text) for text in ("first", "second"))
+    program = program_of(analyst, Role.ANALYST)
+    for report, other in ((one, two), (two, one)):
+        page = text_of(browser.get(f"/reports/{report.pk}/"))
+        items = page[page.index('id="items"') : page.index('id="text"')]
+        assert (items.count("<td>2</td>"), other.number in items, report.number in items) == (1, True, False)
+        (item,) = program.get(f"/api/v1/reports/{report.pk}/items").json()["items"]
+        assert item["times"] == 2
+    found = program.post("/api/v1/reports/search", {"text": "example.org/1"}, content_type="application/json").json()
+    assert {report["number"] for report in found["reports"]} == {one.number, two.number}
+
+
 def test_no_page_shows_a_link_to_what_was_reported_or_a_picture(browser: Client, analyst: Person) -> None:
     note = "<script>alert(1)</script> https://raw.example.org/ "
     report = make_report("https://reported.example.org/a", text=note)
