@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from typing import Any
 
@@ -12,8 +13,11 @@ from leadline.media.scenes import draw_scene
 BOUNDARY = "leadline-test-boundary"
 
 
+_drawn = functools.cache(draw_scene)
+
+
 def scene(seed: int = 1, width: int = 320, height: int = 240) -> Image.Image:
-    return Image.fromarray(draw_scene(seed, width, height))
+    return Image.fromarray(_drawn(seed, width, height))
 
 
 def encoded(picture: Image.Image, form: str = "PNG", **options: Any) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -59,6 +60,7 @@ def again(person: Person) -> Person:
     return Person.objects.get(pk=person.pk)
 
 
+@functools.cache
 def png(seed: int) -> bytes:
     out = BytesIO()
     Image.fromarray(draw_scene(seed, 96, 64)).save(out, "PNG")

@@ -45,8 +45,12 @@ def draw_png(seed: int) -> bytes:
 
 def near_entry(seed: int, kind: Kind = Kind.ILLEGAL, **fields: Any) -> Entry:
     """An entry that knows the drawn picture by its PDQ only."""
-    view = hash_view(draw_scene(seed, 256, 192), view="picture", orientation=1, dihedral=False)[0][0]
-    return Entry(kind=kind, fingerprints={"pdq": view.pdq[0]}, **fields)
+    return Entry(kind=kind, fingerprints={"pdq": _drawn_pdq(seed)}, **fields)
+
+
+@functools.cache
+def _drawn_pdq(seed: int) -> bytes:
+    return hash_view(draw_scene(seed, 256, 192), view="picture", orientation=1, dihedral=False)[0][0].pdq[0]
 
 
 def exact_entry(data: bytes, kind: Kind = Kind.ILLEGAL, **fields: Any) -> Entry:

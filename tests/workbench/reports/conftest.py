@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -53,6 +54,7 @@ def refusing(administrator: Person) -> None:
     evidence.set_media_mode(administrator, MediaMode.REFUSE, "made-up law, section 2")
 
 
+@functools.cache
 def draw_png(seed: int) -> bytes:
     out = BytesIO()
     Image.fromarray(draw_scene(seed, 96, 64)).save(out, "PNG")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.django_db
 SIZE = (320, 240)
 
 
+@functools.cache
 def frame(seed: int) -> Image.Image:
     return Image.fromarray(draw_scene(seed, *SIZE))
 
