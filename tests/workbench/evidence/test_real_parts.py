@@ -141,11 +141,9 @@ def bucket(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     server.stop()
 
 
-def test_an_office_keeps_erases_and_backs_up_in_a_bucket(
-    office: Any,
-    bucket: Callable[[], list[str]],
-    keeping: Person,
-    tmp_path: Path,
+@pytest.mark.django_db(transaction=True)  # the database is really replaced
+def test_an_office_keeps_erases_and_backs_up_in_a_bucket_and_comes_back_in_another_place(
+    office: Any, bucket: Callable[[], list[str]], keeping: Person, settings: Any, tmp_path: Path
 ) -> None:
     one, two = take(b"LEADLINE-TEST-MARK one" * 50), take(b"LEADLINE-TEST-MARK two" * 50)
     assert read(one) == b"LEADLINE-TEST-MARK one" * 50
@@ -163,6 +161,14 @@ def test_an_office_keeps_erases_and_backs_up_in_a_bucket(
     assert (found.files, found.faults) == (1, ())
     assert actions.rotate_key()[1] == []
     assert read(two) == b"LEADLINE-TEST-MARK two" * 50
+    settings.LEADLINE_VAULT = settings.LEADLINE_VAULT.replace("/office?", "/again?")
+    sealing.forget()
+    assert backups.restore_backup(made.folder, replace=True, say=lambda text: None).erased == 1
+    assert [name for name in bucket() if name.startswith("again/") and one.sha256 in name] == []
+    assert read(two) == b"LEADLINE-TEST-MARK two" * 50
+    with pytest.raises(AssetErased):
+        read(one)
+    assert actions.check_vault().faults == ()
 
 
 # --- a timestamp authority -------------------------------------------------------------------------------------------
