@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import re
@@ -82,6 +83,9 @@ def problem_of(error: Exception) -> HttpResponse:
         return problem(400, "request", "The request cannot be read.")
     if isinstance(error, DatabaseError) and not isinstance(error, IntegrityError):
         log.error("database: %s", type(error).__name__)
+        return problem(503, "unavailable", "Try again.", retry_after_s=_RETRY_AFTER_S)
+    if isinstance(error, OSError):  # a disk that is full or away; its text might hold a path
+        log.error("disk: %s", errno.errorcode.get(error.errno or 0, type(error).__name__))
         return problem(503, "unavailable", "Try again.", retry_after_s=_RETRY_AFTER_S)
     log.error("unforeseen: %s", type(error).__name__)  # its text might hold evidence
     return problem(500, "fault", "This is our fault. It is in the log of the server.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from typing import Any
@@ -95,6 +96,7 @@ def test_nul_in_an_address_is_refused(program: Client) -> None:
         (BankCorrupt("w", where="/srv/x"), (500, "bank-corrupt")),
         (ConfigError("w", where="/srv/x"), (500, "config")),
         (OperationalError("/srv/x"), (503, "unavailable")),
+        (OSError(errno.ENOSPC, "full", "/srv/x"), (503, "unavailable")),
         (ValueError("/srv/x"), (500, "fault")),
     ],
 )
