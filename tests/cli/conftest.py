@@ -40,6 +40,34 @@ class Ended:
 
 
 Run = Callable[..., Ended]
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+class Terminal(io.StringIO):
+    """What a person watches: standard error where it is one."""
+
+    def isatty(self) -> bool:
+        return True
+
+    @property
+    def text(self) -> str:
+        """All that was ever shown, without what moves and colours it."""
+        return _CONTROL.sub("", self.getvalue())
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Terminal]:
+    """From the call on a person watches: not before, for capturing puts its own standard error there until then."""
+
+    def begin() -> Terminal:
+        shown = Terminal()
+        monkeypatch.setattr(sys, "stderr", shown)
+        monkeypatch.setattr("leadline.cli.progress._EVERY_S", 0.0)  # each step is shown, however short
+        for name, value in (("TERM", "xterm-256color"), ("COLUMNS", "200")):
+            monkeypatch.setenv(name, value)
+        return shown
+
+    return begin
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import stat
 import sys
 import types
@@ -16,6 +17,7 @@ import pytest
 from pydantic import Field
 from tests.subscriptions.sources import BAD, GONE, MadeUpSource
 
+from leadline.cli import exchange_mock
 from leadline.custody.keys import InstanceKey
 from leadline.errors import CredentialsRefused, SourceUnavailable
 from leadline.exchange import connectors
@@ -357,6 +359,12 @@ def test_a_dry_run_changes_nothing(run: Any, added: None, home: Path) -> None:
     assert run("exchange", "status", "--json").objects[0]["standing"] == "never pulled"
 
 
+def test_a_person_sees_which_source_is_pulled_and_how_far(run: Any, added: None, watch: Any) -> None:
+    terminal = watch()
+    assert run("exchange", "pull", "src").code == 0
+    assert "7/? src added 7 changed 0 withdrawn 0" in terminal.text
+
+
 def test_since_is_for_the_first_pull(run: Any, added: None) -> None:
     assert run("exchange", "pull", "src", "--since", "yesterday").code == 2
     [first] = run("exchange", "pull", "src", "--since", "2026-11-01", "--json").objects
@@ -460,3 +468,22 @@ def test_a_stand_in_or_fault_that_is_none_is_told(run: Any, arguments: tuple[str
     ended = run("exchange", "mock", *arguments)
     assert ended.code == 2
     assert len(ended.faults) == 1
+
+
+@pytest.mark.parametrize("name", ["ncmec", "stopncii", "arachnid", "threatexchange", "misp", "taxii"])
+def test_a_stand_in_is_set_up_checked_and_asked_by_the_commands_that_it_prints(
+    run: Any, name: str, home: Path, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it is served: in the place of a person who stops it."""
+    rehearsed = []
+
+    def rehearse() -> None:
+        told = json.loads(capfdbinary.readouterr().out)
+        assert told["protocol"] == name
+        for variable, value in told["credentials"].items():
+            monkeypatch.setenv(variable, value)
+        rehearsed.extend(run(*shlex.split(command)[1:]).code for command in told["commands"])
+
+    monkeypatch.setattr(exchange_mock, "_wait", rehearse)
+    assert run("exchange", "mock", name, "--entries", "3", "--json").code == 0
+    assert rehearsed == [0, 0, 0]

@@ -92,6 +92,15 @@ def test_who_is_overdue_makes_exit_4(run: Run, bank: Path, keys: Path, monkeypat
     assert "Hotline B: OVERDUE" in ended.out
 
 
+def test_a_person_sees_what_is_published_and_checked_and_how_far(run: Run, bank: Path, keys: Path, watch: Any) -> None:
+    terminal = watch()
+    assert publish(run, bank).code == 0
+    assert "3/? entries of known" in terminal.text
+    checked = run("feed", "verify", bank.parent / "feed", "--root", keys / "1.root.json")
+    assert checked.code == 0
+    assert f"files of {bank.parent / 'feed'}" in terminal.text
+
+
 def test_publishing_again_has_nothing_to_do(run: Run, bank: Path, keys: Path) -> None:
     assert publish(run, bank).code == 0
     ended = publish(run, bank)

@@ -101,7 +101,7 @@ def publish_command(
             mend="put the card of each into it, with tlp and kinds added",
         )
     agreements = read_agreements(sorted(subscribers.glob("*.json")))
-    with Counter("entries") as counter:
+    with Counter(f"entries of {opened.name}") as counter:
         done = publish(
             opened, directory, load_roots(keys), agreements, terms, now_s=time.time(), say=counter.step
         )  # fmt: skip
@@ -325,7 +325,7 @@ def verify_command(
     secret = read_key(token) if token else ""
     with closing(open_place(address, source=address, sleep=time.sleep, token=secret)) as place:
         try:
-            with Counter("files") as counter:
+            with Counter(f"files of {address}") as counter:
                 found = verify_feed(place, _read(root), time.time(), address, key=opened, say=counter.step)
         except FeedRefused as error:
             complain(error, address)

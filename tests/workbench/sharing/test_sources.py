@@ -126,26 +126,39 @@ def test_a_look_up_service_is_never_late(office: Any, desk: Desk) -> None:
     assert sources.describe("asked").standing == "asked"
 
 
-def test_health_counts_the_receipts_that_are_overdue(office: Any, tmp_path: Path) -> None:
+def test_health_tells_who_owes_a_receipt_and_by_when(
+    office: Any, tmp_path: Path, client_of: Callable[[Person], Client], senior: Person
+) -> None:
     def told() -> tuple[str, float | None]:
         [found] = stats.health(["feed-receipts"])
         return found.state, found.value
 
-    assert told() == ("off", None)
+    def owing() -> list[tuple[str, str, int, bool]]:
+        return [(one.bank, one.subscriber, one.withdrawals, one.is_overdue) for one in stats.receipts_owed()]
+
+    assert (told(), owing()) == (("off", None), [])
     clock = Clock()
     clock.now = time.time() - 2 * DAY_S
     create_roots(tmp_path / "keys", "Example Hotline", keys=1, threshold=1, expires_s=clock.now + 365 * DAY_S)
     own = Publisher(tmp_path, clock, Bank.create(office.banks / "own", name="own", kind=Kind.OTHER, tlp=Tlp.GREEN))
     readers = [own.admit(name) for name in ("B", "C")]
-    own.bank.add([entry(1), entry(2)])
+    own.bank.add([entry(1), entry(2), entry(3)])
     own.publish()
-    assert told() == ("ok", 0)
+    assert (told(), owing()) == (("ok", 0), [])
     own.bank.remove([1])
     own.publish()  # with a day for the receipt, two days ago
-    assert told() == ("late", 2)
+    assert (told(), owing()) == (("late", 2), [("own", "B", 1, True), ("own", "C", 1, True)])
     readers[0].pull(own.feed)
     with own.ledger() as ledger:
         assert [ledger.take_receipt(data, clock.now) for _, data in Shelf(own.feed).receipts()] == [True]
-    assert told() == ("late", 1)
+    begun, clock.now = clock.now, time.time()
+    own.bank.remove([2])
+    own.publish()
+    assert (told(), owing()) == (("late", 1), [("own", "C", 2, True), ("own", "B", 1, False)])
+    page = client_of(senior).get("/health/").content.decode()
+    rows = re.findall(r"<tr><th scope=\"row\">([BC])</th>(.*?)</tr>", page)
+    cells = {name: re.findall(r">([^<]+)<", row) for name, row in rows}
+    moments = [time.strftime("%Y-%m-%d %H:%M", time.gmtime(at + DAY_S)) for at in (begun, clock.now)]
+    assert cells == {"C": ["own", "2", moments[0], "overdue"], "B": ["own", "1", moments[1], "in time"]}
     (own.bank.path / "feed.sqlite").write_bytes(b"no ledger at all")
-    assert told() == ("failed", None)
+    assert (told(), owing()) == (("failed", None), [])

@@ -150,21 +150,31 @@ def lateness(late_s: float) -> Lateness:
     return Lateness(lists, late, unreadable, unconfirmed, max(lags, default=None))
 
 
-def overdue_receipts() -> int | None:
-    """Subscribers of our feeds who owe a receipt for withdrawals beyond its deadline; None where nothing is published.
+@dataclass(frozen=True, slots=True)
+class Owing:
+    """A subscriber of a feed of ours without a receipt for `withdrawals` entries, and by when it was to give one."""
 
-    BankError where a feed's ledger cannot be read.
-    """
-    published = [bank.path for bank in all_banks() if (bank.path / FEED).exists()]
+    bank: str
+    subscriber: str
+    withdrawals: int
+    withdraw_by: datetime
+    is_overdue: bool
+
+
+def receipts_owed() -> list[Owing] | None:
+    """The earliest deadline first; None where nothing is published. BankError where a feed's ledger cannot be read."""
+    published = [bank for bank in all_banks() if (bank.path / FEED).exists()]
     if not published:
         return None
     from leadline.exchange.feed.ledger import Ledger  # what it needs is installed where something is published
 
-    now_s, overdue = timezone.now().timestamp(), 0
-    for path in published:
-        with closing(Ledger(path, must_exist=True)) as ledger:
-            overdue += sum(standing.is_overdue(now_s) for standing in ledger.standings())
-    return overdue
+    now_s, owing = timezone.now().timestamp(), []
+    for bank in published:
+        with closing(Ledger(bank.path, must_exist=True)) as ledger:
+            for one in ledger.standings():
+                if one.owed and not one.removed_at and (by := _moment(one.withdraw_by)):
+                    owing.append(Owing(bank.name, one.name, one.owed, by, one.is_overdue(now_s)))
+    return sorted(owing, key=lambda one: one.withdraw_by)
 
 
 def _run(run: Mapping[str, Any]) -> Run:

@@ -1,4 +1,4 @@
-"""Reads of the office's health: what works, what is late. Holds codes, ages and counts; no ids, no content."""
+"""Reads of the office's health: what works, what is late. Codes, ages, counts, who owes us a receipt; no content."""
 
 from __future__ import annotations
 
@@ -60,6 +60,14 @@ def is_well(checks: list[Check]) -> bool:
 
 def duties() -> list[Duty]:
     return list(Duty.objects.exclude(name__startswith=worker.HEARTBEAT).order_by("name"))
+
+
+def receipts_owed() -> list[sources.Owing]:
+    """For people; where it cannot be read, the check of receipts says so."""
+    try:
+        return sources.receipts_owed() or []
+    except (LeadlineError, ImportError):
+        return []
 
 
 def _age_s(moment: datetime | None) -> float | None:
@@ -186,11 +194,12 @@ def _sources() -> Check:
 def _receipts() -> Check:
     """Who takes our lists has to prove that what we withdrew is gone there too."""
     try:
-        overdue = sources.overdue_receipts()
+        owing = sources.receipts_owed()
     except (LeadlineError, ImportError):
         return Check("feed-receipts", "failed", note="unreadable")
-    if overdue is None:
+    if owing is None:
         return Check("feed-receipts", "off")
+    overdue = sum(one.is_overdue for one in owing)
     return Check("feed-receipts", "late" if overdue else "ok", float(overdue), "count")
 
 

@@ -44,6 +44,7 @@ def show_metrics(request: HttpRequest) -> HttpResponse:
 def show_health(request: HttpRequest) -> HttpResponse:
     context = {
         "checks": access.health(),
+        "receipts": access.receipts_owed(),
         "duties": access.duties(),
         "now": timezone.now(),
         "may_confirm_clock": bool(clock_doubts()) and Permission.SETTINGS_MANAGE in permissions_of(request.user),
