@@ -408,7 +408,9 @@ def test_a_second_person_confirms_on_the_page_and_the_first_cannot(
     proposal = propose(curator, 7)
     client_of(curator.person).post(f"/banks/proposals/{proposal.pk}/confirm/")
     assert access.all_banks()[0].count == 0
-    assert "Confirm" in client_of(senior).get("/banks/").content.decode()
+    actions.trust_near(curator, "known", 6, reason="policy")
+    page = client_of(senior).get("/banks/").content.decode()
+    assert ("Confirm" in page, "near files within 6 bits" in page) == (True, True)
     client_of(senior).post(f"/banks/proposals/{proposal.pk}/confirm/")
     assert access.all_banks()[0].count == 1
 
