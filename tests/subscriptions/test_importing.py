@@ -15,6 +15,7 @@ from leadline.domain import Entry, Kind
 from leadline.errors import BankLocked, HashRefused, ListFormatError, SourceShrank, SourceUnavailable
 from leadline.exchange.connector import Page, Record
 from leadline.match.bank import Bank
+from leadline.subscriptions import importing
 from leadline.subscriptions.importing import Outcome
 
 
@@ -65,8 +66,22 @@ def test_a_page_that_is_a_whole_list_goes_in_in_pieces(place: Place) -> None:
         source.tell(f"k{number}", 1)
     outcome = place.pull(source, batch_records=4)
     assert outcome.added == 25
-    assert place.bank().list_version == 7
+    assert place.bank().list_version == 6  # the last with a rest that is less than a piece
     assert len(place.md5s()) == 25
+
+
+def test_of_a_long_list_only_little_lies_in_the_log_whatever_its_pages(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log lies in memory."""
+    for name, value in (("BATCH_RECORDS", 10), ("LONG_BATCH_RECORDS", 40), ("_MOST_IN_LOG", 20)):
+        monkeypatch.setattr(importing, name, value)
+    source = MadeUpSource(page_records=7)
+    for number in range(300):
+        source.tell(f"k{number}", 1)
+    assert place.pull(source, batch_records=10).added == 300
+    snapshot = place.bank().snapshot
+    assert (len(snapshot.stored), sum(table.alive_count for table in snapshot.recent)) == (7, 14)
 
 
 def test_labels_have_kinds_of_their_own_or_are_left_out(place: Place, source: MadeUpSource) -> None:

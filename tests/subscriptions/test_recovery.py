@@ -83,7 +83,7 @@ def test_killed_at_any_step_the_next_pull_ends_with_the_identical_bank(tmp_path:
         was_killed = False
         try:
             with killed_at(number):
-                place.pull(source, batch_records=4)
+                place.pull(source, batch_records=3)
         except Killed:
             was_killed = True
         outcome = place.pull(source)

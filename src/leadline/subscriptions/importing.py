@@ -26,7 +26,8 @@ from leadline.subscriptions.holdings import Held, Holdings
 from leadline.subscriptions.recovery import reconcile
 
 BATCH_RECORDS = 10_000
-LONG_BATCH_RECORDS = 40_000  # where all is new: they become a segment on disk, and do not stay in memory
+LONG_BATCH_RECORDS = 40_000  # where nearly all is new: they become a segment on disk, and do not stay in memory
+_MOST_IN_LOG = 20_000  # the log lies in memory, and is read again whenever a segment is added
 _KEPT_FAULTS = 1_000
 _KEPT_NAMES = 200  # of reasons and of unknown things; the others together are `others`
 _SHRINK_FROM, _SHRINK_SHARE = 100, 0.5  # a whole list that loses so much is looked at by a person first
@@ -213,14 +214,12 @@ class Importer:
         """All that waits, into the bank; then the checkpoint. With nothing read, nothing is written."""
         if checkpoint is None:
             return
-        waiting = iter(self._waiting.values())
-        records = list(islice(waiting, self._batch_records))
-        while True:  # a page may be the whole list: in pieces, and the checkpoint with the last of them
-            following = list(islice(waiting, self._batch_records))
-            self._settle_some(records, checkpoint if not following else None)
-            if not following:
-                break
-            records = following
+        waiting, left = iter(self._waiting.values()), len(self._waiting)
+        while left >= 2 * self._batch_records:  # a page may be the whole list: in pieces
+            piece = list(islice(waiting, self._batch_records))
+            self._settle_some(piece, None)
+            left -= len(piece)
+        self._settle_some(list(waiting), checkpoint)  # a small rest goes with the last: alone it would lie in the log
         self._waiting = {}
         self._say(self.outcome)
 
@@ -230,7 +229,7 @@ class Importer:
             self._count(batch, records)
             return
         self._apply(batch, checkpoint)
-        is_full = self._batch_records <= len(records) == len(batch.new)
+        is_full = self._batch_records <= len(records) and 4 * len(batch.new) >= 3 * len(records)
         self._batch_records = self._long_batch_records if is_full else self._short_batch_records
 
     def _facts(self, checkpoint: Checkpoint) -> dict[str, str]:
@@ -330,7 +329,7 @@ class Importer:
     def _add(self, new: Sequence[_Pair], gone: list[tuple[str, int]]) -> list[_Made]:
         if not new:
             return []
-        result = self._bank.add((entry for _, entry in new), most_in_log=LONG_BATCH_RECORDS - 1)
+        result = self._bank.add((entry for _, entry in new), most_in_log=_MOST_IN_LOG)
         ids = self._by_key(result, new)
         made = [(record.key, record.digest, ids[record.key]) for record, _ in new if record.key in ids]
         gone.extend((record.key, 0) for record, _ in new if record.key not in ids)
