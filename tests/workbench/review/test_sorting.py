@@ -14,7 +14,7 @@ from leadline.domain import Kind
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
 from leadline.workbench.evidence.actions import take_in
-from leadline.workbench.evidence.models import Asset
+from leadline.workbench.evidence.models import Asset, AssetMatch
 from leadline.workbench.review import access, actions, tasks
 from leadline.workbench.review.acts import sorting
 from leadline.workbench.review.centres import Centres
@@ -296,18 +296,53 @@ def test_a_file_that_joins_while_an_assessment_can_still_be_undone_is_covered(
     assert Coverage.objects.get(asset=late).origin == "propagated"
 
 
-def test_a_red_bank_does_not_show_in_a_category(arrive: Arrive, keeping: Any) -> None:
-    from django.utils import timezone
-
-    from leadline.workbench.evidence.models import AssetMatch
-
-    asset = arrive(1)
-    AssetMatch.objects.create(
-        asset=asset, bank="secret", entry=1, kind="illegal", algorithm="pdq", distance=9, threshold=31,
-        transform="original", view="picture", list_version=1, found_at=timezone.now(), is_red=True,
+def near(asset: Asset, kind: str, *, is_red: bool = False) -> AssetMatch:
+    return AssetMatch.objects.create(
+        asset=asset, bank="made-up", entry=1, kind=kind, algorithm="pdq", distance=9, threshold=31,
+        transform="original", view="picture", list_version=1, found_at=timezone.now(), is_red=is_red,
     )  # fmt: skip
-    assert sorting.kinds_of(asset) == {"illegal"}
-    assert sorting.kinds_of(asset, also_red=False) == set()
+
+
+def test_a_red_bank_costs_and_does_not_show_in_a_category(arrive: Arrive) -> None:
+    near(arrive(1), "illegal", is_red=True)
+    tasks.refresh()
+    review = Review.objects.get()
+    assert (review.severity, review.category) == (3, "unknown")
+
+
+def test_a_list_that_changes_while_a_file_waits_changes_what_it_costs_and_who_opted_out(
+    arrive: Arrive, analyst: Person
+) -> None:
+    actions.set_wish(analyst, opted_out=["near-exploitative"])
+    match = near(arrive(1), "exploitative")
+    assert access.queue(Actor.of_person(analyst)).exists()
+    Review.objects.update(state="escalated")  # waits as well
+    assert (tasks.refresh(), tasks.refresh()) == (1, 0)
+    review = Review.objects.get()
+    assert (review.severity, review.category) == (2, "near-exploitative")
+    Review.objects.update(state="waiting")
+    assert not access.queue(Actor.of_person(analyst)).exists()
+    match.withdrawn_at = timezone.now()
+    match.save()
+    tasks.refresh()
+    review.refresh_from_db()
+    assert (review.severity, review.category) == (1, "unknown")
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_graver_file_that_joins_makes_the_review_as_grave(
+    arrive: Arrive, make_bank: Any, exact: Any, *, is_known: bool
+) -> None:
+    """By what it is near to itself: a review that waits is of near-duplicates, which look alike."""
+    from leadline.domain import Entry
+
+    pdq = bytes(arrive(1, quality=80).views.first().hashes.pdq[0])
+    entry = exact(1) if is_known else Entry(kind=Kind.ILLEGAL, fingerprints={"pdq": pdq})
+    make_bank("late", entry)
+    arrive(1)
+    review = Review.objects.get()
+    assert review.cluster.size == 2
+    assert (review.severity, review.category) == (3, "near-illegal")
 
 
 def test_an_old_file_without_a_cluster_is_found_within_the_hour(

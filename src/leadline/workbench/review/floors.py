@@ -90,13 +90,12 @@ def severity_of(verdict: str, kinds: Collection[str]) -> int:
     return 0 if verdict == Verdict.NEAR and Kind.BENIGN in kinds else 1
 
 
-# What a person may opt out of: words that stand beside every line of the queue, known before anything is shown.
+# What a person may opt out of, the graver first: words that stand beside every line of the queue, known before anything
+# is shown.
 CATEGORIES = ("near-illegal", "near-exploitative", "near-other", "unknown", "video", "sample")
 
 
-def category_of(mime: str, kinds: Collection[str], *, is_sample: bool = False) -> str:
-    if is_sample:
-        return "sample"
+def category_of(mime: str, kinds: Collection[str]) -> str:
     if mime.startswith(("video/", "audio/")):
         return "video"
     for kind in (Kind.ILLEGAL, Kind.EXPLOITATIVE):

@@ -10,7 +10,7 @@ from django.utils import timezone
 from leadline.workbench.reports.models import Item
 from leadline.workbench.review import actions
 from leadline.workbench.review.acts.each import each
-from leadline.workbench.review.models import Review, State
+from leadline.workbench.review.models import Review
 
 _AT_ONCE = 500
 _LATE = timedelta(hours=2)
@@ -27,12 +27,13 @@ def sort_all() -> int:
 
 
 def refresh() -> int:
-    """Reviews whose files are all known by now are set aside; reports that came later make others more urgent.
+    """Reviews whose files are all known by now are set aside; reports that came later make others more urgent, and
+    lists that did change what they cost.
 
     Those that a report of the last hours points at at once, all the others in turn.
     """
     late = Item.objects.filter(report__received_at__gt=timezone.now() - _LATE, asset__isnull=False)
-    waiting = Review.objects.filter(state=State.WAITING.value)
+    waiting = Review.objects.filter(is_open=True)
     concerned = waiting.filter(cluster__members__asset__in=late.values("asset")).distinct()
     turn = waiting.filter(pk__gt=_reached[0]) if _reached else waiting
     some = list(turn.order_by("pk").values_list("pk", flat=True)[:_AT_ONCE])

@@ -18,8 +18,8 @@ from leadline.workbench.evidence.models import Asset
 from leadline.workbench.journal.actions import SYSTEM, record
 from leadline.workbench.review import access
 from leadline.workbench.review.acts.reveals import end_all_of
-from leadline.workbench.review.acts.sorting import kinds_of, urgency_of
-from leadline.workbench.review.floors import LEASE, category_of, severity_of
+from leadline.workbench.review.acts.sorting import cost_of, urgency_of
+from leadline.workbench.review.floors import LEASE
 from leadline.workbench.review.models import APART, Assessment, Cluster, Draft, Purpose, Review, Skip, Standing, State
 
 
@@ -45,11 +45,10 @@ def hand_out(person: Person, asset: Asset) -> Review | None:
     if waits.exclude(purpose__in=access.OF_GOLDEN).exists():
         return None
     urgency, why = urgency_of([asset])
-    kinds, told = kinds_of(asset), kinds_of(asset, also_red=False)
+    severity, category = cost_of(cluster)
     return _ask(
         Purpose.GOLDEN, asset, cluster, reserved_for=person, urgency=urgency, rank=3 - urgency, why=why,
-        severity=severity_of(asset.verdict, kinds), category=category_of(asset.mime, told),
-        received_at=asset.received_at,
+        severity=severity, category=category, received_at=asset.received_at,
     )  # fmt: skip
 
 
@@ -63,10 +62,10 @@ def open_apart(
     live = Review.objects.filter(cluster=cluster, purpose=purpose.value, subject=asset, reserved_for=reserved_for)
     if (found := live.filter(state__in=[state.value for state in access.OPEN]).first()) is not None:
         return found
-    kinds, told = kinds_of(asset), kinds_of(asset, also_red=False)
+    severity, category = cost_of(cluster)
     made = _ask(
-        purpose, asset, cluster, of=of, reserved_for=reserved_for, severity=severity_of(asset.verdict, kinds),
-        category=category_of(asset.mime, told), received_at=timezone.now(),
+        purpose, asset, cluster, of=of, reserved_for=reserved_for, severity=severity, category=category,
+        received_at=timezone.now(),
     )  # fmt: skip
     if made is None:
         raise WrongState("another one is open for these files", mend="end that one first")

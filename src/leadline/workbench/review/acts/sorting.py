@@ -28,7 +28,7 @@ from leadline.workbench.reports.models import Item
 from leadline.workbench.review import access
 from leadline.workbench.review.acts.each import each
 from leadline.workbench.review.centres import Centres, Near, farthest
-from leadline.workbench.review.floors import category_of, severity_of
+from leadline.workbench.review.floors import CATEGORIES, category_of, severity_of
 from leadline.workbench.review.models import (
     APART,
     Assessment,
@@ -144,6 +144,10 @@ def _join(asset: Asset, near: Near) -> Cluster:
     Member.objects.create(cluster=cluster, asset=asset, distance=near.distance, transform=near.transform)
     cluster.size += 1
     cluster.save(update_fields=["size"])
+    if open_ones := list(cluster.reviews.filter(is_open=True)):
+        severity, category = cost_of(cluster)
+        for review in open_ones:
+            _weigh(review, severity, category)
     decided = Assessment.objects.filter(cluster=cluster, standing=Standing.IN_FORCE.value).first()
     if decided is not None:
         Coverage.objects.get_or_create(
@@ -193,30 +197,51 @@ def _queue(cluster: Cluster, asset: Asset) -> None:
         return  # covered: what is pending covers it when it comes into force
     else:
         purpose = Purpose.DECISION
-    kinds = kinds_of(asset)
-    told = kinds_of(asset, also_red=False)  # what stands in a list must not say what a TLP:RED bank holds
     urgency, why = urgency_of([asset])
-    severity = severity_of(asset.verdict, kinds)
+    severity, category = cost_of(cluster)
     review, is_new = Review.objects.get_or_create(
         cluster=cluster,
         purpose=purpose.value,
         state__in=[state.value for state in access.OPEN],
         defaults={
             "state": "waiting", "urgency": urgency, "rank": 3 - urgency, "why": why, "severity": severity,
-            "category": category_of(asset.mime, told, is_sample=purpose is Purpose.SAMPLE),
-            "received_at": asset.received_at,
+            "category": _told_category(purpose, category), "received_at": asset.received_at,
+            # Of what is known just this file is checked: others of its cluster may wait for a decision.
+            "subject": asset if purpose is Purpose.SAMPLE else None,
         },
     )  # fmt: skip
-    if not is_new and (urgency > review.urgency or severity > review.severity):
-        review.urgency, review.severity = max(urgency, review.urgency), max(severity, review.severity)
-        review.rank, review.why = 3 - review.urgency, why if urgency >= review.urgency else review.why
-        review.save(update_fields=["urgency", "severity", "rank", "why"])
+    if not is_new and urgency > review.urgency:
+        review.urgency, review.rank, review.why = urgency, 3 - urgency, why
+        review.save(update_fields=["urgency", "rank", "why"])
 
 
-def kinds_of(asset: Asset, *, also_red: bool = True) -> set[str]:
-    live = AssetMatch.objects.filter(asset=asset, withdrawn_at__isnull=True, suppressed_by="")
-    live = live if also_red else live.filter(is_red=False)
-    return set(live.values_list("kind", flat=True)) - {Kind.FALSE_POSITIVE.value}
+def cost_of(cluster: Cluster) -> tuple[int, str]:
+    """Severity and category of the gravest of its files, whichever is looked at: near-duplicates show much the same."""
+    live = AssetMatch.objects.filter(asset__membership__cluster=cluster, withdrawn_at__isnull=True, suppressed_by="")
+    kinds: dict[Any, set[str]] = {}
+    told: dict[Any, set[str]] = {}  # what stands in a list must not say what a TLP:RED bank holds
+    for asset_id, kind, is_red in live.exclude(kind=Kind.FALSE_POSITIVE.value).values_list("asset", "kind", "is_red"):
+        kinds.setdefault(asset_id, set()).add(kind)
+        if not is_red:
+            told.setdefault(asset_id, set()).add(kind)
+    files = list(cluster.members.values_list("asset", "asset__verdict", "asset__mime"))
+    severity = max(severity_of(verdict, kinds.get(asset_id, ())) for asset_id, verdict, _mime in files)
+    categories = {category_of(mime, told.get(asset_id, ())) for asset_id, _verdict, mime in files}
+    return severity, min(categories, key=CATEGORIES.index)
+
+
+def _told_category(purpose: str, category: str) -> str:
+    return "sample" if purpose == Purpose.SAMPLE else category
+
+
+def _weigh(review: Review, severity: int, category: str) -> bool:
+    """Whether that is another cost than the one it had."""
+    category = _told_category(review.purpose, category)
+    if (review.severity, review.category) == (severity, category):
+        return False
+    review.severity, review.category = severity, category
+    review.save(update_fields=["severity", "category"])
+    return True
 
 
 def urgency_of(assets: Sequence[Asset]) -> tuple[int, list[Any]]:
@@ -237,10 +262,15 @@ def _is_sampled(asset: Asset) -> bool:
 
 @transaction.atomic
 def refresh_review(review_id: Any) -> int:
-    """1 where a waiting review is set aside, or is more urgent than it was."""
-    review = Review.objects.select_for_update().filter(pk=review_id, state=State.WAITING.value).first()
-    if review is None or review.purpose in (Purpose.REVISION, *APART):  # waits for a person, and is never more urgent
+    """1 where an open review costs something else by what lists say now, and where one that waits is set aside or is
+    more urgent than it was.
+    """
+    review = Review.objects.select_for_update().filter(pk=review_id, is_open=True).first()
+    if review is None:
         return 0
+    changed = int(_weigh(review, *cost_of(review.cluster)))
+    if review.state != State.WAITING or review.purpose in (Purpose.REVISION, *APART):
+        return changed  # the latter wait for a person, and are never more urgent
     assets = [member.asset for member in review.cluster.members.select_related("asset")]
     if review.purpose != Purpose.SAMPLE and all(asset.is_set_aside for asset in assets):
         review.state, review.decided_at = State.SET_ASIDE.value, timezone.now()
@@ -248,7 +278,7 @@ def refresh_review(review_id: Any) -> int:
         return 1
     urgency, why = urgency_of(assets)
     if urgency <= review.urgency:
-        return 0
+        return changed
     review.urgency, review.rank, review.why = urgency, 3 - urgency, why
     review.save(update_fields=["urgency", "rank", "why"])
     return 1
