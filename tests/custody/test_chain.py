@@ -23,7 +23,6 @@ from leadline.custody.chain import (
     encode_withheld,
     find_fault,
     format_time,
-    hash_event,
     next_event,
     read_lines,
 )
@@ -49,21 +48,21 @@ def test_the_hash_is_what_the_documentation_says_it_is() -> None:
     )
     body_hash = hashlib.sha256(b"leadline custody body 1\n" + body).hexdigest()
     line = f'{{"body_hash":"{body_hash}","line":1,"previous_hash":"{"0" * 64}"}}'
-    assert hash_event(event) == hashlib.sha256(b"leadline custody line 1\n" + line.encode()).hexdigest()
+    assert event.hash == hashlib.sha256(b"leadline custody line 1\n" + line.encode()).hexdigest()
 
 
 def test_the_first_event_follows_genesis_and_the_next_one_follows_it() -> None:
     first = next_event(None, **FIRST)
     second = next_event(first, **FIRST)
     assert (first.line, first.previous_hash) == (1, GENESIS)
-    assert (second.line, second.previous_hash) == (2, hash_event(first))
-    assert next_event(Head(1, hash_event(first)), **FIRST).previous_hash == hash_event(first)
+    assert (second.line, second.previous_hash) == (2, first.hash)
+    assert next_event(Head(1, first.hash), **FIRST).previous_hash == first.hash
 
 
 def test_equal_events_have_different_hashes_so_that_a_withheld_one_cannot_be_guessed() -> None:
     first, again = next_event(None, **FIRST), next_event(None, **FIRST)
     assert first.salt != again.salt
-    assert hash_event(first) != hash_event(again)
+    assert first.hash != again.hash
     assert b"asset" not in encode_withheld(first)
 
 
@@ -286,6 +285,6 @@ def test_writer_and_reader_spell_every_event_alike(act: str, actor: str, details
     line = encode_line(event)[:-1]
     value = verify.parse_json(line)
     assert verify.encode_json(value) == encode_canonical(value) == line
-    assert verify.read_line(line).hash == hash_event(event)
+    assert verify.read_line(line).hash == event.hash
     assert decode_line(line) == event
     assert find_fault([line]) is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from leadline.errors import CustodyFormatError
 
 __all__ = [
     "GENESIS", "START", "ChainFault", "CustodyEvent", "Detail", "Head", "decode_line", "encode_line", "encode_withheld",
-    "find_fault", "format_time", "hash_event", "next_event", "read_lines",
+    "find_fault", "format_time", "next_event", "read_lines",
 ]  # fmt: skip
 
 Detail = str | int | bool | Sequence[str | int | bool]
@@ -42,7 +42,8 @@ class CustodyEvent:
     `line` counts from 1. `at` is UTC as 2026-01-31T23:59:59.123Z. `act`, `object_kind` and `reason` are codes
     ([a-z][a-z0-9.-]{0,63}); `actor` and `object_id` are ids ([A-Za-z0-9._:-]{1,128}); `details` holds ids, whole
     numbers, yes/no or lists of these. So neither evidence nor free text can enter. `salt` (32 hex digits, random)
-    keeps a line that an exhibit withholds from being guessed by hashing likely contents.
+    keeps a line that an exhibit withholds from being guessed by hashing likely contents. `body_hash` and `hash` (64 hex
+    digits) are computed, once: `hash` binds number, previous hash and body, each under a mark of its own.
     """
 
     line: int
@@ -55,6 +56,8 @@ class CustodyEvent:
     details: Mapping[str, Detail]
     previous_hash: str
     salt: str
+    body_hash: str = field(init=False, repr=False, compare=False)
+    hash: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         try:
@@ -63,12 +66,17 @@ class CustodyEvent:
             verify.check_body(_body(self))
         except verify.Malformed as error:
             raise CustodyFormatError(str(error), where=f"custody line {self.line}", mend="use ids and codes") from None
-        if len(encode_canonical(_body(self))) > MAX_LINE_BYTES - _FRAME_BYTES:
+        body = encode_canonical(_body(self))
+        if len(body) > MAX_LINE_BYTES - _FRAME_BYTES:
             raise CustodyFormatError("too many details", where=f"custody line {self.line}", mend="write two events")
+        body_hash = hashlib.sha256(verify.BODY_MARK + body).hexdigest()
+        bound = encode_canonical({"line": self.line, "previous_hash": self.previous_hash, "body_hash": body_hash})
+        object.__setattr__(self, "body_hash", body_hash)
+        object.__setattr__(self, "hash", hashlib.sha256(verify.LINE_MARK + bound).hexdigest())
 
     @property
     def head(self) -> Head:
-        return Head(self.line, hash_event(self))
+        return Head(self.line, self.hash)
 
 
 def next_event(
@@ -103,25 +111,15 @@ def _body(event: CustodyEvent) -> dict[str, object]:
     return {"details": details, **{name: getattr(event, name) for name in verify.BODY_FIELDS}}
 
 
-def hash_body(event: CustodyEvent) -> str:
-    return hashlib.sha256(verify.BODY_MARK + encode_canonical(_body(event))).hexdigest()
-
-
-def hash_event(event: CustodyEvent) -> str:
-    """64 hex digits that bind number, previous hash and body; each under a mark of its own."""
-    bound = {"line": event.line, "previous_hash": event.previous_hash, "body_hash": hash_body(event)}
-    return hashlib.sha256(verify.LINE_MARK + encode_canonical(bound)).hexdigest()
-
-
 def encode_line(event: CustodyEvent) -> bytes:
     """The whole line as a chain file and an exhibit hold it, with its hash and its line feed."""
-    own = {"line": event.line, "previous_hash": event.previous_hash, "hash": hash_event(event)}
+    own = {"line": event.line, "previous_hash": event.previous_hash, "hash": event.hash}
     return encode_canonical(_body(event) | own) + b"\n"
 
 
 def encode_withheld(event: CustodyEvent) -> bytes:
     """The line without its body: it still binds all lines before it, and the body can be shown later and checked."""
-    return encode_canonical({"line": event.line, "body_hash": hash_body(event), "hash": hash_event(event)}) + b"\n"
+    return encode_canonical({"line": event.line, "body_hash": event.body_hash, "hash": event.hash}) + b"\n"
 
 
 def decode_line(untrusted_line: bytes) -> CustodyEvent:
@@ -134,7 +132,7 @@ def decode_line(untrusted_line: bytes) -> CustodyEvent:
     except verify.Malformed as error:
         raise CustodyFormatError(f"no custody line: {error}", mend="export the chain again") from None
     event = CustodyEvent(**value)
-    if own_hash != hash_event(event):
+    if own_hash != event.hash:
         raise CustodyFormatError("its hash does not fit", where=f"custody line {event.line}", mend="verify the chain")
     return event
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from leadline.custody.anchor import Anchor
-from leadline.custody.chain import CustodyEvent, Detail, hash_event
+from leadline.custody.chain import CustodyEvent, Detail
 from leadline.custody.facts import VIEWED, AssetFacts, ExhibitFacts
 from leadline.custody.verify import show_text
 
@@ -49,7 +49,7 @@ def render_custody(
             "<h2>Custody lines</h2>",
             _table(("Line", "When (UTC)", "Who", "Act", "Object", "Reason, details"), map(_event_cells, events)),
             "<h2>Hashes of these lines</h2>",
-            _table(("Line", "Hash"), ((str(e.line), _hash(hash_event(e))) for e in events)),
+            _table(("Line", "Hash"), ((str(e.line), _hash(e.hash)) for e in events)),
             "<h2>Anchors</h2>",
             _table(("Line", "At (UTC)", "Head and key"), map(_anchor_cells, anchors)) if anchors else "<p>None.</p>",
             "</body></html>\n",

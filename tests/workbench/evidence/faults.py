@@ -59,7 +59,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "matches": lambda: die_after(arrival, "write_changes"),
     "line": lambda: die_after(telling, "record"),
     "last-line": lambda: die_after(telling, "record", 2),
-    "hash": lambda: die_after(journal, "hash_event"),
+    "hash": lambda: die_after(journal, "next_event"),
     "piece": lambda: die_after(receiving.Received, "feed"),
     "sealed": lambda: die_after(receiving.Received, "keep"),
     "nowhere": lambda: None,

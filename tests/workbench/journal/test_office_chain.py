@@ -82,7 +82,7 @@ def test_a_changed_last_line_is_found_by_its_stored_hash(lived: Person) -> None:
 
 def rewrite(from_line: int) -> None:
     """What the owner of a database can do: another line, and every hash after it made anew."""
-    from leadline.custody.chain import Head, hash_event, next_event
+    from leadline.custody.chain import Head, next_event
     from leadline.workbench.journal.actions import event_of
 
     rows = list(Line.objects.order_by("line"))
@@ -95,7 +95,7 @@ def rewrite(from_line: int) -> None:
                 before, at=old.at, actor="mallory", act=old.act, object_kind=old.object_kind, object_id=old.object_id,
                 reason=old.reason, details=old.details, salt=old.salt,
             )  # fmt: skip
-            row.actor, row.previous_hash, row.hash = event.actor, event.previous_hash, hash_event(event)
+            row.actor, row.previous_hash, row.hash = event.actor, event.previous_hash, event.hash
             row.save(force_insert=True)
             before = event.head
 

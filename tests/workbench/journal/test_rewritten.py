@@ -13,7 +13,7 @@ from tests.workbench.conftest import triggers_lifted
 from typer.testing import CliRunner
 
 from leadline.cli.app import app
-from leadline.custody.chain import Head, encode_line, find_fault, hash_event, next_event
+from leadline.custody.chain import encode_line, find_fault, next_event
 from leadline.workbench import sealing
 from leadline.workbench.evidence import tasks
 from leadline.workbench.journal import actions
@@ -32,16 +32,16 @@ def rewrite_from(first: int, **changes: Any) -> None:
     """As the owner of the database: another line, and every later one hashed anew so that all fit each other."""
     events = [event_of(line) for line in Line.objects.order_by("line")]
     kept = events[: first - 1]
-    head = Head(kept[-1].line, hash_event(kept[-1])) if kept else None
+    head = kept[-1].head if kept else None
     fresh = []
     for event in events[first - 1 :]:
         names = ("at", "actor", "act", "object_kind", "object_id", "reason", "details")
         given = {name: getattr(event, name) for name in names} | (changes if event.line == first else {})
         fresh.append(next_event(head, **given))
-        head = Head(fresh[-1].line, hash_event(fresh[-1]))
+        head = fresh[-1].head
     with triggers_lifted():
         for event in fresh:
-            said = {"previous_hash": event.previous_hash, "salt": event.salt, "hash": hash_event(event)}
+            said = {"previous_hash": event.previous_hash, "salt": event.salt, "hash": event.hash}
             Line.objects.filter(line=event.line).update(actor=event.actor, **said)
 
 

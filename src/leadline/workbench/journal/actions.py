@@ -14,7 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from leadline.custody.canonical import encode_canonical
-from leadline.custody.chain import CustodyEvent, Head, format_time, hash_event, next_event
+from leadline.custody.chain import CustodyEvent, Head, format_time, next_event
 from leadline.workbench.journal.models import Clock, Duty, Line
 
 SYSTEM = "system"
@@ -71,14 +71,14 @@ def record_all(said: Iterable[Said]) -> list[CustodyEvent]:
             reason=one.reason,
             details=dict(one.details),
         )
-        before = Head(event.line, hash_event(event))
+        before = event.head
         events.append(event)
-        lines.append(_line_of(event, before.hash))
+        lines.append(_line_of(event))
     Line.objects.bulk_create(lines)
     return events
 
 
-def _line_of(event: CustodyEvent, own_hash: str) -> Line:
+def _line_of(event: CustodyEvent) -> Line:
     return Line(
         line=event.line,
         at=event.at,
@@ -90,7 +90,7 @@ def _line_of(event: CustodyEvent, own_hash: str) -> Line:
         details=encode_canonical(event.details).decode(),
         salt=event.salt,
         previous_hash=event.previous_hash,
-        hash=own_hash,
+        hash=event.hash,
     )
 
 
