@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from leadline.domain import Kind
 from leadline.errors import NotAllowed, WrongState
+from leadline.workbench.accounts.actions import set_office_setting
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
 from leadline.workbench.evidence.models import Asset
@@ -18,6 +20,7 @@ from leadline.workbench.quality import access, actions
 from leadline.workbench.quality.models import Pair
 from leadline.workbench.review import access as review_access
 from leadline.workbench.review import actions as reviews
+from leadline.workbench.review import to_do
 from leadline.workbench.review.models import Assessment, Exposure, Level, Review, Skip
 
 from .conftest import ANSWERS, OTHER, aged, decide, on_shift, settled, take
@@ -247,6 +250,74 @@ def test_each_of_the_two_is_told_on_their_own_page_and_nobody_else(
         (told,) = access.own_pairs(person)
         assert (told.state, [(row.one, row.other) for row in told.rows]) == ("confirmed", [said])
     assert access.own_pairs(third) == []
+
+
+# --- samples of what is known ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def known(arrive: Callable[..., Asset], senior: Person, other: Person, make_bank: Any, exact: Any) -> Callable[[], Asset]:
+    """known(): a file that a list knows joins the cluster of its near-duplicate, and a sample is drawn of it."""
+    set_office_setting(senior, review_access.SAMPLE_SHARE, "1000", "a test")
+    make_bank("known", exact(1))
+    reviews.set_wish(other, is_volunteer=True)
+    arrive(1, quality=80)
+    return lambda: arrive(1)
+
+
+def test_a_sample_is_of_the_file_that_was_drawn(known: Callable[[], Asset], other: Person) -> None:
+    waits, drawn = Review.objects.get(), known()
+    sample = Review.objects.get(purpose="sample")
+    assert waits.cluster == sample.cluster
+    assert (review_access.subject_of(sample), review_access.subject_of(waits)) == (drawn, waits.cluster.centre)
+    assert review_access.card_of(Actor.of_person(other), sample).subject == drawn
+
+
+@pytest.mark.parametrize(("answers", "state"), [(ANSWERS, "same"), (OTHER, "open")])
+def test_a_sample_stands_beside_what_is_in_force_and_where_it_differs_a_third_decides(
+    known: Callable[[], Asset], analyst: Person, other: Person, third: Person, senior: Person, make_bank: Any,
+    answers: dict[str, list[str]], state: str,
+) -> None:  # fmt: skip
+    make_bank("own")
+    first = decide(analyst)
+    reviews.propose_entry(Actor.of_person(senior), first.pk, "own", Kind.ILLEGAL)
+    drawn = known()
+    reviews.set_wish(analyst, is_volunteer=True)
+    assert not review_access.queue(Actor.of_person(analyst)).exists()  # what one decided one does not check
+    sample = take(other)
+    assert sample is not None
+    assert review_access.card_of(Actor.of_person(other), sample).earlier == []
+    assert review_access.find_assessment(Actor.of_person(other), first.pk) is None
+    beside = settled(reviews.hand_in(other, sample.pk, drawn, answers))
+    first.refresh_from_db()
+    assert (first.standing, beside.standing) == ("in-force", "superseded")
+    assert to_do.withdrawals(Actor.of_person(senior)) == []
+    assert not first.to_tell.exists()
+    assert (actions.pair_up(), actions.pair_up()) == (1, 0)
+    pair = Pair.objects.get()
+    assert (pair.first, pair.second, pair.asset, pair.state) == (first, beside, drawn, state)
+    assert access.agreement(FACTS) == []  # they were not asked about the same file
+    if state == "open":
+        claim(pair, third)
+        done = actions.settle(third, pair.pk, OTHER)
+        assert done.resolution is not None
+        assert done.resolution.coverage.get(origin="assessed").asset == drawn  # the one that the third had before them
+        assert settled(done.resolution).revises == first
+        assert [reach.assessment for reach in first.reached.all() if reach.ended_at] == [first]
+
+
+def test_a_sample_decides_nothing_of_files_that_wait_for_a_decision(
+    known: Callable[[], Asset], analyst: Person, other: Person, senior: Person
+) -> None:
+    drawn = known()
+    sample = Review.objects.get(purpose="sample")
+    reviews.claim(Actor.of_person(on_shift(other)), sample.pk)
+    beside = settled(reviews.hand_in(other, sample.pk, drawn, OTHER))
+    assert (beside.standing, actions.pair_up()) == ("superseded", 0)
+    first = decide(analyst)
+    assert (first.standing, actions.pair_up()) == ("in-force", 1)
+    settled(reviews.revise(senior, first.pk, "mistake", OTHER))
+    assert (actions.follow(), actions.pair_up()) == (1, 0)
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------

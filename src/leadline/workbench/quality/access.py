@@ -297,6 +297,7 @@ class Measured:
 
 def agreement(scheme: Scheme) -> list[Measured]:
     rows = Pair.objects.filter(scheme=scheme[0], scheme_version=scheme[1]).order_by("-made_at")
+    rows = rows.exclude(second__review__purpose=Purpose.SAMPLE.value)  # the first were given for a near-duplicate
     pairs = list(rows.values_list("first__answers", "second__answers", "made_at")[:_NEWEST])
     return [_measured(question, pairs) for question in _scheme(scheme).questions] if pairs else []
 

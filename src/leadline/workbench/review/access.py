@@ -75,7 +75,7 @@ FEWEST = 3  # people whose numbers may be shown as a team's
 OPEN = (State.WAITING, State.CLAIMED, State.HELD, State.ESCALATED)
 SECOND = (Purpose.SECOND_OPINION.value, Purpose.DOUBLE.value)
 # Whose card does not say what others answered.
-BLIND = (Purpose.SECOND_OPINION, Purpose.REVISION, *UNTOLD, *APART)
+BLIND = (Purpose.SECOND_OPINION, Purpose.REVISION, Purpose.SAMPLE, *UNTOLD, *APART)
 _NO_DECISIONS = (Standing.UNDONE.value, Standing.TRIAL.value)
 OF_GOLDEN = (Purpose.GOLDEN.value, Purpose.REFERENCE.value)
 
@@ -223,8 +223,9 @@ def queue(actor: Actor) -> QuerySet[Review]:
     # A second opinion is somebody else's, whichever of the two is decided first.
     found = found.exclude(purpose__in=SECOND, of__assessments__by=person)
     found = found.exclude(purpose=Purpose.DECISION.value, again__assessments__by=person)
-    # An appeal is decided by nobody who decided before.
-    return found.exclude(purpose=Purpose.REVISION.value, cluster__assessments__by=person)
+    # An appeal is decided by nobody who decided before, and nobody checks a sample of what they decided themselves.
+    others = [Purpose.REVISION.value, Purpose.SAMPLE.value]
+    return found.exclude(purpose__in=others, cluster__assessments__by=person)
 
 
 def has_assessed(person: Person, cluster_id: Any) -> bool:

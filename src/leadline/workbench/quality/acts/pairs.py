@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from leadline.errors import NotAllowed, WrongState
@@ -29,16 +31,23 @@ _STATED = (Standing.IN_FORCE.value, Standing.SUPERSEDED.value)
 
 def pair_up() -> int:
     """Second answers that can no longer be undone, each beside the first; how many. A worker's duty."""
-    seconds = Assessment.objects.filter(review__purpose__in=review.SECOND, revises__isnull=True, pair__isnull=True)
-    seconds = seconds.filter(standing__in=_STATED, made_at__gt=timezone.now() - _LOOKS_BACK)
-    return each(seconds.order_by("made_at").values_list("pk", flat=True)[:500], _pair)
+    alone = Assessment.objects.filter(revises__isnull=True, pair__isnull=True, made_at__gt=timezone.now() - _LOOKS_BACK)
+    seconds = alone.filter(review__purpose__in=review.SECOND, standing__in=_STATED)
+    waiting = [some.order_by("made_at").values_list("pk", flat=True)[:500] for some in (seconds, _samples(alone))]
+    return each(chain(*waiting), _pair)
+
+
+def _samples(alone: QuerySet[Assessment]) -> QuerySet[Assessment]:
+    """Those that stand beside what somebody else decided; not those that were in force themselves, and were revised."""
+    stands = Assessment.objects.filter(cluster=OuterRef("cluster"), standing=Standing.IN_FORCE.value)
+    beside = alone.filter(review__purpose=Purpose.SAMPLE.value, standing=Standing.SUPERSEDED.value)
+    return beside.filter(Exists(stands.exclude(by=OuterRef("by")))).exclude(revisions__standing__in=_STATED)
 
 
 @transaction.atomic
 def _pair(second_id: Any) -> int:
     second = Assessment.objects.select_related("review").get(pk=second_id)
-    own = Assessment.objects.filter(review=second.review.of_id, revises__isnull=True, standing__in=_STATED)
-    first = own.exclude(by=second.by_id).select_related("review").order_by("made_at").first()
+    first = _first(second)
     asset = _same_file(first, second) if first is not None else None
     if first is None or asset is None or _scheme(first) != _scheme(second):
         return 0  # answers to other questions, or of another file, are no pair
@@ -60,14 +69,24 @@ def _scheme(made: Assessment) -> tuple[str, int]:
     return made.scheme, made.scheme_version
 
 
+def _first(second: Assessment) -> Assessment | None:
+    """What a sample checks is what is in force."""
+    if second.review.purpose == Purpose.SAMPLE:
+        own = Assessment.objects.filter(cluster=second.cluster_id, standing=Standing.IN_FORCE.value)
+    else:
+        own = Assessment.objects.filter(review=second.review.of_id, revises__isnull=True, standing__in=_STATED)
+    return own.exclude(by=second.by_id).select_related("review").order_by("made_at").first()
+
+
 def _same_file(first: Assessment, second: Assessment) -> Asset | None:
-    """The one file that both had before them."""
-    files = [
-        one.coverage.filter(origin=Origin.ASSESSED.value).select_related("asset").first() for one in (first, second)
-    ]
-    if files[0] is None or files[1] is None or files[0].asset_id != files[1].asset_id:
+    """The one file that both had before them; of a sample the one that was drawn, where the first counts for it too."""
+    looked_at = second.coverage.filter(origin=Origin.ASSESSED.value).select_related("asset").first()
+    if looked_at is None:
         return None
-    return files[0].asset
+    covered = first.coverage.filter(asset=looked_at.asset_id)
+    if second.review.purpose != Purpose.SAMPLE:
+        covered = covered.filter(origin=Origin.ASSESSED.value)
+    return looked_at.asset if covered.exists() else None
 
 
 def _waits(first: Assessment) -> bool:
@@ -132,7 +151,7 @@ def settle(person: Person, pair_id: Any, answers: Given, labels: Sequence[str] =
     pair.resolved_by, pair.resolved_at = person, timezone.now()
     newest = access.questions_now()
     if _scheme(standing) != (newest.id, newest.version) or access.differing(standing.answers, answers):
-        pair.resolution = reviews.revise(person, standing.pk, REASON, answers, labels, note)
+        pair.resolution = reviews.revise(person, standing.pk, REASON, answers, labels, note, asset=pair.asset)
         pair.state = PairState.REVISED.value
     else:
         pair.state = PairState.CONFIRMED.value
@@ -143,7 +162,7 @@ def settle(person: Person, pair_id: Any, answers: Given, labels: Sequence[str] =
 
 def _locked(pair_id: Any) -> Pair:
     rows = Pair.objects.select_for_update(of=("self",))
-    return rows.select_related("first", "second", "review", "resolution").get(pk=pair_id)
+    return rows.select_related("first", "second", "asset", "review", "resolution").get(pk=pair_id)
 
 
 def _check_third(pair: Pair, person: Person) -> None:

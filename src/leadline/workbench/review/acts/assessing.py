@@ -119,11 +119,11 @@ def _settle(assessment_id: Any) -> int:
     made = Assessment.objects.select_for_update().get(pk=assessment_id)
     if made.standing != Standing.PENDING:
         return 0
-    is_second = made.review.purpose in access.BLIND
     before = Assessment.objects.filter(cluster=made.cluster, standing=Standing.IN_FORCE.value)
-    if is_second and made.revises is None and before.exists():
-        # A second opinion stands beside the first: whether they agree is for the page of disagreements. So does an
-        # appeal's review that came to the same.
+    if made.revises is None and (before.exists() or _checks_only(made)):
+        # Only a revision takes the place of what is in force, since only that lists and undoes what it led to. Second
+        # opinions, samples, and an appeal's review that came to the same stand beside it: whether they agree is for the
+        # page of disagreements.
         made.standing = Standing.SUPERSEDED.value
     else:
         before.update(standing=Standing.SUPERSEDED.value)
@@ -142,11 +142,21 @@ def _settle(assessment_id: Any) -> int:
     return 1
 
 
+def _checks_only(made: Assessment) -> bool:
+    """A sample of a cluster that waits for a decision, or has one that can still be undone."""
+    decisions = made.cluster.reviews.filter(purpose=Purpose.DECISION.value)
+    return made.review.purpose == Purpose.SAMPLE and decisions.exclude(state=State.SET_ASIDE.value).exists()
+
+
 @transaction.atomic
 def revise(
-    person: Person, assessment_id: Any, reason: str, answers: Given, labels: Sequence[str] = (), note: str = ""
-) -> Assessment:
-    """Other answers, by somebody else than the author, with a reason. What the old ones led to is undone with it."""
+    person: Person, assessment_id: Any, reason: str, answers: Given, labels: Sequence[str] = (), note: str = "", *,
+    asset: Asset | None = None,
+) -> Assessment:  # fmt: skip
+    """Other answers, by somebody else than the author, with a reason. What the old ones led to is undone with it.
+
+    asset   that they had before them, where it is another of the cluster than the one assessed first
+    """
     if reason not in REVISION_REASONS:
         raise InputError("no such reason", where="reason", mend=", ".join(REVISION_REASONS))
     old = Assessment.objects.select_for_update().get(pk=assessment_id)
@@ -154,8 +164,10 @@ def revise(
         raise WrongState("it does not count any more", mend="revise the one that does")
     if old.by_id == person.pk:
         raise NotAllowed("somebody else revises it", mend="ask a colleague")
-    asset = old.coverage.filter(origin=Origin.ASSESSED.value).select_related("asset").first()
-    made = _store(person, old.review, asset.asset if asset else old.cluster.centre, answers, labels, note)
+    if asset is None:
+        assessed = old.coverage.filter(origin=Origin.ASSESSED.value).select_related("asset").first()
+        asset = assessed.asset if assessed else old.cluster.centre
+    made = _store(person, old.review, asset, answers, labels, note)
     made.revises, made.reason = old, reason
     made.save(update_fields=["revises", "reason"])
     record(
