@@ -256,7 +256,9 @@ def test_each_of_the_two_is_told_on_their_own_page_and_nobody_else(
 
 
 @pytest.fixture
-def known(arrive: Callable[..., Asset], senior: Person, other: Person, make_bank: Any, exact: Any) -> Callable[[], Asset]:
+def known(
+    arrive: Callable[..., Asset], senior: Person, other: Person, make_bank: Any, exact: Any
+) -> Callable[[], Asset]:
     """known(): a file that a list knows joins the cluster of its near-duplicate, and a sample is drawn of it."""
     set_office_setting(senior, review_access.SAMPLE_SHARE, "1000", "a test")
     make_bank("known", exact(1))

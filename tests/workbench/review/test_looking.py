@@ -155,18 +155,37 @@ def test_the_chain_says_that_somebody_looked_and_not_who(claimed: Review, analys
     assert str(look.pk) in line.details
 
 
-def test_the_row_stands_before_the_first_pixel_leaves(
+def test_pixels_that_were_not_made_were_shown_to_nobody_and_those_that_leave_are_on_record(
     claimed: Review, analyst: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asset, rows = claimed.cluster.centre, Exposure.objects
+
     def fails(*_: Any) -> None:
         raise RuntimeError("the sandbox is gone")
 
-    monkeypatch.setattr("leadline.workbench.review.pictures.render", fails)
+    with monkeypatch.context() as broken:
+        broken.setattr("leadline.workbench.review.pictures.render", fails)
+        with pytest.raises(RuntimeError):
+            actions.show_tile(analyst, claimed, asset, "session")
+        look = actions.grant(analyst, claimed, asset, Level.WHOLE, "session")
+        with pytest.raises(RuntimeError):
+            actions.show(analyst, look.pk, "session")
+    assert (rows.get().areas, access.seen_of(asset)) == ([], "not-viewed")
+    assert rows.get().cost > 0  # of the person's time the grant counts
+    actions.show_tile(analyst, claimed, asset, "session")
+    assert access.seen_of(asset) == "tile-only"
+    actions.show(analyst, look.pk, "session")
+    assert access.seen_of(asset) == "whole"
+
+
+def test_what_is_made_after_a_look_has_ended_is_not_sent(
+    claimed: Review, analyst: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
     look = actions.grant(analyst, claimed, claimed.cluster.centre, Level.WHOLE, "session")
-    with pytest.raises(RuntimeError):
+    monkeypatch.setattr("leadline.workbench.review.pictures.render", lambda *_: actions.end_all(analyst))
+    with pytest.raises(WrongState):
         actions.show(analyst, look.pk, "session")
-    assert Exposure.objects.get().areas == [[0, 0, 1, 1]]
-    assert Line.objects.filter(act="asset.revealed").exists()
+    assert Exposure.objects.get().areas == []
 
 
 @pytest.mark.parametrize("who", ["another", "another-session"])
@@ -285,7 +304,9 @@ def test_what_is_never_to_be_shown_again_is_not(claimed: Review, analyst: Person
     assert access.queue(Actor.of_person(senior)).exists()
 
 
-@pytest.mark.parametrize("levels", [c for n in range(4) for c in product(list(Level), repeat=n) if list(c) == sorted(c)])
+@pytest.mark.parametrize(
+    "levels", [c for n in range(4) for c in product(list(Level), repeat=n) if list(c) == sorted(c)]
+)
 def test_what_a_report_may_say_was_seen_is_what_the_ledger_says(
     claimed: Review, analyst: Person, levels: tuple[Level, ...]
 ) -> None:
@@ -324,7 +345,11 @@ def test_without_a_grant_the_browser_gets_a_tile_and_nothing_else(
 ) -> None:
     client, asset = browser_of(analyst), claimed.cluster.centre
     pictures = []
-    for address in (f"/review/{claimed.pk}/", f"/review/{claimed.pk}/tile/{asset.pk}/", f"/evidence/assets/{asset.pk}/"):
+    for address in (
+        f"/review/{claimed.pk}/",
+        f"/review/{claimed.pk}/tile/{asset.pk}/",
+        f"/evidence/assets/{asset.pk}/",
+    ):
         answer = client.get(address)
         assert answer["Cache-Control"] == "no-store"
         if answer["Content-Type"].startswith("image/"):

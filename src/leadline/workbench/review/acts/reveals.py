@@ -1,4 +1,7 @@
-"""What is sent of a picture, to whom, for how long. The row of the ledger stands before the first pixel leaves."""
+"""What is sent of a picture, to whom, for how long. The row of the ledger stands before the first pixel leaves.
+
+It is written once the pixels are made: of those that could not be made nobody may say that they were shown.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +34,10 @@ def show_tile(person: Person, review: Review, asset: Asset, session: str, *, sce
     shift = _may_look(person, review, asset, session)
     floors, found = floors_of(person), find_scene(asset, scene)
     reduction = Reduction.tile(blur_share=floors.blur_share, edge_px=floors.tile_edge_px, view=found.view)
+    made = _render(asset, reduction)
     now = timezone.now()
     _note(person, review, asset, shift, Level.TILE, session, found, until=now, at=now, in_colour=False)
-    return _render(asset, reduction)
+    return made
 
 
 @transaction.atomic
@@ -72,35 +76,45 @@ def grant(
 def show(person: Person, exposure_id: Any, session: str, centre: tuple[float, float] = (0.5, 0.5)) -> Rendition:
     """Pixels under a live grant of this person in this session: of the lens around `centre` alone, or the whole.
 
-    Raises WrongState once the grant has ended. The area is on record before the pixels are made.
+    Raises WrongState once the grant has ended, also while they were made. The area is on record before they leave.
     """
+    look, reduction, _area = _allowed(person, Exposure.objects, exposure_id, session, centre)
+    made = _render(look.asset, reduction)
     with transaction.atomic():
-        live = Exposure.objects.select_for_update().filter(pk=exposure_id, person=person, ended_at__isnull=True)
-        now = timezone.now()
-        made = live.filter(until__gt=now).select_related("asset", "review").first()
-        is_own = made is not None and hmac.compare_digest(made.session_hash, hash_session(session))
-        if made is None or not is_own or made.level == Level.TILE or not made.review.is_claimed_by(person, now):
-            raise WrongState("this look has ended", mend="hold the key again")
-        asset = made.asset
-        if not has_picture(asset) or _is_never(person, asset):
-            raise WrongState("this look has ended")
-        scene = _scene_of(made)
-        if made.level == Level.WHOLE:
-            reduction, area = Reduction.whole(colour=made.in_colour, view=scene.view), [0.0, 0.0, 1.0, 1.0]
-        else:
-            reduction = Reduction.lens(centre, colour=made.in_colour, view=scene.view)
-            rectangle = reduction.rectangle(scene.width, scene.height)
-            area = [round(v, 4) for v in (rectangle.left, rectangle.top, rectangle.width, rectangle.height)]
-        if len(made.areas) >= MAX_AREAS:
-            raise WrongState("this look has ended", mend="hold the key again")
-        if made.level == Level.LENS and not floors_of(person).allow_whole:
-            shown = [*_areas_today(person, asset, now), area]
-            if covered_share(shown) > HALF:
-                raise WrongState("half of this picture was shown today, and no more is", mend="decide by what you saw")
-        if area not in made.areas:
-            made.areas = [*made.areas, area]
-            made.save(update_fields=["areas"])
-    return _render(asset, reduction)
+        locked = Exposure.objects.select_for_update(of=("self",))
+        look, _reduction, area = _allowed(person, locked, exposure_id, session, centre)
+        if area not in look.areas:
+            look.areas = [*look.areas, area]
+            look.save(update_fields=["areas"])
+    return made
+
+
+def _allowed(
+    person: Person, looks: Any, exposure_id: Any, session: str, centre: tuple[float, float]
+) -> tuple[Exposure, Reduction, list[float]]:
+    """The look, how it reduces the picture, and the area that it shows just now."""
+    now = timezone.now()
+    live = looks.filter(pk=exposure_id, person=person, ended_at__isnull=True, until__gt=now)
+    look = live.select_related("asset", "review").first()
+    is_own = look is not None and hmac.compare_digest(look.session_hash, hash_session(session))
+    if look is None or not is_own or look.level == Level.TILE or not look.review.is_claimed_by(person, now):
+        raise WrongState("this look has ended", mend="hold the key again")
+    if not has_picture(look.asset) or _is_never(person, look.asset):
+        raise WrongState("this look has ended")
+    scene = _scene_of(look)
+    if look.level == Level.WHOLE:
+        reduction, area = Reduction.whole(colour=look.in_colour, view=scene.view), [0.0, 0.0, 1.0, 1.0]
+    else:
+        reduction = Reduction.lens(centre, colour=look.in_colour, view=scene.view)
+        rectangle = reduction.rectangle(scene.width, scene.height)
+        area = [round(v, 4) for v in (rectangle.left, rectangle.top, rectangle.width, rectangle.height)]
+    if len(look.areas) >= MAX_AREAS:
+        raise WrongState("this look has ended", mend="hold the key again")
+    if look.level == Level.LENS and not floors_of(person).allow_whole:
+        shown = [*_areas_today(person, look.asset, now), area]
+        if covered_share(shown) > HALF:
+            raise WrongState("half of this picture was shown today, and no more is", mend="decide by what you saw")
+    return look, reduction, area
 
 
 def _scene_of(made: Exposure) -> Scene:
