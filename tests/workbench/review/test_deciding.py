@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from lxml import html
 
 from leadline.errors import InputError, NotAllowed, WrongState
+from leadline.workbench.accounts.actions import set_office_setting
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
 from leadline.workbench.evidence.models import Asset
@@ -70,9 +72,7 @@ def test_a_lease_that_ends_frees_the_review_and_loses_no_answer(
     assert b"half a note" not in bytes(Draft.objects.get().note_sealed)
 
 
-def test_one_decision_counts_for_the_cluster_and_is_a_statement_on_one_file_only(
-    arrive: Any, analyst: Person
-) -> None:
+def test_one_decision_counts_for_the_cluster_and_is_a_statement_on_one_file_only(arrive: Any, analyst: Person) -> None:
     centre = arrive(1)
     for quality in range(40, 95, 5):
         arrive(1, quality=quality)
@@ -139,9 +139,7 @@ def test_answers_are_checked_against_the_scheme(claimed: Review, analyst: Person
     assert not Assessment.objects.exists()
 
 
-def test_an_assessment_is_undone_within_ten_seconds_and_its_answers_come_back(
-    claimed: Review, analyst: Person
-) -> None:
+def test_an_assessment_is_undone_within_ten_seconds_and_its_answers_come_back(claimed: Review, analyst: Person) -> None:
     made = actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS, note="made up")
     assert actions.settle() == 0  # nothing acts before the time has passed
     actions.undo(analyst, made.pk)
@@ -193,6 +191,51 @@ def test_somebody_else_revises_it_with_a_reason(claimed: Review, analyst: Person
     assert (made.standing, new.standing, new.revises) == ("superseded", "in-force", made)
     assert made.answers == ANSWERS  # history is kept
     assert Line.objects.filter(act="assessment.revised", reason="mistake").exists()
+
+
+@pytest.mark.parametrize("scheme_is", ["offered", "offered no more", "loaded no more"])
+def test_the_form_of_a_revision_as_it_is_shown_keeps_the_codes_that_were_picked(
+    claimed: Review, analyst: Person, senior: Person, client_of: Callable[[Person], Client],
+    monkeypatch: pytest.MonkeyPatch, scheme_is: str,
+) -> None:  # fmt: skip
+    code = code_of("sap")
+    scheme, version, number = code.split("|")
+    made = in_force(actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS, [code]))
+    if scheme_is == "offered":
+        set_office_setting(senior, access.LABEL_SCHEMES, f"{scheme}|{version}", "a test")
+    if scheme_is == "loaded no more":
+        from dataclasses import replace
+
+        library = law.library()
+        left = {key: one for key, one in library.labels.schemes.items() if key[0] != scheme}
+        without = replace(library, labels=replace(library.labels, schemes=left))
+        monkeypatch.setattr(law, "library", lambda: without)
+    client, address = client_of(senior), f"/review/assessments/{made.pk}/"
+    page = html.document_fromstring(client.get(address).content.decode())
+    given = dict(next(one for one in page.forms if "reason" in one.fields).form_values())
+    assert client.post(address, {**given, "q-depiction": "generated", "reason": "mistake"}).status_code == 302
+    new = Assessment.objects.get(revises=made)
+    assert (new.answers["depiction"], new.answers["live"]) == (["generated"], ANSWERS["live"])
+    assert [(one.scheme, one.version, one.code) for one in new.labels.filter(is_derived=False)] == [
+        (scheme, version, number)
+    ]
+
+
+def test_an_office_sets_which_official_codes_a_card_offers(
+    claimed: Review, analyst: Person, make_person: Callable[..., Person], client_of: Callable[[Person], Client]
+) -> None:
+    client = client_of(make_person("Ada", Role.ADMINISTRATOR))
+    all_of_them = [f"{one.id}|{one.version}" for one in law.library().labels.choosable()]
+    assert len(",".join(all_of_them)) > 128  # more than a line of the journal holds
+    for offered in (all_of_them, []):
+        page = html.document_fromstring(client.get("/review/office/").content.decode())
+        form = next(one for one in page.forms if "legal_basis" in one.fields)
+        given = {**dict(form.form_values()), "legal_basis": "a test", "label_schemes": offered}
+        assert client.post("/review/office/", given).status_code == 302
+        assert access.label_schemes() == offered
+        card = client_of(analyst).get(f"/review/{claimed.pk}/").content.decode()
+        assert ("Official codes" in card) is bool(offered)
+    assert Line.objects.filter(act="setting.changed", object_id=access.LABEL_SCHEMES).count() == 2
 
 
 def test_an_official_code_is_stored_as_chosen_and_another_is_derived_where_a_source_says_so(
@@ -503,7 +546,7 @@ def test_the_page_of_an_assessment_proposes_and_notes(
     client.post(f"{address}outcome/", {"word": "removed", "source": "host"})
     page = client.get(address).content.decode()
     assert "removed (host)" in page
-    assert "<th scope=\"row\">own</th><td>open</td>" in page
+    assert '<th scope="row">own</th><td>open</td>' in page
     assert client_of(analyst).post(f"{address}propose/", {"bank": "own", "kind": "illegal"}).status_code == 404
 
 
@@ -550,11 +593,7 @@ def test_lists_hold_no_picture(claimed: Review, senior: Person, client_of: Calla
         assert b"<canvas" not in answer.content
 
 
-def test_the_office_loads_questions_of_its_own(
-    claimed: Review, analyst: Person, senior: Person, settings: Any
-) -> None:
-    from leadline.workbench.accounts.actions import set_office_setting
-
+def test_the_office_loads_questions_of_its_own(claimed: Review, analyst: Person, senior: Person, settings: Any) -> None:
     folder = Path(settings.LEADLINE_HOME) / "law" / "assessments"
     folder.mkdir(parents=True)
     (folder / "own.yaml").write_text(

@@ -113,7 +113,7 @@ class OfficeSetting(models.Model):
     """A decision of the office: its value, why, by whom. A newer row of a name replaces the older; none is changed."""
 
     name = models.CharField(max_length=64)
-    value = models.CharField(max_length=64)
+    value = models.CharField(max_length=4000)
     legal_basis = models.CharField(max_length=300)
     set_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", null=True)
     set_at = models.DateTimeField(auto_now_add=True)

@@ -377,6 +377,12 @@ def note_of(assessment: Assessment) -> str:
     return sealing.unseal(bytes(assessment.note_sealed), f"assessment-note:{assessment.pk}")
 
 
+def picked_of(assessment: Assessment) -> list[str]:
+    """ "scheme|version|code" of each official code that its author picked."""
+    rows = assessment.labels.filter(is_derived=False)
+    return [f"{label.scheme}|{label.version}|{label.code}" for label in rows]
+
+
 def is_apart(review: Review) -> bool:
     return review.purpose in APART
 

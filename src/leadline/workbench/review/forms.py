@@ -37,11 +37,15 @@ class ShiftForm(forms.Form):
 
 
 class AnswersForm(forms.Form):
-    """The questions of a scheme as radio buttons or boxes, the official codes a person may pick, a note."""
+    """The questions of a scheme as radio buttons or boxes, the official codes a person may pick, a note.
+
+    picked   codes ("scheme|version|code") that stay to be picked, also where their scheme is offered no more
+    """
 
     def __init__(
-        self, data: Any, scheme: AssessmentScheme, labels: Iterable[LabelScheme], *, initial: Any = None
-    ) -> None:
+        self, data: Any, scheme: AssessmentScheme, labels: Iterable[LabelScheme], *, initial: Any = None,
+        picked: Iterable[str] = (),
+    ) -> None:  # fmt: skip
         super().__init__(data, initial=initial)
         self.scheme = scheme
         for question in scheme.questions:
@@ -54,6 +58,8 @@ class AnswersForm(forms.Form):
         choices = [
             (f"{one.id}|{one.version}|{code.code}", f"{one.name}: {code.name}") for one in labels for code in one.codes
         ]
+        offered = {code for code, _name in choices}
+        choices += [(code, "{} ({}): {}".format(*code.split("|"))) for code in picked if code not in offered]
         if choices:
             self.fields["labels"] = forms.MultipleChoiceField(
                 label=_("Official codes"), choices=choices, widget=forms.CheckboxSelectMultiple, required=False

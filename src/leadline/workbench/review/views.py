@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -162,11 +163,14 @@ def _card(request: HttpRequest, review: Any, form: AnswersForm | None = None) ->
     return render(request, "review/card.html", context)
 
 
-def _answers_form(kind: type[AnswersForm], data: Any, *, initial: Any = None) -> AnswersForm:
+def _answers_form(
+    kind: type[AnswersForm], data: Any, *, initial: Any = None, picked: Sequence[str] = ()
+) -> AnswersForm:
     library = law.library()
     offered = set(access.label_schemes())
     labels = [scheme for scheme in library.labels.choosable() if f"{scheme.id}|{scheme.version}" in offered]
-    return kind(data, library.assessments.newest(access.facts_scheme()), labels, initial=initial)
+    newest = library.assessments.newest(access.facts_scheme())
+    return kind(data, newest, labels, initial=initial, picked=picked)
 
 
 @requires(Permission.REVIEW)
@@ -386,7 +390,9 @@ def show_assessment(request: HttpRequest, assessment_id: str) -> HttpResponse:
     actions.note_read(actor.person, made)
     initial = {f"q-{name}": codes[0] if len(codes) == 1 else codes for name, codes in made.answers.items()}
     may_revise = made.standing == "in-force" and made.by_id != actor.person.pk
-    form = _answers_form(RevisionForm, request.POST or None, initial=initial) if may_revise else None
+    initial["labels"] = picked = access.picked_of(made)
+    data = request.POST or None
+    form = _answers_form(RevisionForm, data, initial=initial, picked=picked) if may_revise else None
     if request.method == "POST" and form is not None and form.is_valid():
         given = form.cleaned_data
         try:

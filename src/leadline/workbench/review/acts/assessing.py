@@ -101,7 +101,7 @@ def undo(person: Person, assessment_id: Any) -> Assessment:
     review.claimed_by, review.lease_until = person, timezone.now() + LEASE
     review.save(update_fields=["state", "decided_at", "claimed_by", "lease_until"])
     draft, _ = Draft.objects.get_or_create(review=review, person=person)
-    draft.answers, draft.labels = made.answers, [_plain(label) for label in made.labels.filter(is_derived=False)]
+    draft.answers, draft.labels = made.answers, access.picked_of(made)
     draft.note_sealed = sealing.seal(note, f"draft-note:{draft.pk}") if (note := access.note_of(made)) else None
     draft.save()
     (_tell_trial if is_trial else _tell)("golden.undone" if is_trial else "assessment.undone", made, person)
@@ -167,7 +167,7 @@ def revise(
     if asset is None:
         assessed = old.coverage.filter(origin=Origin.ASSESSED.value).select_related("asset").first()
         asset = assessed.asset if assessed else old.cluster.centre
-    made = _store(person, old.review, asset, answers, labels, note)
+    made = _store(person, old.review, asset, answers, labels, note, kept=access.picked_of(old))
     made.revises, made.reason = old, reason
     made.save(update_fields=["revises", "reason"])
     record(
@@ -191,21 +191,22 @@ def _revise_if_other(made: Assessment) -> None:
 
 
 def _stated(made: Assessment) -> tuple[Any, ...]:
-    picked = {_plain(label) for label in made.labels.filter(is_derived=False)}
     answers = {question: sorted(codes) for question, codes in made.answers.items()}
-    return made.scheme, answers, picked
+    return made.scheme, answers, set(access.picked_of(made))
 
 
 def _store(
-    person: Person, review: Review, asset: Asset, answers: Given, labels: Sequence[str], note: str
-) -> Assessment:
+    person: Person, review: Review, asset: Asset, answers: Given, labels: Sequence[str], note: str, *,
+    kept: Sequence[str] = (),
+) -> Assessment:  # fmt: skip
+    """kept: codes that were picked before, and stay what they were also where their scheme is loaded no more."""
     library = law.library()
     scheme = library.assessments.newest(access.facts_scheme())
     given = {question: list(codes) for question, codes in answers.items() if codes}
     scheme.check(given)
     if missing := scheme.missing(given):
         raise InputError("a question has no answer", where=missing[0].id, mend="answer it, or skip the review")
-    chosen = [_read_label(library, text) for text in labels]
+    chosen = [LawLabel(*text.split("|")) if text in kept else _read_label(library, text) for text in labels]
     now = timezone.now()
     made = Assessment(
         review=review, cluster=review.cluster, by=person, made_at=now, effective_at=now + UNDO,
@@ -229,10 +230,6 @@ def _read_label(library: Any, text: str) -> LawLabel:
         raise InputError("no label", where="labels", mend="scheme|version|code")
     found: LawLabel = library.labels.choose(*parts)
     return found
-
-
-def _plain(label: Label) -> str:
-    return f"{label.scheme}|{label.version}|{label.code}"
 
 
 def _derive(made: Assessment, chosen: Sequence[LawLabel], answers: Answers, library: Any) -> None:
