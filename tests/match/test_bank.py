@@ -328,8 +328,11 @@ def test_a_merge_is_due_when_recent_changes_outweigh_the_rest(new_bank, draw):
     bank.add_pdq_array(draw.rng.integers(0, 256, (40_000, 32), dtype=np.uint8))
     assert bank.merge_in_background() is None
     bank.add_pdq_array(draw.rng.integers(0, 256, (20_000, 32), dtype=np.uint8))
-    thread = bank.merge_in_background()
-    thread.join()
+    merging = bank.merge_in_background()
+    assert merging is not None
+    assert bank.merge_in_background() is None  # one is enough
+    merging.join()
+    bank.refresh()
     assert (bank.info().recent, bank.info().segments, bank.count) == (0, 1, 60_000)
 
 

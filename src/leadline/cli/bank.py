@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from leadline.cli import bank_export, bank_fill
-from leadline.cli.background import merge_behind
 from leadline.cli.files import path_fields
 from leadline.cli.options import Json, check_text
 from leadline.cli.output import (
@@ -47,6 +46,9 @@ app.command("export")(bank_export.export_command)
 _LISTED_AT_ONCE = 500
 _FOLLOW_S = 0.5
 BankPath = Annotated[str, typer.Argument(metavar="BANK", help="Folder of the bank.")]
+Gently = Annotated[
+    bool, typer.Option("--gently", help="Give way to all that wants the processor; on a busy machine it takes long.")
+]
 
 
 def _open(path: str) -> Bank:
@@ -177,7 +179,7 @@ def remove_command(
         "bank": opened.name,
         "removed": removed,
         "refused": len(distinct) - removed + len(given) - len(wanted),
-        "merging": merge_behind(opened, bank),
+        "merging": opened.merge_in_background() is not None,
     }
     if json:
         emit(record)
@@ -235,17 +237,18 @@ def set_command(
 
 
 @app.command("merge")
-def merge_command(bank: BankPath, json: Json = False) -> int:
+def merge_command(bank: BankPath, gently: Gently = False, json: Json = False) -> int:
     """Merge the segments and the log of a bank into one segment. Readers and writers go on meanwhile.
 
     \b
     Examples:
       leadline bank merge known
+      leadline bank merge --gently known
 
     Exit codes: 0 merged, 1 no bank there, damaged, or another writer at work.
     """
     opened = _open(bank)
-    opened.merge()
+    opened.merge(gently=gently)
     record = {"bank": opened.name, "entries": opened.count, "list_version": opened.list_version}
     if json:
         emit(record)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leadline.cli.background import merge_behind
 from leadline.cli.config import load_settings
 from leadline.cli.files import path_fields, require_inputs
 from leadline.cli.intake import Intake, Taken, shown_input
@@ -193,7 +192,7 @@ def add_command(
     intake = Intake(defaults, settings.limits, unsafe_decode, format_, kinds_by_label(label_kind))
     require_inputs([given for given in inputs if given != "-"])
     counts = _fill(opened, inputs, intake, settings.threads)
-    return _finish(opened, bank, counts, intake, json=json, merging=merge_behind(opened, bank))
+    return _finish(opened, bank, counts, intake, json=json, merging=opened.merge_in_background() is not None)
 
 
 def kinds_by_label(given: Sequence[str] | None) -> dict[str, Kind | None]:

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from leadline.cli.background import merge_behind
 from leadline.cli.exchange_setup import error_record, open_subscriptions, parse_moment, with_libraries
 from leadline.cli.options import Json
 from leadline.cli.output import EXIT_DONE, EXIT_NOTHING, EXIT_PARTLY, Faults, complain, emit, say, table
@@ -106,9 +105,8 @@ def _bank_fields(path: str) -> dict[str, Any]:
     from leadline.match.bank import Bank
 
     bank = Bank.open(Path(path))
-    return {
-        "bank": path, "entries": bank.count, "list_version": bank.list_version, "merging": merge_behind(bank, path)
-    }  # fmt: skip
+    merging = bank.merge_in_background() is not None
+    return {"bank": path, "entries": bank.count, "list_version": bank.list_version, "merging": merging}
 
 
 def _lines(record: dict[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ gets onto the disk is writing.py's work, matching is matcher.py's.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,6 +37,7 @@ from leadline.match.changes import AddResult, frame_sections, only_existing
 from leadline.match.combine import Part
 from leadline.match.fingerprints import FingerprintKind, load_kinds
 from leadline.match.folder import WRITE_LOCK, hold_lock, is_bank_file, log_name, make_folder, remove_leftovers
+from leadline.match.gentle import start_merger
 from leadline.match.info import BankInfo, describe_bank
 from leadline.match.log import HEADER_BYTES, Change, create_log
 from leadline.match.manifest import LogFile, Manifest, save_manifest
@@ -57,9 +59,12 @@ class Bank:
         clock: Callable[[], float],
         kinds: Mapping[str, FingerprintKind] | None,
         lock_timeout_s: float,
+        warm_bytes: int | None = None,
     ) -> None:
-        self._writer = Writer(snapshot, lock_timeout_s)
         self._clock, self._given_kinds = clock, kinds
+        prepare = None if warm_bytes is None else lambda snapshot: snapshot.prepare(self.now(), warm_bytes)
+        self._writer = Writer(snapshot, lock_timeout_s, prepare)
+        self._merger: threading.Thread | None = None
 
     @classmethod
     def create(
@@ -112,13 +117,17 @@ class Bank:
         clock: Callable[[], float] = time.time,
         kinds: Mapping[str, FingerprintKind] | None = None,
         lock_timeout_s: float = 10.0,
+        warm_bytes: int | None = None,
     ) -> Bank:
         """Open a bank. BankNotFound, BankCorrupt. Reads what changed since the last merge; maps the rest.
 
-        clock  seconds since 1970: decides what is disabled, dates what is added
-        kinds  fingerprint plug-ins; None: those installed
+        clock       seconds since 1970: decides what is disabled, dates what is added
+        kinds       fingerprint plug-ins; None: those installed
+        warm_bytes  for a service: each state is made ready before the first search meets it, whoever changed the bank,
+                    with its indexes mapped where they are no larger than that; None: searches make ready what they meet
         """
-        return cls(load_snapshot(Path(path)), clock=clock, kinds=kinds, lock_timeout_s=lock_timeout_s)
+        opened = load_snapshot(Path(path))
+        return cls(opened, clock=clock, kinds=kinds, lock_timeout_s=lock_timeout_s, warm_bytes=warm_bytes)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -312,14 +321,20 @@ class Bank:
                 raise disk_error(error, self.path) from error
         return True
 
-    def merge(self, *, threads: int = 1) -> MergeResult:
+    def merge(self, *, threads: int = 1, gently: bool = False, only_due: bool = False) -> MergeResult:
         """Put log and segments into one segment. Readers are never disturbed; writers wait only for two moments.
 
+        gently    from here on give way to whoever else wants the processor (`match/gentle.py`): in a process of its own
+        only_due  nothing is done where none is due any more
         BankLocked where another merge is at work.
         """
         with self._writer.merging():
+            self.refresh()
+            if only_due and not self.is_merge_due:
+                segments = len(self.snapshot.stored)
+                return MergeResult(False, self.count, segments, segments)
             try:
-                return self._writer.merge(threads)
+                return self._writer.merge(threads, gently=gently)
             except OSError as error:
                 raise disk_error(error, self.path) from error
 
@@ -328,19 +343,14 @@ class Bank:
         """Whether recent changes weigh enough to be merged (see `match/merge.py`)."""
         return is_merge_due(self.snapshot)
 
-    def merge_in_background(self, *, threads: int = 1) -> threading.Thread | None:
-        """Start a merge in a thread where one is due; None where not. For processes that live long."""
-        if not self.is_merge_due:
+    def merge_in_background(self) -> threading.Thread | None:
+        """Start a merge in a process of its own where one is due and none of ours goes on. It gives way to all else,
+        outlives this process, and does nothing where another is at work. What waits for it, or None.
+        """
+        if not self.is_merge_due or not sys.executable or (self._merger is not None and self._merger.is_alive()):
             return None
-        thread = threading.Thread(target=self._merge_quietly, args=(threads,), name=f"merge {self.name}")
-        thread.start()
-        return thread
-
-    def _merge_quietly(self, threads: int) -> None:
-        try:
-            self.merge(threads=threads)
-        except LeadlineError:
-            return  # the bank is as it was: a later merge will do it, and `add` never depends on one
+        self._merger = start_merger(self.path)
+        return self._merger
 
     def verify(self) -> list[str]:
         """Every checksum and invariant, as sentences; [] where the bank is sound. Reads the whole bank."""

@@ -68,10 +68,14 @@ class Snapshot:
             alive |= (rows >= 0) if table.dead is None else (rows >= 0) & ~table.dead[rows]
         return alive
 
-    def warm(self, at_most_bytes: int) -> None:
-        """Map the search indexes of stored segments now, where all of them together are not larger."""
+    def prepare(self, now: int, warm_bytes: int) -> None:
+        """Do what the first search would wait for: indexes of recent changes, masks, and the maps of stored segments'
+        indexes, where all of them together are not larger.
+        """
+        for table in self.tables:
+            _ = table.segment.exact, table.segment.family_codes, table.mask(now)
         indexes = [segment.index_table for segment in self.stored.values()]
-        if sum(index.size_bytes for index in indexes) <= at_most_bytes:
+        if sum(index.size_bytes for index in indexes) <= warm_bytes:
             for index in indexes:
                 index.warm()
 
@@ -111,6 +115,8 @@ def load_snapshot(folder: Path, previous: Snapshot | None = None) -> Snapshot:
 
 def _load(folder: Path, held: HeldFile, previous: Snapshot | None) -> Snapshot:
     manifest = load_manifest(held.read(), manifests.FILE_NAME)
+    if previous is not None and (follower := _followed(previous, manifest, held)) is not None:
+        return follower
     # Numbers of files say something within one bank only: where its folder was replaced, theirs are other files.
     is_same = previous is not None and previous.manifest.identity == manifest.identity
     opened = previous.stored if previous is not None and is_same else {}
@@ -127,14 +133,43 @@ def _load(folder: Path, held: HeldFile, previous: Snapshot | None) -> Snapshot:
         next_id=manifest.next_id,
         changes=0,
     )
+    return _advanced(empty, _read_logs(folder, manifest.logs, START))
+
+
+def _followed(previous: Snapshot, manifest: Manifest, held: HeldFile) -> Snapshot | None:
+    """`previous` with what came since, where the manifest says the same of segments and goes on with the same logs: a
+    merge begins so, and each change in the log costs a tenth of a millisecond when it is read. None where it does not.
+    """
+    before, known = previous.manifest, len(previous.manifest.logs)
+    goes_on = (
+        manifest.identity == before.identity
+        and manifest.list_version >= before.list_version
+        and (manifest.segments, manifest.quality_floor) == (before.segments, before.quality_floor)
+        and [log.number for log in manifest.logs[:known]] == [log.number for log in before.logs]
+    )
+    if not goes_on or not ends_still(previous.log_path, previous.position):
+        return None
+    newer = replace(
+        previous,
+        manifest=manifest,
+        held=held,
+        list_version=max(previous.list_version, manifest.list_version),
+        next_id=max(previous.next_id, manifest.next_id),
+    )
+    return _advanced(newer, _read_logs(previous.folder, manifest.logs[known - 1 :], previous.position))
+
+
+def _read_logs(folder: Path, logs: Sequence[manifests.LogFile], start: Position) -> LogRead:
+    """The changes of all of them, of the first from `start` on. BankCorrupt where what was acknowledged is gone."""
     frames: list[Frame] = []
-    for log in manifest.logs:
+    for log in logs:
         path = folder / log_name(log.number)
-        read = read_log(path)
+        read = read_log(path, start)
         if read.end.offset < log.whole_bytes:
             raise BankCorrupt("acknowledged changes are gone", where=path.name, mend="restore the bank")
         frames += read.frames
-    return _advanced(empty, LogRead(frames, read.end, read.torn_bytes))
+        start = START
+    return LogRead(frames, read.end, read.torn_bytes)
 
 
 def refresh_snapshot(snapshot: Snapshot) -> Snapshot:

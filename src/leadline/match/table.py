@@ -32,6 +32,7 @@ _TRAILER_MAGIC = b"LLTABEND"
 _DTYPES = {"u1": "|u1", "u4": "<u4", "u8": "<u8", "i8": "<i8"}
 _NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
 _MAX_SECTIONS = 4096
+_WARM_STEP_BYTES = 32 << 20
 _MADV_POPULATE_READ = 22  # linux/mman.h, since 5.14; Python has no name for it yet
 _MEND = "run `leadline bank verify`, then restore the bank from a copy"
 
@@ -121,7 +122,9 @@ class Table:
         if isinstance(self._buffer, mmap.mmap) and not self._is_warm:
             self._is_warm = True
             with suppress(OSError, ValueError):  # an older kernel; the searches fault then
-                self._buffer.madvise(_MADV_POPULATE_READ)
+                for begin in range(0, len(self._buffer), _WARM_STEP_BYTES):  # Python keeps its lock while it maps
+                    size = min(_WARM_STEP_BYTES, len(self._buffer) - begin)
+                    self._buffer.madvise(_MADV_POPULATE_READ, begin, size)
 
     def cool(self) -> None:
         """Give back the memory of what was read; it comes from the file again when it is needed."""

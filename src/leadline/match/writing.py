@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,7 @@ from leadline.match.folder import (
     remove_leftovers,
     sync_folder,
 )
+from leadline.match.gentle import giving_way
 from leadline.match.log import HEADER_BYTES, Change, Frame, append_frame, create_log
 from leadline.match.manifest import LogFile, Manifest, SegmentFiles, save_manifest
 from leadline.match.merge import MergeResult
@@ -38,8 +40,12 @@ LOG_ENTRIES = 100_000  # more than so many at once become a segment of their own
 class Writer:
     """The newest state of a bank that this process knows (`snapshot`), and every way to the next one."""
 
-    def __init__(self, snapshot: Snapshot, lock_timeout_s: float) -> None:
-        self.snapshot = snapshot
+    def __init__(
+        self, snapshot: Snapshot, lock_timeout_s: float, prepare: Callable[[Snapshot], None] | None = None
+    ) -> None:
+        """prepare: called with each state before readers see it."""
+        self._prepare = prepare
+        self._show(snapshot)
         self._lock_timeout_s = lock_timeout_s
         self._writer_mutex = threading.Lock()  # one thread at a time waits for the file lock
         self._state_mutex = threading.Lock()  # held briefly: readers never wait for a writer
@@ -52,9 +58,15 @@ class Writer:
     def refresh(self) -> bool:
         """Pick up what others changed; True where something did. Two stats where nothing did."""
         with self._state_mutex:
-            before = self.snapshot
-            self.snapshot = refresh_snapshot(before)
-            return self.snapshot is not before
+            before, now = self.snapshot, refresh_snapshot(self.snapshot)
+            if now is not before:
+                self._show(now)
+            return now is not before
+
+    def _show(self, snapshot: Snapshot) -> None:
+        if self._prepare is not None:
+            self._prepare(snapshot)
+        self.snapshot = snapshot
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -73,7 +85,7 @@ class Writer:
         sequence = before.list_version + 1
         position = append_frame(before.log_path, before.position, change, sequence, payload)
         with self._state_mutex:
-            self.snapshot = with_frame(before, Frame(change, sequence, payload), position)
+            self._show(with_frame(before, Frame(change, sequence, payload), position))
 
     def add_parts(
         self, parts: Sequence[Part], refusals: Refusals, threads: int, most_in_log: int | None = None
@@ -128,8 +140,11 @@ class Writer:
         with hold_lock(self._path, MERGE_LOCK, self._lock_timeout_s):
             yield
 
-    def merge(self, threads: int) -> MergeResult:
-        """Log and segments into one segment; `merging` is held. Raises OSError, BankError."""
+    def merge(self, threads: int, *, gently: bool) -> MergeResult:
+        """Log and segments into one segment; `merging` is held. Raises OSError, BankError.
+
+        gently  whoever waits for the lock never waits for a thread that gives way
+        """
         with self.writing():
             before = self.snapshot
             if len(before.tables) == len(before.stored) <= 1 and not any(t.dead_count for t in before.tables):
@@ -137,12 +152,13 @@ class Writer:
             self._rotate_log()
             before = self.snapshot
         parts = [Part(table.records, table.keep) for table in before.tables]
-        draft = SegmentDraft(self._path, parts, before.manifest.quality_floor, threads)
-        try:
-            with self.writing():
-                files = self._swap(before, draft, parts)
-        finally:
-            draft.discard()
+        with giving_way() if gently else nullcontext(_run) as promptly:
+            draft = SegmentDraft(self._path, parts, before.manifest.quality_floor, threads)
+            try:
+                retired = retired_ids(parts, draft.wished_ids)
+                files = promptly(partial(self._swap, before, draft, retired))
+            finally:
+                draft.discard()
         return MergeResult(True, files.entries, len(before.stored), 1)
 
     def _assign(self, wished: I64) -> AssignedIds:
@@ -181,28 +197,29 @@ class Writer:
         )
         self._replace_manifest(manifest)
 
-    def _swap(self, merged: Snapshot, draft: SegmentDraft, parts: Sequence[Part]) -> SegmentFiles:
-        now = self.snapshot
-        files = draft.publish(now.manifest.next_file, draft.wished_ids, retired_ids(parts, draft.wished_ids))
-        old_segments = {s.number for s in merged.manifest.segments}
-        old_logs = {log.number for log in merged.manifest.logs[:-1]}
-        manifest = msgspec.structs.replace(
-            now.manifest,
-            segments=(files, *(s for s in now.manifest.segments if s.number not in old_segments)),
-            logs=tuple(log for log in _logs_as_of(now) if log.number not in old_logs),
-            list_version=now.list_version,
-            next_id=now.next_id,
-            next_file=files.number + 1,
-        )
-        self._replace_manifest(manifest)
-        self._remove_leftovers()
+    def _swap(self, merged: Snapshot, draft: SegmentDraft, retired: I64) -> SegmentFiles:
+        with self.writing():
+            now = self.snapshot
+            files = draft.publish(now.manifest.next_file, draft.wished_ids, retired)
+            old_segments = {s.number for s in merged.manifest.segments}
+            old_logs = {log.number for log in merged.manifest.logs[:-1]}
+            manifest = msgspec.structs.replace(
+                now.manifest,
+                segments=(files, *(s for s in now.manifest.segments if s.number not in old_segments)),
+                logs=tuple(log for log in _logs_as_of(now) if log.number not in old_logs),
+                list_version=now.list_version,
+                next_id=now.next_id,
+                next_file=files.number + 1,
+            )
+            self._replace_manifest(manifest)
+            self._remove_leftovers()
         return files
 
     def _replace_manifest(self, manifest: Manifest) -> None:
         sync_folder(self._path)
         save_manifest(self._path, manifest)
         with self._state_mutex:
-            self.snapshot = load_snapshot(self._path, self.snapshot)
+            self._show(load_snapshot(self._path, self.snapshot))
 
     def _remove_leftovers(self) -> None:
         manifest = self.snapshot.manifest
@@ -210,6 +227,10 @@ class Writer:
         for files in manifest.segments:
             wanted |= {records_name(files.number), index_name(files.number)}
         remove_leftovers(self._path, wanted)
+
+
+def _run(work: Callable[[], SegmentFiles]) -> SegmentFiles:
+    return work()
 
 
 def disk_error(error: OSError, path: Path) -> BankError:

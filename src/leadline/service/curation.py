@@ -158,7 +158,7 @@ class Curation:
 
     def _finish(self, bank: Bank, reply: Reply) -> Reply:
         """It matches here already, since the bank is the one that is searched; others look twice a second."""
-        bank.merge_in_background(threads=self._threads)
+        bank.merge_in_background()
         return reply
 
 

@@ -142,7 +142,7 @@ async def remove(request: Request) -> Response:
         with desk.acts.noted(act_of(call, "hma-remove-content", bank.name), {"entries": 1}) as done:
             removed = bank.remove([entry_id])
             done(bank.list_version, [entry_id] if removed else [])
-        bank.merge_in_background(threads=desk.options.threads)
+        bank.merge_in_background()
         return removed
 
     removed = await in_thread(desk, work)
@@ -157,7 +157,7 @@ def _add(desk: Desk, call: Call, bank: Bank, entry: Entry) -> int:
         done(bank.list_version, result.ids)
     if not result.ids:
         raise refuse(f"not taken: {result.refused[0].error.what}")
-    bank.merge_in_background(threads=desk.options.threads)
+    bank.merge_in_background()
     desk.refresh()
     return result.ids[0]
 

@@ -13,6 +13,7 @@ from leadline.errors import BankError, BankNotFound, ConfigError, LeadlineError,
 from leadline.match.bank import Bank
 from leadline.match.manifest import FILE_NAME
 from leadline.match.matcher import Matcher
+from leadline.match.snapshot import Snapshot
 
 STALE_S = 10.0
 _MATCHERS_KEPT = 256
@@ -48,13 +49,14 @@ class Lists:
         self._folders, self._shelf = tuple(folders), shelf
         self._radius_bits, self._threads = radius_bits, threads
         self._by_folder: dict[Path, Bank] = {}
+        self._leaving: list[Snapshot] = []
         self._writing = threading.Lock()
         self.faults: dict[str, LeadlineError] = {}
         self.opened = Opened()
         self._left_out: frozenset[str] = frozenset()
         self._matchers: dict[tuple[tuple[str, ...] | None, int | None], Matcher] = {}
         for folder in self._folders:  # what was named has to be there; what lies on the shelf may come and go
-            self._by_folder[folder] = Bank.open(folder)
+            self._by_folder[folder] = Bank.open(folder, warm_bytes=_WARM_AT_MOST_BYTES)
         self.refresh()
         if self.faults and not self.opened.banks:
             raise next(iter(self.faults.values()))
@@ -74,12 +76,13 @@ class Lists:
         """
         with self._writing:
             before = dict(self.opened.versions)
+            # The last to let go of a large segment waits until it is unmapped: this thread, not a search.
+            self._leaving = [bank.snapshot for bank in self._by_folder.values()]
             faults: dict[str, LeadlineError] = {}
             self._open_shelf(faults)
             for folder, bank in self._by_folder.items():
                 try:
                     bank.refresh()
-                    bank.snapshot.warm(_WARM_AT_MOST_BYTES)
                 except LeadlineError as error:
                     faults[bank.name] = error
                 except OSError as error:
@@ -99,7 +102,7 @@ class Lists:
             return
         for folder in sorted(there - self._by_folder.keys()):
             try:
-                self._by_folder[folder] = Bank.open(folder)
+                self._by_folder[folder] = Bank.open(folder, warm_bytes=_WARM_AT_MOST_BYTES)
             except LeadlineError as error:
                 faults[folder.name] = error
         for folder in [f for f in self._by_folder if f not in there and f not in self._folders]:

@@ -6,6 +6,7 @@ import os
 import resource
 import socket
 import ssl
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,7 @@ _BACKLOG = 2048
 _CONNECTIONS = 16_384
 _RESPAWN_S = 0.1
 _DRAIN_S = 30
+_SWITCH_S = 0.0005  # a look-up takes Python's lock several times: each time it may wait so long for another thread
 
 
 def serve(
@@ -104,6 +106,7 @@ def _allow_connections() -> None:
 
 def load(options: Options) -> Any:
     """In each worker: its application, by granian's own interface."""
+    sys.setswitchinterval(_SWITCH_S)
     hide_from_neighbours()  # again, since where workers are not forked they do not have it of the first process
     return Face(Service(options))
 
