@@ -89,7 +89,18 @@ def mapped_kib(smaps: str) -> dict[str, int]:
     return found
 
 
-@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="no /proc/self/smaps on this system")
+HAS_SMAPS = pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="no /proc/self/smaps on this system")
+
+
+@HAS_SMAPS
+def test_a_bank_that_was_only_opened_holds_next_to_nothing_of_its_files_in_memory(tmp_path: Path) -> None:
+    Bank.create(tmp_path / "bank", name="B", kind=Kind.OTHER).add_pdq_array(drawn(120_000))
+    opened = Bank.open(tmp_path / "bank", kinds={})
+    stored_kib = sum(p.stat().st_size for p in opened.path.glob("seg-*")) / 1024
+    assert mapped_kib(Path("/proc/self/smaps").read_text())["Rss"] < 0.1 * stored_kib
+
+
+@HAS_SMAPS
 def test_processes_that_read_a_bank_share_its_pages(tmp_path: Path) -> None:
     bank = Bank.create(tmp_path / "bank", name="B", kind=Kind.OTHER)
     bank.add_pdq_array(drawn(200_000))

@@ -151,6 +151,7 @@ def open_segment(records_path: Path, index_path: Path, quality_floor: int) -> St
     records = Records(records_table.sections, records_path.name)
     segment = Segment(records, quality_floor, index_table.sections)
     _ = segment.pdq_groups, segment.exact  # opened now: a damaged index must not wait for the first query
+    index_table.cool()  # that check maps tables of 4 MB a segment, of which a query meets little
     return StoredSegment(segment, records_table, index_table)
 
 
