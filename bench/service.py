@@ -34,8 +34,7 @@ from leadline.match.matcher import Matcher
 
 PORT, PEER_COUNT = 18420, 1_000_000
 SECONDS = 15
-UPDATES, PACE_S = 1_000, 0.022  # all of them within the 24 seconds of load
-MERGE_LOAD_S = 60
+UPDATES, PACE_S, ROUND_S = 1_000, 0.022, 10  # all of them within the 24 seconds of load
 # Requests are rendered before the first is sent: the generator shares the cores with those it measures.
 _WRK = """
 local asked, at = {}, 0
@@ -371,46 +370,69 @@ def uploads(folder: Path) -> None:
 
 def updates(folder: Path) -> None:
     print(f"\n## {UPDATES:,} changes of the bank by another process during full load (aim: no error, p99 at most twice)\n")
-    print("| | requests/s | p50 | p99 | failed | changes |\n|---|---|---|---|---|---|")
+    print(f"While it is merged: rounds of {ROUND_S} s until the merge has ended, and one more; the p99 of the worst of them.\n")
+    print("| | requests/s | p50 | p99 | failed | changes | merge |\n|---|---|---|---|---|---|---|")
+    merge = [sys.executable, "-m", "leadline", "bank", "merge", str(folder / "bank")]
     with serving(folder, 2):
         ask_singly(folder, _OUR_PATH, seconds=3)
         rate, p50, p99, wrong = ask_singly(folder, _OUR_PATH, seconds=24)
-        print(f"| quiet | {rate:,.0f} | {p50} | {p99} | {wrong} | 0 |")
-        for seconds, merges in ((24, False), (MERGE_LOAD_S, True)):
-            stop: Any = multiprocessing.Event()
-            told: Any = multiprocessing.Queue()
-            writer = multiprocessing.Process(target=change, args=(folder / "bank", merges, stop, told))
-            writer.start()
-            rate, p50, p99, wrong = ask_singly(folder, _OUR_PATH, seconds=seconds)
-            stop.set()
-            changes, merge_s = told.get()
-            what = "while it changes"
-            if merges:
-                what += f" and is merged once ({merge_s:.0f} s, of {seconds} s of load)"
-            print(f"| {what} | {rate:,.0f} | {p50} | {p99} | {wrong} | {changes:,} |", flush=True)
-            writer.join()
+        print(f"| quiet | {rate:,.0f} | {p50} | {p99} | {wrong} | 0 | - |")
+        with changing(folder / "bank") as made:
+            rate, p50, p99, wrong = ask_singly(folder, _OUR_PATH, seconds=24)
+            print(f"| while it changes | {rate:,.0f} | {p50} | {p99} | {wrong} | {made.value:,} | - |", flush=True)
+        for how, command in (("gently, as the service does it", [*merge, "--gently"]), ("with equal rights", merge)):
+            with changing(folder / "bank") as made:
+                rounds, merge_s = ask_while(folder, command)
+                rate, wrong = sum(told[0] for told in rounds) / len(rounds), sum(told[3] for told in rounds)
+                p50, p99 = (max((told[at] for told in rounds), key=milliseconds) for at in (1, 2))  # type: ignore[misc]
+                what = f"while it changes and is merged {how}"
+                print(
+                    f"| {what} | {rate:,.0f} | {p50} | {p99} | {wrong} | {made.value:,} | {merge_s:.0f} s |", flush=True
+                )
 
 
-def change(bank: Path, merges: bool, stop: Any, told: Any) -> None:
-    """Until all are made or the load is over. The merge, beside them, takes its time: how long is told too."""
-    opened, done, begun_s, merge_s = Bank.open(bank), 0, time.perf_counter(), list[float]()
+def ask_while(folder: Path, command: list[str]) -> tuple[list[tuple[float, str, str, int]], float]:
+    """Rounds of look-ups until the command has ended, and one more; and the seconds that it took."""
+    begun_s, ended_s = time.perf_counter(), list[float]()
 
-    def merge() -> None:
-        opened.merge()
-        merge_s.append(time.perf_counter() - begun_s)
+    def run() -> None:
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        ended_s.append(time.perf_counter())
 
-    merging = threading.Thread(target=merge)
-    if merges:
-        merging.start()
-    for row in make_hashes(3 * UPDATES if merges else UPDATES, 6 if merges else 5):
-        if stop.is_set():
-            break
-        opened.add_pdq_array(row[None])
-        done += 1
-        time.sleep(max(0.0, begun_s + done * PACE_S - time.perf_counter()))
-    if merges:
-        merging.join()
-    told.put((done, sum(merge_s)))
+    running, rounds = threading.Thread(target=run), []
+    running.start()
+    while running.is_alive():
+        rounds.append(ask_singly(folder, _OUR_PATH, seconds=ROUND_S))
+    rounds.append(ask_singly(folder, _OUR_PATH, seconds=ROUND_S))
+    return rounds, ended_s[0] - begun_s
+
+
+def milliseconds(told: str) -> float:
+    """Of a time in wrk's words."""
+    number, unit = re.fullmatch(r"([0-9.]+)(us|ms|s|m)", told).groups()  # type: ignore[union-attr]
+    return float(number) * {"us": 0.001, "ms": 1, "s": 1000, "m": 60_000}[unit]
+
+
+@contextmanager
+def changing(bank: Path) -> Iterator[Any]:
+    """Another process adds one entry after the other; how many it has added."""
+    stop: Any = multiprocessing.Event()
+    made: Any = multiprocessing.Value("q", 0)
+    writer = multiprocessing.Process(target=change, args=(bank, stop, made))
+    writer.start()
+    try:
+        yield made
+    finally:
+        stop.set()
+        writer.join()
+
+
+def change(bank: Path, stop: Any, made: Any) -> None:
+    opened, begun_s, random = Bank.open(bank), time.perf_counter(), np.random.default_rng()
+    while not stop.is_set():
+        opened.add_pdq_array(random.integers(0, 256, (1, 32), np.uint8))
+        made.value += 1
+        time.sleep(max(0.0, begun_s + made.value * PACE_S - time.perf_counter()))
 
 
 def choices(folder: Path, held: int) -> None:

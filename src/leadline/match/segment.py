@@ -209,9 +209,10 @@ class LiveTable:
         pending = times[times > now] if len(times) else times
         if not len(pending) and self.dead is None:
             return Mask(now, _FOR_EVER, None, (None,) * len(self.segment.pdq_groups))
-        rows = np.asarray(disabled > now)
-        if self.dead is not None:
-            rows = rows | self.dead
+        if self.dead is None:
+            rows = np.asarray(disabled > now)
+        else:
+            rows = self.dead | (disabled > now) if len(pending) else self.dead
         until = int(pending.min()) if len(pending) else _FOR_EVER
         return Mask(now, until, rows, tuple(self._pack(g, rows) for g in self.segment.pdq_groups))
 
