@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from leadline.domain import Kind
@@ -278,7 +279,7 @@ def test_a_sample_is_of_the_file_that_was_drawn(known: Callable[[], Asset], othe
 @pytest.mark.parametrize(("answers", "state"), [(ANSWERS, "same"), (OTHER, "open")])
 def test_a_sample_stands_beside_what_is_in_force_and_where_it_differs_a_third_decides(
     known: Callable[[], Asset], analyst: Person, other: Person, third: Person, senior: Person, make_bank: Any,
-    answers: dict[str, list[str]], state: str,
+    browser_of: Callable[[Person], Client], answers: dict[str, list[str]], state: str,
 ) -> None:  # fmt: skip
     make_bank("own")
     first = decide(analyst)
@@ -301,6 +302,8 @@ def test_a_sample_stands_beside_what_is_in_force_and_where_it_differs_a_third_de
     assert access.agreement(FACTS) == []  # they were not asked about the same file
     if state == "open":
         claim(pair, third)
+        page = browser_of(third).get(f"/quality/disagreements/{pair.pk}/").content.decode()
+        assert "in force were given for a near-duplicate of this file" in page
         done = actions.settle(third, pair.pk, OTHER)
         assert done.resolution is not None
         assert done.resolution.coverage.get(origin="assessed").asset == drawn  # the one that the third had before them

@@ -28,7 +28,7 @@ from leadline.workbench.quality.models import GoldenAnswer, GoldenItem, GoldenSe
 from leadline.workbench.reports.models import Item
 from leadline.workbench.review.access import facts_scheme, label_schemes
 from leadline.workbench.review.floors import TOLD_AFTER
-from leadline.workbench.review.models import Assessment, Purpose, Review, Standing, State
+from leadline.workbench.review.models import Assessment, Origin, Purpose, Review, Standing, State
 
 GOLDEN_PERCENT, DOUBLE_PERCENT = "quality-golden-percent", "quality-double-percent"
 DEFAULT_GOLDEN_PERCENT, DEFAULT_DOUBLE_PERCENT = 2, 5
@@ -171,6 +171,12 @@ def find_pair(actor: Actor, pair_id: Any) -> Pair | None:
 
 def in_force(pair: Pair) -> Assessment | None:
     return Assessment.objects.filter(cluster=pair.first.cluster_id, standing=Standing.IN_FORCE.value).first()
+
+
+def is_inferred(pair: Pair) -> bool:
+    """Whether what is in force counts for the file of the pair by inference alone: of a sample."""
+    standing = in_force(pair)
+    return standing is not None and standing.coverage.filter(asset=pair.asset, origin=Origin.PROPAGATED.value).exists()
 
 
 def offered_labels() -> list[LabelScheme]:

@@ -187,7 +187,7 @@ def show_disagreement(request: HttpRequest, pair_id: str) -> HttpResponse:
             return redirect("quality_disagreements")
     elif review is not None:
         form = _answers_form(None, _draft(actor, review))
-    context = {"pair": pair, "form": form, "standing": access.in_force(pair), "rows": _rows(pair)}
+    context = {"pair": pair, "form": form, "is_inferred": access.is_inferred(pair), "rows": _rows(pair)}
     return render(request, "quality/disagreement.html", context | _picture(actor, review))
 
 

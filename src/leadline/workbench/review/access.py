@@ -378,7 +378,7 @@ def note_of(assessment: Assessment) -> str:
 
 
 def picked_of(assessment: Assessment) -> list[str]:
-    """ "scheme|version|code" of each official code that its author picked."""
+    """The official codes that its author picked, each as "scheme|version|code"."""
     rows = assessment.labels.filter(is_derived=False)
     return [f"{label.scheme}|{label.version}|{label.code}" for label in rows]
 
