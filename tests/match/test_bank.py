@@ -9,8 +9,11 @@ import pytest
 
 from leadline.domain import EMPTY_FILE_DIGESTS, Entry, Kind, PdqFamily, Tlp
 from leadline.errors import BankError, BankNotFound, ConfigError, InputError, ListFormatError
+from leadline.match import log as log_module
+from leadline.match import snapshot as snapshot_module
 from leadline.match import writing as writing_module
 from leadline.match.bank import Bank
+from leadline.match.build import SegmentDraft
 
 SETTINGS = {"name": "A", "kind": Kind.ILLEGAL}
 
@@ -334,6 +337,42 @@ def test_a_merge_is_due_when_recent_changes_outweigh_the_rest(new_bank, draw):
     merging.join()
     bank.refresh()
     assert (bank.info().recent, bank.info().segments, bank.count) == (0, 1, 60_000)
+
+
+def test_a_merge_that_is_not_due_any_more_is_not_done(new_bank, draw):
+    bank = new_bank(entries=[draw.entry()])
+    assert not bank.merge(only_due=True).merged
+    assert bank.info().recent == 1
+
+
+def test_a_reader_goes_on_from_where_it_was_when_a_merge_begins(new_bank, draw, monkeypatch):
+    bank = new_bank(entries=[draw.entry(), draw.entry()])
+    bank.remove([1])
+    reader = Bank.open(bank.path)
+    begun_at = []
+
+    def read_log(path, start):
+        begun_at.append((path.name, start.offset))
+        return log_module.read_log(path, start)
+
+    class Draft(SegmentDraft):
+        def __init__(self, *given):
+            monkeypatch.setattr(snapshot_module, "read_log", read_log)
+            bank.add([draw.entry()])
+            ended_at = reader.snapshot.position.offset
+            reader.refresh()
+            assert begun_at == [("log-00000001", ended_at), ("log-00000002", log_module.HEADER_BYTES)]
+            super().__init__(*given)
+
+    def state(bank):
+        return list(bank.entries()), bank.list_version, bank.snapshot.next_id, bank.snapshot.changes
+
+    monkeypatch.setattr(writing_module, "SegmentDraft", Draft)
+    bank.merge()
+    assert begun_at
+    assert len(state(reader)[0]) == 2
+    reader.refresh()
+    assert state(reader) == state(Bank.open(bank.path))
 
 
 def test_a_path_may_be_a_string(new_bank, draw):

@@ -43,6 +43,22 @@ def test_a_bank_that_is_made_later_is_found_and_one_that_is_taken_away_is_gone(s
         lists.bank("more")
 
 
+def test_a_search_makes_nothing_ready_that_a_refresh_can(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lists = Lists((), shelf=shelf)
+    writer = Bank.open(shelf / "known")
+    writer.merge()
+    writer.remove([7])
+    writer.add([Entry(Kind.ILLEGAL, {"md5": bytes.fromhex(MD5), "pdq": b"p" * 32}, 70)])
+    lists.refresh()
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("made by a search")
+
+    monkeypatch.setattr("leadline.match.segment.Mask", refuse)
+    monkeypatch.setattr("leadline.match.segment.build_index_sections", refuse)
+    assert entries(lists) == [70]
+
+
 def test_a_bank_that_is_damaged_goes_on_as_it_was_and_is_named(shelf: Path) -> None:
     lists = Lists((), shelf=shelf)
     damage(shelf / "known")
