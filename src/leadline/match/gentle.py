@@ -49,6 +49,7 @@ def giving_way() -> Iterator[Callable[[Callable[[], T]], T]]:
     """
     with ThreadPoolExecutor(1, thread_name_prefix="promptly") as prompt:
         prompt.submit(int).result()  # begun before: threads inherit how they are scheduled
-        with suppress(OSError):  # not allowed here: as others then. Linux: of this thread alone, for the disk too
+        # Of this thread alone, and for the disk too. Not allowed, or not Linux: as others then.
+        with suppress(OSError, AttributeError):
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         yield lambda work: prompt.submit(work).result()
