@@ -183,6 +183,8 @@ def test_somebody_else_revises_it_with_a_reason(claimed: Review, analyst: Person
     with pytest.raises(InputError):
         actions.revise(senior, made.pk, "because", other)
     undone = actions.revise(senior, made.pk, "mistake", other)
+    with pytest.raises(WrongState):  # two at once: the second would revise what counts no more
+        actions.revise(senior, made.pk, "mistake", ANSWERS)
     actions.undo(senior, undone.pk)
     claimed.refresh_from_db()
     assert claimed.state == "decided"  # the review is not opened by it
@@ -523,6 +525,24 @@ def test_a_revision_takes_back_what_waits_and_asks_to_withdraw_what_stands(
     waiting.refresh_from_db()
     assert waiting.proposal.state == "refused"
     assert waiting.ended_at is not None
+
+
+def test_of_two_revisions_that_come_at_once_the_later_takes_back_what_the_earlier_led_to(
+    claimed: Review, analyst: Person, senior: Person, make_bank: Any
+) -> None:
+    from leadline.domain import Kind
+
+    make_bank("own")
+    made = in_force(actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS))
+    earlier = actions.revise(senior, made.pk, "mistake", {**ANSWERS, "depiction": ["real"]})
+    Assessment.objects.filter(pk=earlier.pk).update(standing="undone")  # as an appeal does, which does not see it yet
+    later = actions.revise(senior, made.pk, "mistake", {**ANSWERS, "depiction": ["generated"]})
+    Assessment.objects.filter(pk=earlier.pk).update(standing="pending")
+    waiting = actions.propose_entry(Actor.of_person(senior), in_force(earlier).pk, "own", Kind.OTHER)
+    in_force(later)
+    waiting.refresh_from_db()
+    earlier.refresh_from_db()
+    assert (earlier.standing, later.standing, waiting.proposal.state) == ("superseded", "in-force", "refused")
 
 
 def test_each_person_learns_what_became_of_what_they_decided(

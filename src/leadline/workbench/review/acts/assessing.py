@@ -120,6 +120,7 @@ def _settle(assessment_id: Any) -> int:
     if made.standing != Standing.PENDING:
         return 0
     before = Assessment.objects.filter(cluster=made.cluster, standing=Standing.IN_FORCE.value)
+    replaced = [] if made.revises is None else list(before)  # not what it revises, where another revision was first
     if made.revises is None and (before.exists() or _checks_only(made)):
         # Only a revision takes the place of what is in force, since only that lists and undoes what it led to. Second
         # opinions, samples, and an appeal's review that came to the same stand beside it: whether they agree is for the
@@ -130,9 +131,9 @@ def _settle(assessment_id: Any) -> int:
         made.standing = Standing.IN_FORCE.value
         assessed = made.coverage.filter(origin=Origin.ASSESSED.value).select_related("asset").first()
         cover(made, assessed.asset if assessed else made.cluster.centre)  # also what joined meanwhile
-    if made.revises is not None:
-        list_reached(made.revises)
-        undo_reach(Actor.of_person(made.by), made.revises)
+    for old in replaced:
+        list_reached(old)
+        undo_reach(Actor.of_person(made.by), old)
     made.save(update_fields=["standing"])
     end_contests(made)
     Draft.objects.filter(review=made.review).delete()
@@ -164,6 +165,8 @@ def revise(
         raise WrongState("it does not count any more", mend="revise the one that does")
     if old.by_id == person.pk:
         raise NotAllowed("somebody else revises it", mend="ask a colleague")
+    if old.revisions.filter(standing=Standing.PENDING.value).exists():
+        raise WrongState("somebody revises it just now", mend="look again in a moment, and revise what counts then")
     if asset is None:
         assessed = old.coverage.filter(origin=Origin.ASSESSED.value).select_related("asset").first()
         asset = assessed.asset if assessed else old.cluster.centre
