@@ -38,5 +38,5 @@ __all__ = [
 
 
 def merge_due() -> int:
-    """Start merges of banks that many small changes have made slow; each in a process of its own, which gives way to all else."""
+    """Start merges of banks that many small changes have made slow; each in a process of its own, which gives way."""
     return sum(bank.merge_in_background() is not None for bank in access.all_banks())
