@@ -5,6 +5,7 @@ Run by hand: `python -m bench.attack_scan [KILLS]`. Exits 1 where something does
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -25,6 +26,10 @@ from leadline.scan import run
 run.BATCH_BYTES = int(sys.argv[4])
 run.scan_paths([sys.argv[1]], sys.argv[2:3], sys.argv[3], workers=2, resume=True)
 """
+COUNTS = (
+    "findings", "files", "members", "verdicts", "kinds", "types", "sizes", "distances", "errors", "bytes",
+    "pictures_hashed", "partial", "clusters",
+)  # fmt: skip
 # For twenty times the files; `attack_memory` says what may rise a little.
 GROWTH_LIMIT = 1.25
 
@@ -66,35 +71,67 @@ def start(source: Path, bank: Path, out: Path, batch_bytes: int = 40_000) -> sub
 
 
 def attack_with_kills(folder: Path, bank: Path, pictures: list[bytes], kills: int) -> str:
-    """Kill at random moments; whenever a scan ends before its kill, compare it and begin anew."""
+    """Kill at random moments; whenever a scan ends before its kill, compare it and begin anew.
+
+    Four of five kills strike when so much more of the findings is written, the fifth whenever, also while it begins.
+    """
     source, random_ = folder / "killed-source", random.Random(20261123)
     fill(source, 700, pictures)
-    began = time.monotonic()
     assert start(source, bank, folder / "whole").wait() == 0
-    whole_s, whole = time.monotonic() - began, (folder / "whole/findings.jsonl").read_bytes()
-    done = ended = 0
+    whole = read_results(folder / "whole")
+    size = len(whole["findings.jsonl"])
+    done = growing = ended = 0
     out = folder / "killed"
     while done < kills:
         process = start(source, bank, out)
-        try:
-            process.wait(timeout=random_.uniform(0.2, whole_s * 0.6))
-        except subprocess.TimeoutExpired:
+        if done % 5 == 0:
+            is_there = sleep_beside(process, random_.uniform(0.0, 1.0))
+        else:
+            is_there = wait_for_growth(process, out / "findings.jsonl", random_.randint(1, size // 4))
+            growing += is_there
+        if is_there:
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
             done += 1
-            continue
-        ended += _compare(process, out, whole)
+        else:
+            ended += _compare(process, out, whole)
     ended += _compare(start(source, bank, out), out, whole)
-    lines = whole.count(b"\n")
+    lines = whole["findings.jsonl"].count(b"\n")
     return (
-        f"| scan killed -9 at random and resumed | {done} kills, {ended} scans of {lines} findings | "
-        "every one equal, byte for byte, to one never killed |"
+        f"| scan killed -9 at random and resumed | {done} kills, {growing} of them when it had just found more; "
+        f"{ended} scans of {lines} findings | every one equal, byte for byte, to one never killed |"
     )
 
 
-def _compare(process: subprocess.Popen[bytes], out: Path, whole: bytes) -> int:
+def sleep_beside(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Whether it still runs then."""
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def wait_for_growth(process: subprocess.Popen[bytes], findings: Path, more_bytes: int) -> bool:
+    """Whether it still runs when so much more is in the file."""
+    begin = findings.stat().st_size if findings.exists() else 0
+    while process.poll() is None:
+        if findings.exists() and findings.stat().st_size >= begin + more_bytes:
+            return True
+        time.sleep(0.001)
+    return False
+
+
+def read_results(out: Path) -> dict[str, bytes]:
+    """Byte for byte: findings, clusters, and of the summary what does not tell of times and runs."""
+    summary = json.loads((out / "summary.json").read_text())
+    found = {name: (out / name).read_bytes() for name in ("findings.jsonl", "clusters.jsonl")}
+    return found | {"summary": json.dumps({name: summary[name] for name in COUNTS}).encode()}
+
+
+def _compare(process: subprocess.Popen[bytes], out: Path, whole: dict[str, bytes]) -> int:
     assert process.wait() == 0
-    if (out / "findings.jsonl").read_bytes() != whole:
+    if read_results(out) != whole:
         raise SystemExit(f"a killed scan did not end equal: {out}")
     shutil.rmtree(out)
     return 1

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from bench import attack_office
 from tests import servers
+from tests.conftest import data_dir
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,6 +22,19 @@ def test_a_golden_test_that_is_skipped_fails_there_whoever_runs_it(tmp_path: Pat
     environment = {k: v for k, v in os.environ.items() if k != "CI"} | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     subprocess.run([ROOT / ".ci" / "run"], env=environment, check=True, timeout=30)
     assert told.read_text() == "CI=true check test\n"
+
+
+def test_without_the_published_data_a_golden_test_fails_there_and_is_skipped_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    find = data_dir.__wrapped__  # the fixture's own function
+    monkeypatch.delenv("LEADLINE_DATA", raising=False)
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception):
+        find()
+    monkeypatch.setenv("CI", "")
+    with pytest.raises(pytest.skip.Exception):
+        find()
 
 
 @pytest.mark.parametrize("target", ["test", "attack", "bench"])

@@ -48,9 +48,13 @@ def test_a_scan_tells_its_verdicts_and_that_a_file_was_unreadable(
     json.loads((tmp_path / "out" / "findings.vics.json").read_text())
 
 
-def test_people_see_a_table_and_where_the_report_is(run: Any, pictures: Path, seen: Path, tmp_path: Path) -> None:
+def test_people_see_how_far_it_is_a_table_and_where_the_report_is(
+    run: Any, pictures: Path, seen: Path, tmp_path: Path, watch: Any
+) -> None:
     (pictures / "broken.png").unlink()
+    terminal = watch()
     ended = _scan(run, pictures, seen, tmp_path / "out")
+    assert re.search(r"4/4 .*[0-9]+ files/s .*known 1", terminal.text)
     assert ended.code == 0
     assert "known" in ended.out
     assert "benign 1" in ended.out

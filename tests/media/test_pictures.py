@@ -188,7 +188,7 @@ def test_palette_transparency_is_alpha(sandbox: Sandbox, scene: Image.Image) -> 
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
 def test_it_reports_orientation_and_leaves_the_pixels(
     sandbox: Sandbox, scene: Image.Image, kind: str, orientation: int
 ) -> None:
@@ -315,6 +315,15 @@ def test_it_decodes_a_truncated_file_as_far_as_it_goes(sandbox: Sandbox, scene: 
     there = slice(-80, None) if kind == "BMP" else slice(80)  # BMP begins with its last row
     np.testing.assert_array_equal(views["picture"][there], whole[there])
     assert not np.array_equal(views["picture"], whole)
+
+
+def test_of_a_truncated_icon_the_largest_picture_is_decoded_as_far_as_it_goes(
+    sandbox: Sandbox, scene: Image.Image
+) -> None:
+    data = encode(scene.resize((128, 128)), "ICO", sizes=[(64, 64), (128, 128)])
+    facts, views = decode(sandbox, data[: len(data) * 3 // 4])
+    assert (facts.partial, facts.width) == (True, 128)
+    np.testing.assert_array_equal(views["picture"][:40], by_pillow(data)[:40])
 
 
 def test_a_jpeg_without_its_end_mark_is_partial_with_every_pixel(sandbox: Sandbox, scene: Image.Image) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -82,6 +83,22 @@ def test_it_sums_up_to_the_files_seen(scanned: Path) -> None:
     assert summary["versions"]["Pillow"]
     assert summary["host"]["cpu_isa"] in ("serial", "avx2", "avx512")
     assert summary["clusters"]["sizes"] == {"2": 1}
+
+
+def test_its_page_shows_what_was_found_as_charts(scanned: Path) -> None:
+    """Each chart by one of its bars, which `test_it_sums_up_to_the_files_seen` and the fixture know."""
+    figures = re.findall(r"<figure.*?</figure>", (scanned / "report.html").read_text(), re.DOTALL)
+    charts = {re.search(r"<figcaption>(.*?)</figcaption>", figure)[1]: figure for figure in figures}  # type: ignore[index]
+    shown = {
+        "Verdicts": "known: 8 files",
+        "Types, by content": "image/jpeg: 11 files",
+        "File sizes": "empty: 1 files",
+        "Distance of pictures that matched, in bits": "0: ",
+        "Pictures in a cluster of unknown near-duplicates": "2: 1 clusters",
+    }
+    assert charts.keys() == shown.keys()
+    for caption, bar in shown.items():
+        assert f"<title>{bar}" in charts[caption], caption
 
 
 def test_it_clusters_near_duplicates_among_the_unknown(scanned: Path, evidence: Path) -> None:
