@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 from tests.cli.conftest import Run
-from tests.cli.manual import PAGE, after, commands
+from tests.cli.manual import PAGE, after, commands, the_json
 
 from leadline.cli import exchange_mock
 from leadline.domain import Entry, Kind
@@ -85,13 +85,15 @@ def test_a_rehearsal(run: Run, capfdbinary: pytest.CaptureFixture[bytes], monkey
 def test_publishing_to_another_leadline_and_reading_it(run: Run, office: Path) -> None:
     bank = Bank.create(office / "banks/known", name="known", kind=Kind.ILLEGAL)
     bank.add([Entry(Kind.ILLEGAL, {"md5": bytes(range(16))})])
-    make_keys, publish = after("leadline", commands("Publishing to another Leadline"))
+    told = commands("Publishing to another Leadline")
+    ((_, partners),) = (words for words in told if words[0] == "mkdir")
+    make_keys, publish = after("leadline", told)
     make_card, subscribe, check, pull = after("leadline", commands("Leadline feed"))
     follow(run, [make_card, make_keys])
-    agreed = {"tlp": "amber+strict", "kinds": ["illegal"]}
-    (office / "partners").mkdir()
-    card = json.loads((office / "mykey/subscriber.json").read_text())
-    (office / "partners/b.json").write_text(json.dumps({**card, **agreed}))
+    card, shown = json.loads((office / "mykey/subscriber.json").read_text()), the_json("Publishing to another Leadline")
+    assert {**shown, **card} == {**card, "tlp": shown["tlp"], "kinds": shown["kinds"]}, "the page shows this card"
+    (office / partners).mkdir()
+    (office / partners / "hotline-b.json").write_text(json.dumps({**shown, **card}))
     follow(run, [publish])
     (office / "root.json").write_bytes((office / "keys/1.root.json").read_bytes())
     token = subscribe.index("--token")  # a folder needs none

@@ -16,17 +16,22 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.manual import after, commands
 from tests.servers import skip_without
 from tests.service.conftest import MD5
 from tests.service.served import Served, command, free_port, served
 
+from leadline.cli import main
 from leadline.client import Client
 from leadline.domain import Entry, Kind
+from leadline.exchange.base import EntryDefaults
+from leadline.exchange.ncmec import NcmecConnector
+from leadline.exchange.ncmec_lists import NcmecOptions
 from leadline.match.bank import Bank
 from leadline.service.tokens import Scope, Tokens
 
@@ -278,8 +283,13 @@ def test_a_second_service_does_not_join_the_first_at_its_address(steady: Served,
     assert "cannot listen there" in second.stderr
 
 
-def test_tls_by_files(start: Callable[..., Served], tmp_path: Path) -> None:
+def test_tls_by_files_and_a_list_published_as_the_manual_says(
+    start: Callable[..., Served], tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """docs/connectors.md, "Publishing to software that exists": its lines, with our port, folders and certificate."""
     skip_without("openssl")
+    add_token, serve, *_ = after("leadline", commands("Publishing to software that exists"))
+    assert serve[:3] == ["serve", "--banks", "banks"]
     certificate, key = tmp_path / "chain.pem", tmp_path / "key.pem"
     made = subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
@@ -289,8 +299,17 @@ def test_tls_by_files(start: Callable[..., Served], tmp_path: Path) -> None:
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
     context = ssl.create_default_context(cafile=str(certificate))
-    service = start("--certificate", str(certificate), "--key", str(key), context=context)
+    assert main([*add_token, "--state", str(tmp_path / "state")]) == 0
+    (subscriber,) = SECRET.findall(capfdbinary.readouterr().out)
+    ours = {"chain.pem": str(certificate), "key.pem": str(key)}
+    service = start(*(ours.get(word, word) for word in serve[3:]), context=context)
     assert service.match(MD5)[0]["matches"] == KNOWN
+    options = NcmecOptions(address=f"https://localhost:{service.port}/ncmec/known", ca_file=certificate)
+    secrets = {"user": "anything", "password": subscriber.decode()}
+    with closing(
+        NcmecConnector(options, secrets, EntryDefaults(Kind.ILLEGAL), clock=time.time, sleep=time.sleep)
+    ) as it:
+        assert "hotline-b" in it.check().identity
     with Client(f"https://localhost:{service.port}", token=service.token, authorities=certificate) as client:
         assert client.match(MD5)[0].matches[0].bank == "known"
     with service.raw() as clear:
