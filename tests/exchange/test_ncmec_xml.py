@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from leadline.errors import SourceBroken
+from leadline.exchange.ncmec_plain import PageReader
 from leadline.exchange.ncmec_xml import ToldEntry, XmlReader, parse_document
 
 NAMESPACE = "https://hashsharing.ncmec.org/hashsharing/v2"
@@ -112,11 +113,19 @@ def test_an_empty_page_is_the_last(empty: str) -> None:
 
 
 @pytest.mark.parametrize("root", ["queryResult", 'queryResult xmlns="urn:another"', 'x:queryResult xmlns:x="urn:x"'])
-def test_any_namespace_and_prefix_will_do(root: str) -> None:
+def test_any_namespace_and_prefix_that_names_no_version_will_do(root: str) -> None:
     prefix = "x:" if root.startswith("x:") else ""
     inside = f"<{prefix}images><{prefix}image><{prefix}id>a</{prefix}id></{prefix}image></{prefix}images>"
     told, _ = read(f"<{root}>{inside}</{root.split()[0]}>")
     assert [entry.id for entry in told] == ["a"]
+
+
+def test_a_namespace_of_another_version_is_refused() -> None:
+    for version in ("v3", "v2.1", "v1"):
+        xml = page("<images/>").replace("hashsharing/v2", f"hashsharing/{version}").encode()
+        for reader in (XmlReader, PageReader):
+            with pytest.raises(SourceBroken, match=rf"version {version[1:]} .*version 2 is read"):
+                list(reader(io.BytesIO(xml), "rehearsal"))
 
 
 def test_elements_that_nobody_knows_are_counted_wherever_they_stand() -> None:

@@ -157,6 +157,17 @@ class TestTaxii(ListConnectorContract):
         with contextlib.closing(given.connector()) as connector, pytest.raises(SourceBroken):
             list(connector.pull(None))
 
+    def test_an_answer_of_another_version_is_refused(self, given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
+        told = Reply(
+            200, json_reply({"objects": [], "title": "x"}).body, "application/vnd.oasis.taxii+json; version=2.0"
+        )
+        monkeypatch.setattr(given.mock, "answer", lambda asked: told)
+        for act in (self.ask, Taxii.check):
+            error = self.refusal(given.connector(), act)  # type: ignore[arg-type]
+            assert isinstance(error, SourceBroken)
+            assert "version 2.0" in error.what
+            assert "2.1" in error.mend
+
     def test_an_empty_envelope_is_an_empty_list(self, given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(given.mock, "answer", lambda asked: Reply(200, b"{}", MEDIA_TYPE))
         with contextlib.closing(given.connector()) as connector:

@@ -16,7 +16,7 @@ from hashlib import sha256
 import numpy as np
 
 from leadline.errors import SourceBroken
-from leadline.exchange.ncmec_xml import ENTRY_TAGS, Readable, ToldEntry, XmlReader, parse_document
+from leadline.exchange.ncmec_xml import ENTRY_TAGS, Readable, ToldEntry, XmlReader, other_version, parse_document
 
 _SPACE = 0x20
 _TYPES = {tag: ENTRY_TAGS[tag.lower()] for tag in ("image", "video", "deletedImage", "deletedVideo")}
@@ -24,7 +24,7 @@ _READ_AT_ONCE_BYTES = 4 << 20  # a longer page is read as it comes
 
 _HEAD = re.compile(
     r'(?:<\?xml version="1\.0"(?: encoding="(?:UTF-8|utf-8)")?(?: standalone="(?:yes|no)")?\?>)?\s*'
-    r'<queryResult( xmlns="https?://[^"<>&\s]+")?>\s*',
+    r'<queryResult( xmlns="(https?://[^"<>&\s]+)")?>\s*',
     re.ASCII,
 )
 _GROUP = re.compile(r'<(images|videos)(?: count="[^"<>&]*")?(?: maxTimestamp="[^"<>&]*")?(/?)>\s*', re.ASCII)
@@ -66,7 +66,7 @@ class PageReader:
         """None where the page has another form."""
         text = _decoded(body)
         head = None if text is None else _HEAD.match(text)
-        if text is None or head is None:
+        if text is None or head is None or other_version(head[2] or ""):
             return None
         entries: list[ToldEntry] = []
         at = head.end()

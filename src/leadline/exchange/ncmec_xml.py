@@ -1,12 +1,14 @@
 """XML of NCMEC's hash sharing, read as it comes: hostile until shown otherwise. Resolves nothing, fetches nothing.
 
-Namespaces are passed over, unknown elements counted. A DTD is refused, so there are no entities to expand; elements,
-texts and depth are bounded by libxml2's own limits, what lies between two entries by ours.
+Namespaces are passed over, but for one that names another version; unknown elements are counted. A DTD is refused, so
+there are no entities to expand; elements, texts and depth are bounded by libxml2's own limits, what lies between two
+entries by ours.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
@@ -28,6 +30,7 @@ ENTRY_TAGS = {
 _GROUPS = frozenset({"images", "videos"})
 _TEXTS = frozenset({"timestamp", "id", "classification"})
 _FEEDBACK = {"affirmativeFeedback": "affirmed", "negativeFeedback": "disputed"}
+_VERSION = re.compile(r"/hashsharing/v([0-9.]{1,10})/?$", re.ASCII)  # where NCMEC's namespace ends
 _SAFE: Mapping[str, bool] = {
     "resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False,
     "remove_comments": True, "remove_pis": True,
@@ -203,12 +206,22 @@ def parse_document(untrusted_xml: bytes, root: str, where: str) -> Any:
 
 
 def check_document(tree: Any, root: str, where: str) -> None:
-    """SourceBroken for a document with a DTD, or with another root."""
+    """SourceBroken for a document with a DTD, of another version, or with another root."""
     if tree.docinfo.doctype or tree.docinfo.internalDTD is not None:
         raise SourceBroken("its answer holds a DTD, which is not read", where=where, mend="tell the source")
-    if root and tree.getroot().tag.rpartition("}")[2] != root:
+    namespace, _, name = tree.getroot().tag.rpartition("}")
+    if version := other_version(namespace):
+        what = sentence("its answer is of version %(version)s of the protocol", version=version)
+        raise SourceBroken(what, where=where, mend="version 2 is read here: ask the source for its address")
+    if root and name != root:
         what = sentence("its answer is no %(root)s", root=root)
         raise SourceBroken(what, where=where, mend="check the address: it may be of another service")
+
+
+def other_version(namespace: str) -> str:
+    """The version that it names where that is not 2; empty where it names none, as those of other publishers do."""
+    found = _VERSION.search(namespace)
+    return found[1] if found and found[1] not in ("2", "2.0") else ""
 
 
 def malformed(error: Any, where: str) -> SourceBroken:

@@ -7,21 +7,23 @@ that a server deletes are never told, so the whole collection is pulled anew fro
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from pydantic import Field
 
-from leadline.errors import ConfigError, ListFormatError, SourceBroken
+from leadline.errors import ConfigError, ListFormatError, SourceBroken, sentence
 from leadline.exchange.base import parse_time
 from leadline.exchange.connector import Checked, Checkpoint, ListConnector, Page, Record, WebOptions
 from leadline.exchange.stix import format_time
 from leadline.exchange.stix_objects import read_objects
 from leadline.exchange.telling import Telling, Told, begin_at, pull_told
-from leadline.exchange.web import Web, read_json
+from leadline.exchange.web import Answer, Web, read_json
 
 _MEDIA_TYPE = "application/taxii+json;version=2.1"
+_VERSION = re.compile(r'taxii\+json\s*;\s*version="?([0-9.]{1,10})', re.ASCII | re.IGNORECASE)
 _LAST_ADDED = "x-taxii-date-added-last"
 _BY_NEXT, _BY_DATE = "next:", "after:"
 _MAX_PAGE_BYTES = 64 << 20
@@ -93,7 +95,16 @@ class Taxii(ListConnector):
         return ["no collection is chosen", *named]
 
     def _ask_json(self, path: str) -> dict[str, Any]:
-        return read_json(self._open().get(path, most_bytes=1 << 20), self._where)
+        with self._open().open(path, most_bytes=1 << 20) as answer:
+            return read_json(self._read(answer), self._where)
+
+    def _read(self, answer: Answer) -> bytes:
+        """Its body. SourceBroken where its media type names another version; many servers name none."""
+        found = _VERSION.search(answer.headers.get("content-type", ""))
+        if found and found[1] != "2.1":
+            what = sentence("its answer is of version %(version)s of TAXII", version=found[1])
+            raise SourceBroken(what, where=self._where, mend="version 2.1 is read here: ask for the API root of it")
+        return answer.read()
 
     # --- the list ----------------------------------------------------------------------------------------------------
 
@@ -118,7 +129,7 @@ class Taxii(ListConnector):
         with self._open().open(
             path, self._asked(telling), most_bytes=_MAX_PAGE_BYTES, is_repeatable=paging.is_repeatable
         ) as answer:
-            body, last_added = answer.read(), answer.headers.get(_LAST_ADDED, "").strip()
+            body, last_added = self._read(answer), answer.headers.get(_LAST_ADDED, "").strip()
         envelope = read_json(body, self._where)
         untrusted_objects = envelope.get("objects", [])
         if not isinstance(untrusted_objects, list):
