@@ -16,14 +16,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+import httpx
 import msgspec
 import pytest
 
 from leadline.domain import EXACT_ALGORITHMS, Entry, Fingerprints, Kind, Tlp
 from leadline.errors import ConfigError, CredentialsRefused, ExchangeError, SourceBroken, SourceUnavailable
+from leadline.exchange import web
 from leadline.exchange.base import EntryDefaults
 from leadline.exchange.connector import Connector, ListConnector, LookUpConnector, Page
 from leadline.exchange.mock.base import Fault, FaultKind, Mock, serving
+from leadline.exchange.web import Answer
 from leadline.match.bank import Bank
 from leadline.match.matcher import Matcher
 from leadline.subscriptions.holdings import Holdings
@@ -110,10 +113,14 @@ def _killed_after(pages: Iterator[Page], count: int) -> Iterator[Page]:
 
 
 class ConnectorContract:
-    """What both kinds have in common."""
+    """What both kinds have in common.
+
+    greetings  requests with which its client begins, before the first of what it is asked for
+    """
 
     connector: ClassVar[type[Connector]]
     secrets: ClassVar[Mapping[str, str]] = {}
+    greetings: ClassVar[int] = 0
 
     def make_mock(self) -> Mock:
         raise NotImplementedError
@@ -209,6 +216,23 @@ class ConnectorContract:
         error = self.refusal(given.connector(), self.ask)
         assert isinstance(error, SourceBroken)
         assert error.code == "redirected"
+
+    @pytest.fixture(autouse=True)
+    def _small_answers(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """All bounds of answers are lower here, so that a test need not send hundreds of megabytes."""
+
+        class SmallAnswer(Answer):
+            def __init__(self, response: httpx.Response, most_bytes: int, where: str) -> None:
+                super().__init__(response, min(most_bytes, 1 << 18), where)
+
+        monkeypatch.setattr(web, "Answer", SmallAnswer)
+
+    def test_an_answer_without_end_is_said_to_be_too_large(self, given: Given) -> None:
+        given.mock.faults.append(Fault(FaultKind.ENDLESS, times=FOR_EVER, after=self.greetings))
+        error = self.refusal(given.connector(), self.ask)
+        assert isinstance(error, SourceBroken)
+        assert error.code == "too-large", error
+        assert error.where
 
     @pytest.mark.parametrize("kind", [FaultKind.CUT, FaultKind.MALFORMED])
     def test_an_answer_that_is_none_is_said_to_be_broken(self, given: Given, kind: FaultKind) -> None:
@@ -365,13 +389,9 @@ class ListContract:
 
 
 class ListConnectorContract(ListContract, ConnectorContract):
-    """For a ListConnector that is asked over HTTP.
-
-    greetings  requests with which its client begins, before the first of a pull
-    """
+    """For a ListConnector that is asked over HTTP."""
 
     connector: ClassVar[type[ListConnector]]
-    greetings: ClassVar[int] = 0
 
     def withdraw(self, mock: Any, key: str) -> bool:
         return mock.withdraw(key)
@@ -386,7 +406,7 @@ class ListConnectorContract(ListContract, ConnectorContract):
         [
             *((FaultKind.BROKEN, 1), (FaultKind.CUT, 0), (FaultKind.CUT, 1), (FaultKind.CUT, 2)),
             *((FaultKind.MALFORMED, 0), (FaultKind.MALFORMED, 1), (FaultKind.MALFORMED, 2)),
-            *((FaultKind.REDIRECT, 1), (FaultKind.UNAUTHORISED, 1)),
+            *((FaultKind.REDIRECT, 1), (FaultKind.UNAUTHORISED, 1), (FaultKind.ENDLESS, 1)),
         ],
     )
     def test_a_pull_after_a_fault_ends_with_the_identical_bank(
@@ -412,6 +432,23 @@ class ListConnectorContract(ListContract, ConnectorContract):
         given.clock.now += 60
         assert subscriber.pull().is_complete
         assert subscriber.entries() == whole
+
+    @pytest.mark.parametrize("ahead_s", [3600, -3600])
+    def test_a_source_whose_clock_is_another_is_read_whole_and_withdraws(
+        self, new: Callable[[], Subscriber], whole: dict[str, Entry], given: Given, ahead_s: int
+    ) -> None:
+        """An hour's difference costs an hour at most, and nothing for ever."""
+        given.mock.clock = lambda: given.clock.now + ahead_s
+        subscriber, left = new(), dict(whole)
+        assert subscriber.pull().is_complete
+        assert subscriber.entries() == left
+        for key in list(whole)[:2]:
+            given.clock.now += 60
+            assert self.withdraw(given.mock, key)
+            del left[key]
+            given.clock.now += 3660  # some leave the last seconds for the next pull
+            assert subscriber.pull().withdrawn == 1
+            assert subscriber.entries() == left
 
     def test_a_page_that_is_no_longer_known_costs_nothing(
         self, new: Callable[[], Subscriber], whole: dict[str, Entry], given: Given

@@ -27,8 +27,8 @@ def mock_command(
         typer.Option(
             "--fault",
             metavar="KIND[:TIMES]",
-            help="401, 403, 429 (with Retry-After), 500, slow, cut (half a body), malformed, out-of-order, expired"
-            " (addresses of pages) or redirect; for so many requests, one unless said. Give it again for more.",
+            help="401, 403, 429 (with Retry-After), 500, slow, cut (half a body), malformed, endless, out-of-order,"
+            " expired (addresses of pages) or redirect; for so many requests, one unless said. Give it again for more.",
         ),
     ] = None,
     json: Json = False,

@@ -24,6 +24,7 @@ from urllib.parse import parse_qs, urlsplit
 
 _MAX_BODY_BYTES = 64 << 20
 _ASKED_KEPT = 10_000
+_BLANKS = b" " * (1 << 16)
 _WITHDRAW = '{"key": KEY}; KEY is the entry\'s source_id in `leadline bank list BANK --json`'
 USER, PASSWORD, TOKEN = "rehearsal", "rehearsal-password", "rehearsal-token"  # of a stand-in
 
@@ -36,6 +37,7 @@ class FaultKind(StrEnum):
     SLOW = "slow"  # answers after `seconds`
     CUT = "cut"  # half a body, then the connection ends
     MALFORMED = "malformed"  # a body that is no XML or JSON
+    ENDLESS = "endless"  # a body, then blanks for as long as anybody reads
     OUT_OF_ORDER = "out-of-order"  # pages whose entries are not in the order of time
     EXPIRED = "expired"  # the address of a page is no longer known
     REDIRECT = "redirect"  # to an address in a private network
@@ -213,13 +215,18 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None and fault.kind is FaultKind.MALFORMED:
             body = body[: len(body) // 2] + b"<{" * 3
             told = len(body)
+        is_endless = fault is not None and fault.kind is FaultKind.ENDLESS
+        self.close_connection |= is_endless
         try:
             self.send_response(reply.status)
             for name, value in {"content-type": reply.content_type, **reply.headers}.items():
                 self.send_header(name, value)
-            self.send_header("content-length", str(told))
+            if not is_endless:
+                self.send_header("content-length", str(told))
             self.end_headers()
             self.wfile.write(body)
+            while is_endless:
+                self.wfile.write(_BLANKS)
         except ConnectionError:  # who asked is gone
             self.close_connection = True
 
