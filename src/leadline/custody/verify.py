@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import base64
 import binascii
+import functools
 import hashlib
 import json
 import os
@@ -292,6 +293,7 @@ def _decompress(data: bytes) -> _Point | None:
 _BASE = _decompress(bytes.fromhex("58" + "66" * 31))
 
 
+@functools.lru_cache(maxsize=10_000)  # to check one takes milliseconds, and an office of years has an anchor a day
 def is_signed(public_key: bytes, message: bytes, signature: bytes) -> bool:
     """Whether the 64 bytes are this key's (32 bytes) Ed25519 signature of the message."""
     if len(public_key) != 32 or len(signature) != 64:

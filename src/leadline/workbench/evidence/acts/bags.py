@@ -90,7 +90,8 @@ def _build(exhibit: Exhibit, folder: Path) -> tuple[int, str]:
     assets = list(exhibit.assets.order_by("received_at", "id"))
     with_files = bool(exhibit.recipient_key)
     shas, viewed = {str(asset.pk): asset.sha256 for asset in assets}, viewed_of([asset.pk for asset in assets])
-    anchors = [row for row in Anchor.objects.order_by("id") if read_anchor(row.statement.encode()).chain == chain]
+    signed = [(row, read_anchor(row.statement.encode())) for row in Anchor.objects.order_by("id")]
+    anchors = [(row, anchor) for row, anchor in signed if anchor.chain == chain]
     built = build_exhibit(
         folder,
         ExhibitFacts(
@@ -104,8 +105,8 @@ def _build(exhibit: Exhibit, folder: Path) -> tuple[int, str]:
         ),
         _events(),
         [_facts_of(asset, viewed.get(str(asset.pk), ""), with_name=with_files) for asset in assets],
-        anchors=[read_anchor(row.statement.encode()) for row in anchors],
-        timestamps=[b64decode(stamp["token"]) for row in anchors for stamp in row.stamps],
+        anchors=[anchor for _, anchor in anchors],
+        timestamps=[b64decode(stamp["token"]) for row, _ in anchors for stamp in row.stamps],
         recipient=exhibit.recipient_key or None,
         open_asset=(lambda asset_id: sealing.read_asset(shas[asset_id])) if with_files else None,
         sign=key.sign,
