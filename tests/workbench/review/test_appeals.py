@@ -154,7 +154,7 @@ def test_no_program_outside_is_told_of_an_appeal(made: Assessment, senior: Perso
     assert acts == {"appeal.received", "appeal.state", "appeal.asked", "appeal.message"}
 
 
-def test_the_index_of_searches_holds_nothing_of_an_appeal(
+def test_the_index_of_searches_holds_an_appeal_as_no_report_and_nothing_that_it_names(
     made: Assessment, senior: Person, settings: Any
 ) -> None:
     from leadline.workbench.search import actions as search
@@ -170,6 +170,9 @@ def test_the_index_of_searches_holds_nothing_of_an_appeal(
     assert Document.objects.filter(object_id=plain.pk).exists()
     held = [appeal.report_id, *appeal.report.items.values_list("pk", flat=True)]
     assert not Document.objects.filter(object_id__in=held).exists()
+    number = appeal.report.number.lower().replace("-", " ")
+    [only] = Document.objects.filter(object_id=appeal.pk).values_list("kind", "words")
+    assert only == ("appeal", f"{number} unheard words")
 
 
 def test_what_was_upheld_once_is_opened_again_by_a_person_only(

@@ -10,9 +10,9 @@ import pytest
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.workbench.search.conftest import receive
+from tests.workbench.search.conftest import in_index, receive
 
-from leadline.domain import Entry, ItemKind, Kind, Tlp
+from leadline.domain import Channel, Entry, IncomingReport, ItemKind, Kind, Tlp
 from leadline.errors import InputError
 from leadline.workbench.accounts.actions import set_office_setting
 from leadline.workbench.accounts.models import ObjectGrant, Person
@@ -20,7 +20,10 @@ from leadline.workbench.actors import Actor
 from leadline.workbench.banks import actions as banks
 from leadline.workbench.evidence.models import Asset
 from leadline.workbench.permissions import Permission, Role, Sensitivity
+from leadline.workbench.reports import actions as reports
 from leadline.workbench.reports.access import SEARCH_FIELDS
+from leadline.workbench.reports.models import Report
+from leadline.workbench.review import actions as review
 from leadline.workbench.search import access, actions
 
 Find = Callable[..., dict[str, list[str]]]
@@ -198,6 +201,27 @@ def test_what_is_hidden_leaves_no_trace_in_pages_either(analyst: Person, found: 
     [second] = access.find(actor, "seven", kind="report", cursor=first.next or "", limit=2)
     assert [one.id for one in first.found + second.found] == list(reversed(seen))
     assert second.next is None
+
+
+def test_an_appeal_is_found_by_who_may_see_it_and_follows_its_state(
+    analyst: Person, senior: Person, outsider: Person, make_person: Any, settings: Any, found: Find
+) -> None:
+    settings.LEADLINE_SEARCH_FIELDS = ["reference", "text", "state"]
+    incoming = IncomingReport(Channel.STAFF_FORM, text="lantern", source_reference="ref77")
+    appeal, _ = review.receive_appeal(Actor.of_person(senior), incoming)
+    curator = make_person("curator", Role.CURATOR)  # may search, and sees no appeals
+    named = {"appeal": [str(appeal.pk)]}
+    for typed in (appeal.report.number, "ref77", "lantern", "new", str(appeal.pk)):
+        assert found(analyst, typed) == named, typed
+        assert found(curator, typed) == found(outsider, typed) == {}, typed
+    review.open_appeals()
+    review.answer_appeal(senior, appeal.pk, "examined")
+    assert found(analyst, "lantern closed examined kind:appeal") == named
+    Report.objects.update(tlp=Tlp.RED.value)
+    assert (found(analyst, "lantern"), found(senior, "lantern")) == ({}, named)
+    reports.erase_report(appeal.report_id)
+    assert found(senior, "lantern") == {}
+    assert not in_index("lantern")
 
 
 def test_handling_that_changed_counts_at_once(analyst: Person, senior: Person, found: Find) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -18,8 +19,9 @@ from leadline.workbench.reports import actions as reports
 from leadline.workbench.reports import tasks as report_tasks
 from leadline.workbench.reports.models import Report
 from leadline.workbench.reports.states import Outcome, Reason, State
-from leadline.workbench.search import access, actions
+from leadline.workbench.search import access, actions, index
 from leadline.workbench.search.models import Document, Progress
+from leadline.workbench.search.query import read_query
 
 Find = Callable[..., dict[str, list[str]]]
 SEALED = ["reference", "text", "note", "host", "name"]
@@ -85,6 +87,23 @@ def test_other_fields_make_it_anew_and_nothing_is_found_by_words_meanwhile(
     assert found(analyst, "lantern") == {}
     assert not in_index("lantern")
     assert found(analyst, "seven") == {"report": [str(report.pk)]}
+
+
+def test_ids_are_in_the_order_of_time_and_things_of_one_moment_have_one_each() -> None:
+    at = timezone.now()
+    one, other = UUID(int=5), UUID(int=5 + 2**64)  # begin the same
+    for object_id, moment in ((one, at), (other, at), (UUID(int=1), at + timedelta(seconds=1)), (UUID(int=9), at)):
+        [place] = actions._places({object_id: moment}).values()
+        Document.objects.create(id=place, kind="report", object_id=object_id, at=moment, words="seven")
+    in_order = list(Document.objects.order_by("pk").values_list("object_id", flat=True))
+    assert in_order == [one, other, UUID(int=9), UUID(int=1)]
+    assert len(set(actions._places({UUID(int=n * 2**64): at for n in range(9)}).values())) == 9
+
+
+def test_the_newest_that_hold_a_word_are_read_first_and_not_sorted() -> None:
+    """A million may hold it, and one page is asked for. PostgreSQL chooses by how many there are."""
+    plan = index.holding("report", read_query("seven").terms, "").explain()
+    assert connection.vendor == "postgresql" or ("search_words" in plan and "ORDER BY" not in plan)
 
 
 def test_it_is_made_anew_when_asked(analyst: Person, found: Find) -> None:

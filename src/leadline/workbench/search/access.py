@@ -15,16 +15,16 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from leadline.domain import SEARCH_FIELDS
 from leadline.errors import InputError
 from leadline.workbench.actors import Actor
-from leadline.workbench.cursors import decode_cursor, encode_cursor, slice_rows
+from leadline.workbench.cursors import Slice, decode_cursor, encode_cursor, slice_rows
 from leadline.workbench.journal.models import Line
 from leadline.workbench.reports.access import SEARCHABLE, search_fields
 from leadline.workbench.search import elsewhere, hosts
-from leadline.workbench.search.index import ids_of
+from leadline.workbench.search.index import holding
 from leadline.workbench.search.kinds import TABLES, Found, Table
 from leadline.workbench.search.models import Document, Progress
 from leadline.workbench.search.query import Query, read_query
 
-FORM = 1  # of the index's rows; another one: all is made anew
+FORM = 2  # of the index's rows; another one: all is made anew
 KINDS = (*TABLES, *elsewhere.KINDS)
 _EXACT, _WORDS = "exact", "words"
 
@@ -91,7 +91,7 @@ def _of_table(actor: Actor, table: Table, query: Query, cursor: str, limit: int,
         return Group(table.name, table.show(exact))
     if not room:
         return Group(table.name, table.show(exact), encode_cursor([_WORDS, ""], scope) if documents.exists() else None)
-    by_words = slice_rows(documents, ("-at", "-id"), inner, room, scope)
+    by_words = _page(documents, inner, room, scope)
     following = encode_cursor([_WORDS, by_words.next], scope) if by_words.next else None
     return Group(table.name, table.show([*exact, *_rows(actor, table, by_words.rows)]), following)
 
@@ -105,13 +105,22 @@ def _stage(cursor: str, scope: str) -> tuple[str, str]:
     return values[0], values[1]
 
 
-def _documents(actor: Actor, table: Table, query: Query, named: Q) -> QuerySet[Document] | None:
+def _documents(actor: Actor, table: Table, query: Query, named: Q) -> QuerySet[Any] | None:
     """Those that hold the words, each asked of its own app in the same query; without what was named exactly."""
     host = hosts.searched_word(query.text) if table.name == "item" and "item" in search_fields() else ""
     if not (query.terms or host) or not is_ready():
         return None
     seen = table.visible(actor).order_by().exclude(named).filter(pk=OuterRef("object_id"))
-    return Document.objects.filter(Exists(seen), kind=table.name, pk__in=ids_of(table.name, query.terms, host))
+    return holding(table.name, query.terms, host).filter(Exists(seen))
+
+
+def _page(documents: QuerySet[Any], cursor: str, limit: int, scope: str) -> Slice:
+    """As `slice_rows` cuts one, in the order that the documents come in: another one would sort all of them."""
+    if cursor:
+        documents = documents.filter(place__lt=int(decode_cursor(cursor, scope)[0]))
+    found = list(documents[: limit + 1])
+    more = encode_cursor([found[limit - 1].pk], scope) if len(found) > limit else None
+    return Slice(found[:limit], more)
 
 
 def _rows(actor: Actor, table: Table, documents: Sequence[Document]) -> list[Any]:

@@ -16,7 +16,7 @@ from leadline.workbench.search.kinds import Found
 from leadline.workbench.search.query import MAX_QUERY_CHARS
 
 router = Router(tags=["search"])
-Kind = Literal["report", "item", "asset", "case", "assessment", "exhibit", "share", "entry", "line"]
+Kind = Literal["report", "item", "asset", "case", "assessment", "appeal", "exhibit", "share", "entry", "line"]
 
 
 class SearchIn(Schema):

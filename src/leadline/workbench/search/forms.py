@@ -12,6 +12,7 @@ KINDS = {
     "item": _("Reported items"),
     "asset": _("Assets"),
     "assessment": _("Assessments"),
+    "appeal": _("Appeals"),
     "case": _("Cases"),
     "exhibit": _("Exhibits"),
     "share": _("Shares"),

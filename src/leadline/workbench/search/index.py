@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from django.db import connection
+from django.db.models import BigIntegerField, BooleanField, F, QuerySet
 from django.db.models.expressions import RawSQL
 
+from leadline.workbench.search.models import Document
 from leadline.workbench.search.query import Term
 
 _PAGES_AT_ONCE = 500  # of the index, merged in one transaction: nobody else waits long
@@ -16,17 +19,27 @@ def is_postgresql() -> bool:
     return connection.vendor == "postgresql"
 
 
-def ids_of(kind: str, terms: Sequence[Term], keyed: str) -> RawSQL:
-    """A sub-query: ids of the documents of a kind that hold all terms, or that keyed word.
+def holding(kind: str, terms: Sequence[Term], keyed: str) -> QuerySet[Any]:
+    """Documents of a kind that hold all terms, or that keyed word; the newest first, by `place`, their id.
+
+    FTS5 reads a list of rows from its end, so that of a word that a million hold the first page costs what of another
+    word it costs; asked for a set of ids it writes all of them out before. PostgreSQL's planner knows how frequent a
+    word is, and reads ids backwards or its index of words.
 
     Terms are of letters and digits alone (query.split_words), so that nothing a person types is syntax here.
     """
+    documents = Document.objects.filter(kind=kind)
     if is_postgresql():
         asked = " | ".join(filter(None, (keyed and f"'{keyed}'", " & ".join(map(_tsquery, terms)))))
-        return RawSQL("SELECT id FROM search_document WHERE vector @@ to_tsquery('simple', %s)", (asked,))
+        is_met = RawSQL("search_document.vector @@ to_tsquery('simple', %s)", (asked,), BooleanField())
+        return documents.filter(is_met).annotate(place=F("pk")).order_by("-place")
     asked = " OR ".join(filter(None, (keyed and f'"{keyed}"', " AND ".join(map(_fts5, terms)))))
-    expression = f'kind : "{kind}" AND words : ({asked})'
-    return RawSQL("SELECT rowid FROM search_words WHERE search_words MATCH %s", (expression,))
+    met = documents.extra(
+        tables=["search_words"],
+        where=["search_words.rowid = search_document.id", "search_words MATCH %s"],
+        params=[f'kind : "{kind}" AND words : ({asked})'],
+    )
+    return met.annotate(place=RawSQL("search_words.rowid", (), BigIntegerField())).order_by("-place")
 
 
 def _tsquery(term: Term) -> str:

@@ -26,7 +26,8 @@ from leadline.workbench.reports.access import found_exactly, search_fields, show
 from leadline.workbench.reports.keys import search_key
 from leadline.workbench.reports.models import Item, Report
 from leadline.workbench.review.access import assessments, note_of
-from leadline.workbench.review.models import Assessment, Coverage, Label, Standing
+from leadline.workbench.review.appeals import state_of, visible_appeals
+from leadline.workbench.review.models import Appeal, Assessment, Coverage, Label, Standing
 from leadline.workbench.search.hosts import host_of, keyed_words
 from leadline.workbench.search.query import split_words
 from leadline.workbench.sharing.access import note_of as share_note
@@ -69,14 +70,18 @@ class Words:
 
 
 class Table(ABC):
-    """One kind. `objects` names what the journal calls it; `order` is a keyset with an index, newest first."""
+    """One kind. `order` is a keyset, newest first.
+
+    objects  kinds of the journal's objects by whose lines things of this kind change
+    also     acts of the journal by which they change without a line of their own
+    """
 
     name: str
     permission: Permission
     model: type[Model]
-    objects: str
+    objects: tuple[str, ...]
     order: tuple[str, ...] = ("-id",)
-    also: Collection[str] = ()  # acts of the journal by which things of this kind change without a line of their own
+    also: Collection[str] = ()
 
     @abstractmethod
     def visible(self, actor: Actor) -> QuerySet[Any]: ...
@@ -109,7 +114,7 @@ def _digits(text: str) -> str:
 
 
 class Reports(Table):
-    name, permission, model, objects = "report", Permission.REPORTS_READ, Report, "report"
+    name, permission, model, objects = "report", Permission.REPORTS_READ, Report, ("report",)
     order = ("-received_at", "-id")
 
     def visible(self, actor: Actor) -> QuerySet[Any]:
@@ -120,18 +125,7 @@ class Reports(Table):
 
     def words(self, ids: Sequence[UUID], fields: Collection[str]) -> dict[UUID, Words]:
         rows = Report.objects.filter(pk__in=ids, is_appeal=False)
-        return {row.pk: Words(row.received_at, self._texts(row, fields)) for row in rows}
-
-    def _texts(self, row: Report, fields: Collection[str]) -> tuple[str, ...]:
-        said = {
-            "reference": (row.number, row.source_reference),
-            "source": (row.source,),
-            "state": (row.state, row.outcome, row.channel),
-        }
-        texts = [text for name, some in said.items() if name in fields for text in some if text]
-        if "text" in fields:
-            texts.append(contents.open_text(row.text_sealed, contents.text_context(row.pk)))
-        return tuple(texts)
+        return {row.pk: Words(row.received_at, _texts_of(row, fields)) for row in rows}
 
     def show(self, rows: Sequence[Any]) -> list[Found]:
         return [
@@ -144,8 +138,20 @@ class Reports(Table):
         ]  # fmt: skip
 
 
+def _texts_of(report: Report, fields: Collection[str]) -> tuple[str, ...]:
+    said = {
+        "reference": (report.number, report.source_reference),
+        "source": (report.source,),
+        "state": (report.state, report.outcome, report.channel),
+    }
+    texts = [text for name, some in said.items() if name in fields for text in some if text]
+    if "text" in fields:
+        texts.append(contents.open_text(report.text_sealed, contents.text_context(report.pk)))
+    return tuple(texts)
+
+
 class Items(Table):
-    name, permission, model, objects = "item", Permission.REPORTS_READ, Item, "report"
+    name, permission, model, objects = "item", Permission.REPORTS_READ, Item, ("report",)
     also = ("report.received", "report.erased")
 
     def visible(self, actor: Actor) -> QuerySet[Any]:
@@ -190,7 +196,7 @@ def _cut(text: str) -> str:
 
 
 class Assets(Table):
-    name, permission, model, objects = "asset", Permission.EVIDENCE_READ, Asset, "asset"
+    name, permission, model, objects = "asset", Permission.EVIDENCE_READ, Asset, ("asset",)
     order = ("-received_at", "-id")
 
     def visible(self, actor: Actor) -> QuerySet[Any]:
@@ -224,7 +230,7 @@ class Assets(Table):
 
 
 class Exhibits(Table):
-    name, permission, model, objects = "exhibit", Permission.EVIDENCE_READ, Exhibit, "exhibit"
+    name, permission, model, objects = "exhibit", Permission.EVIDENCE_READ, Exhibit, ("exhibit",)
     order = ("-requested_at", "-id")
 
     def visible(self, actor: Actor) -> QuerySet[Any]:
@@ -248,7 +254,7 @@ class Exhibits(Table):
 
 
 class Assessments(Table):
-    name, permission, model, objects = "assessment", Permission.REVIEW, Assessment, "assessment"
+    name, permission, model, objects = "assessment", Permission.REVIEW, Assessment, ("assessment",)
     order = ("-made_at", "-id")
 
     def visible(self, actor: Actor) -> QuerySet[Any]:
@@ -284,8 +290,39 @@ class Assessments(Table):
         ]  # fmt: skip
 
 
+class Appeals(Table):
+    """By what is said of the report that each came in as. What it names is not looked for: nothing of it is keyed."""
+
+    name, permission, model, objects = "appeal", Permission.REVIEW, Appeal, ("appeal", "report")
+    order = ("-due_at", "-id")
+
+    def visible(self, actor: Actor) -> QuerySet[Any]:
+        return visible_appeals(actor)
+
+    def exact(self, actor: Actor, text: str) -> Q:
+        named = Report.objects.filter(found_exactly(text), is_appeal=True).values_list("pk", flat=True)
+        return _by_id(text) | Q(report__in=list(named))
+
+    def changed(self, object_ids: Sequence[UUID], act: str) -> Iterable[UUID]:
+        named = Q(pk__in=object_ids) | Q(report__in=object_ids)
+        return Appeal.objects.filter(named).values_list("pk", flat=True)
+
+    def words(self, ids: Sequence[UUID], fields: Collection[str]) -> dict[UUID, Words]:
+        rows = Appeal.objects.filter(pk__in=ids).select_related("report")
+        return {row.pk: Words(row.report.received_at, _texts_of(row.report, fields)) for row in rows}
+
+    def show(self, rows: Sequence[Any]) -> list[Found]:
+        return [
+            Found(
+                self.name, str(row.pk), row.report.number, ("review_appeal", {"appeal_id": str(row.pk)}),
+                (("appeal-state", state_of(row)), ("channel", row.report.channel)), row.report.received_at,
+            )
+            for row in rows
+        ]  # fmt: skip
+
+
 class Cases(Table):
-    name, permission, model, objects = "case", Permission.CASES_READ, Case, "case"
+    name, permission, model, objects = "case", Permission.CASES_READ, Case, ("case",)
     order = ("-opened_at", "-id")
 
     def visible(self, actor: Actor) -> QuerySet[Any]:
@@ -319,7 +356,7 @@ class Cases(Table):
 
 
 class Shares(Table):
-    name, permission, model, objects = "share", Permission.SHARING_READ, Share, "share"
+    name, permission, model, objects = "share", Permission.SHARING_READ, Share, ("share",)
     order = ("-proposed_at", "-id")
 
     def visible(self, actor: Actor) -> QuerySet[Any]:
@@ -353,5 +390,6 @@ class Shares(Table):
 
 
 TABLES: dict[str, Table] = {
-    table.name: table for table in (Reports(), Items(), Assets(), Cases(), Assessments(), Exhibits(), Shares())
+    table.name: table
+    for table in (Reports(), Items(), Assets(), Cases(), Assessments(), Appeals(), Exhibits(), Shares())
 }

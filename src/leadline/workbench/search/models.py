@@ -12,8 +12,9 @@ from django.db import models
 class Document(models.Model):
     """What one thing is found by. Never asked who may see it: `access` asks the thing's own app.
 
+    id     by `at` (actions.refresh): in the order of ids the newest come last, and no index but FTS5's own is sorted by
     kind   of `kinds.TABLES`
-    at     of the thing: the newest come first
+    at     of the thing
     words  as `query.split_words` has them, blanks between; sealed fields only where the settings name them
     """
 
