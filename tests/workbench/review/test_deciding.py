@@ -100,7 +100,7 @@ def test_files_that_differ_from_the_one_on_the_card_are_listed_with_what_differs
     actions.begin_shift(analyst)
     review = actions.claim_next(Actor.of_person(analyst))
     assert review is not None
-    told = {member.asset_id: words for member, words in access.card_of(Actor.of_person(analyst), review).differing}
+    told = {near.asset.pk: near.differs for near in access.card_of(Actor.of_person(analyst), review).differing}
     assert told == {files[1].pk: ["distance"], files[2].pk: ["partial"], files[4].pk: ["size"]}
     page = browser_of(analyst).get(f"/review/{review.pk}/").content.decode()
     listed = page.partition("Files that differ from the centre")[2].partition("</table>")[0]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from leadline.domain import Kind
@@ -203,9 +205,10 @@ def test_of_near_files_within_a_trusted_margin_the_same_samples_are_drawn_and_lo
     assert Review.objects.filter(purpose="sample").count() == 1
 
 
-def test_a_file_that_joins_a_decided_cluster_is_covered_by_inference(
-    arrive: Arrive, claimed: Review, analyst: Person
+def test_a_file_that_joins_a_decided_cluster_is_covered_by_inference_and_told_with_its_facts(
+    arrive: Arrive, claimed: Review, analyst: Person, client_of: Callable[[Person], Client]
 ) -> None:
+    early = arrive(1, quality=90)
     made = actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS)
     Assessment.objects.filter(pk=made.pk).update(effective_at=made.made_at)
     assert actions.settle() == 1
@@ -213,6 +216,16 @@ def test_a_file_that_joins_a_decided_cluster_is_covered_by_inference(
     covered = Coverage.objects.get(asset=late)
     assert (covered.assessment, covered.origin) == (made, "propagated")
     assert not Review.objects.exclude(state="decided").exists()
+    Coverage.objects.filter(asset=late).update(distance=6)
+    Member.objects.filter(asset=late).update(distance=6, transform="rotate90")
+    Asset.objects.filter(pk=late.pk).update(width=300, height=400, size_bytes=71_234, source="api", frames=7)
+    page = client_of(analyst).get(f"/review/assessments/{made.pk}/").content.decode()
+    rows = page.partition("Near-duplicates, for which")[2].partition("</table>")[0].split("<tr>")[2:]
+    told = {one: next(row for row in rows if one.sha256[:12] in row) for one in (early, late)}
+    said = ("came after the decision", ">6<", "turned by 90°", "image/jpeg", "300 × 400", "71,234", "7 frames", ">API<")
+    assert [word for word in said if word not in told[late]] == []
+    assert re.findall(r'"tag">([^<]+)<', told[late]) == ["came after the decision", "distance", "size", "type"]
+    assert "came after" not in told[early]
 
 
 def test_a_review_is_as_urgent_as_the_most_urgent_report_of_its_files(arrive: Arrive, keeping: Any) -> None:

@@ -97,6 +97,8 @@ class Asset(models.Model):
             models.Index(
                 fields=("retain_until",), condition=Q(state="kept", on_hold=False), name="assets_that_expire"
             ),
+            # The team's page counts them by when they came.
+            models.Index(fields=("received_at",), condition=Q(is_set_aside=True), name="assets_set_aside"),
         )
 
     def __str__(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
@@ -301,6 +301,21 @@ def _differs_in(member: Member, centre: Asset) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class NearFile:
+    """A file that another one's decision counts for, with the facts by which a person can judge whether it should.
+
+    differs  in what, from the file that the decision is made by
+    is_late  it came after that was made
+    """
+
+    asset: Asset
+    distance: int
+    transform: str
+    differs: list[str]
+    is_late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """All that stands beside the picture: facts, what others said, how often it was reported. No picture.
 
@@ -309,7 +324,7 @@ class Card:
 
     review: Review
     subject: Asset
-    differing: list[tuple[Member, list[str]]]
+    differing: list[NearFile]
     cut: int
     matches: list[Any]
     reports: list[Any]
@@ -331,7 +346,7 @@ def card_of(actor: Actor, review: Review) -> Card:
     return Card(
         review,
         subject,
-        [(member, _differs_in(member, subject)) for member in listed],
+        [NearFile(one.asset, one.distance, one.transform, _differs_in(one, subject)) for one in listed],
         cut,
         list(matches_of(actor, subject)[:20]),
         list(reported.order_by("-urgency", "id")[:20]),
@@ -462,7 +477,7 @@ class Told:
     labels: list[Any]
     note: str
     assessed: list[Any]
-    propagated: list[Any]
+    propagated: list[NearFile]
     cut: int
     seen: str
     history: list[Assessment]
@@ -477,7 +492,7 @@ def told_of(made: Assessment) -> Told:
         for question in scheme.questions
         if question.id in made.answers
     ]
-    covered = made.coverage.select_related("asset").order_by("-distance", "id")
+    covered = made.coverage.select_related("asset__membership").order_by("-distance", "id")
     assessed = list(covered.filter(origin=Origin.ASSESSED.value))
     if made.standing == Standing.TRIAL and made.review.subject is not None:  # it covers no file, and looks as if it did
         assessed = [Coverage(assessment=made, asset=made.review.subject, origin=Origin.ASSESSED.value)]
@@ -487,13 +502,19 @@ def told_of(made: Assessment) -> Told:
         list(made.labels.all()),
         note_of(made),
         assessed,
-        propagated,
+        [_near(one, made, assessed) for one in propagated],
         cut,
         seen_of(assessed[0].asset) if assessed else Seen.NOT,
         list(_history_of(made).select_related("by")[:50]),
         list(made.reached.select_related("proposal", "undone_by")),
         list(_outcomes_beside(made)[:50]),
     )
+
+
+def _near(covered: Coverage, made: Assessment, assessed: Sequence[Coverage]) -> NearFile:
+    member = covered.asset.membership
+    differs = _differs_in(member, assessed[0].asset if assessed else made.cluster.centre)
+    return NearFile(covered.asset, covered.distance, member.transform, differs, member.joined_at > made.made_at)
 
 
 def _outcomes_beside(made: Assessment) -> QuerySet[Outcome]:
@@ -644,17 +665,20 @@ def team_of(since: datetime) -> TeamDay:
     files = unseen.aggregate(files=Sum("size", default=0))["files"]
     at_work = Shift.objects.filter(ended_at__isnull=True).select_related("person")
     over = [shift.person.name for shift in at_work if work_of(shift.person).is_over]
-    known = _known_unseen(since).count()
+    known = _known_unseen(since)
     return TeamDay(told["decided"], told["unseen"], len(at_work), sorted(over), told["deciders"], files, known)
 
 
-def _known_unseen(since: datetime) -> QuerySet[Asset]:
-    """Of what is looked at, what arrived since then and banks know. What a decision covers is counted with that."""
-    looked = Exposure.objects.filter(asset=OuterRef("pk")).exclude(level=Level.TILE.value)
-    decided = Review.objects.filter(cluster__members__asset=OuterRef("pk"), state=State.DECIDED.value)
+def _known_unseen(since: datetime) -> int:
+    """Of what is looked at, what arrived since then and banks know. What a decision covers is counted with that.
+
+    All of it less what people had to do with: a lead waits for two counts, and no file is asked about by itself.
+    """
     is_seen_type = reduce(or_, (Q(mime__startswith=prefix) for prefix in scenes.LOOKED_AT))
     found = Asset.objects.filter(is_seen_type, received_at__gte=since, is_set_aside=True)
-    return found.filter(~Exists(looked), ~Exists(decided))
+    looked = Exposure.objects.exclude(level=Level.TILE.value).values("asset")
+    decided = Member.objects.filter(cluster__reviews__state=State.DECIDED.value).values("asset")
+    return found.count() - found.filter(Q(pk__in=looked) | Q(pk__in=decided)).count()
 
 
 def team_days() -> list[tuple[Any, TeamDay]]:
