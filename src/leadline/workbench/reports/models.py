@@ -85,6 +85,7 @@ class Report(models.Model):
             models.Index(fields=("received_at", "id"), name="report_received"),
             models.Index(fields=("source_reference",), name="report_reference"),
             models.Index(fields=("receipt_lookup",), name="report_receipt"),
+            models.Index(fields=("received_at",), name="report_appeals", condition=Q(is_appeal=True)),
             models.Index(fields=("due_at",), name="report_due", condition=Q(due_at__isnull=False)),
             models.Index(fields=("closed_at",), name="report_closed", condition=Q(closed_at__isnull=False)),
         )

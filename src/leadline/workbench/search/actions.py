@@ -141,7 +141,7 @@ def refresh(table: Table, ids: Sequence[UUID]) -> bool:
     said = {pk: (one.at, one.joined()) for pk, one in table.words(ids, access.fields()).items()}
     wanted = {pk: (at, words) for pk, (at, words) in said.items() if words}
     held = {row.object_id: row for row in Document.objects.filter(kind=table.name, object_id__in=list(ids))}
-    gone = [row.pk for pk, row in held.items() if wanted.get(pk) != (row.at, row.words)]
+    gone = {row.pk for pk, row in held.items() if wanted.get(pk) != (row.at, row.words)}
     fresh = {pk: one for pk, one in wanted.items() if pk not in held or held[pk].pk in gone}
     Document.objects.filter(pk__in=gone).delete()
     places = _places({pk: at for pk, (at, _) in fresh.items()})
@@ -154,7 +154,7 @@ def refresh(table: Table, ids: Sequence[UUID]) -> bool:
 
 def _places(moments: dict[UUID, datetime]) -> dict[UUID, int]:
     """Free ids by which the newest come last: tenths of a millisecond, and a number that tells two of them apart."""
-    left = {pk: _place(at) + pk.int % _OF_ONE_MOMENT for pk, at in moments.items()}
+    left = {pk: place_of(at) + pk.int % _OF_ONE_MOMENT for pk, at in moments.items()}
     found: dict[UUID, int] = {}
     while left:
         taken = set(Document.objects.filter(pk__in=left.values()).values_list("pk", flat=True)) | set(found.values())
@@ -166,5 +166,6 @@ def _places(moments: dict[UUID, datetime]) -> dict[UUID, int]:
     return found
 
 
-def _place(at: datetime) -> int:
+def place_of(at: datetime) -> int:
+    """The first id of a moment."""
     return (at - _EPOCH) // timedelta(microseconds=100) * _OF_ONE_MOMENT
