@@ -67,6 +67,15 @@ def test_a_refused_hash_of_an_entry_that_is_left_out_is_not_told(run: Any, tmp_p
     assert (ended.code, ended.objects[0]["refused_hashes"], ended.faults) == (0, 0, [])
 
 
+def test_what_nobody_here_knows_of_lists_is_counted_over_all_of_them(run: Any, tmp_path: Path) -> None:
+    other = [{"HashName": "netclean", "HashValue": "77"}]
+    (tmp_path / "set.json").write_text(json.dumps({"value": [{"MD5": MD5, "AlternativeHashes": other}]}))
+    (tmp_path / "list.csv").write_text(f"md5,colour\n{MD5},red\n")
+    ended = _build(run, tmp_path / "b", tmp_path / "set.json", tmp_path / "list.csv")
+    assert (ended.code, ended.objects[0]["unknown"]) == (0, {"fingerprint netclean": 1, "column colour": 1})
+    assert "fingerprint netclean 1\n" in run("bank", "add", tmp_path / "b", tmp_path / "set.json").out
+
+
 def test_a_list_of_a_million_faults_is_told_in_a_few_lines(run: Any, tmp_path: Path) -> None:
     listed = tmp_path / "list.txt"
     listed.write_text(f"{MD5}\n" + "zzz\n" * 20_000)
@@ -185,6 +194,9 @@ def test_exports_as_text_and_vics_read_back(run: Any, bank: Path, tmp_path: Path
     assert set(text.out.split()) == {MD5, f"pdq:{PDQ}", SHA1, f"sha256:{SHA256}"}
     vics = run("bank", "export", bank, "--reason", WHY, "--format", "vics", "--out", "-")
     assert [m["MediaID"] for m in json.loads(vics.out)["value"]] == [7, 8, 9]
+    older = ("bank", "export", bank, "--reason", WHY, "--vics-version", "1.3", "--out", "-", "--format")
+    assert json.loads(run(*older, "vics").out)["odata.metadata"].endswith("/1.3.xml#Media")
+    assert run(*older, "csv").code == 2
 
 
 def test_an_export_as_stix_is_read_back_and_leaves_suspended_entries_out(run: Any, bank: Path, tmp_path: Path) -> None:

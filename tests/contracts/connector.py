@@ -252,12 +252,14 @@ class ListContract:
     paged    it is told in pages, and the source has three or more
     resumes  a pull goes on with the page after the last that was applied, and does not begin anew
     dated    it tells a time of each entry
+    beside   a record of it may hold several hashes, so that one of an unknown kind is kept beside a good one
     """
 
     secrets: ClassVar[Mapping[str, str]] = {}
     paged: ClassVar[bool] = True
     resumes: ClassVar[bool] = True
     dated: ClassVar[bool] = True
+    beside: ClassVar[bool] = True
 
     def plant(self, mock: Any, oddity: Oddity) -> Planted:
         """Have the source tell one more entry, an odd one."""
@@ -368,7 +370,9 @@ class ListContract:
         outcome = subscriber.pull()
         assert outcome.unknown.total() >= 1
         assert outcome.refused == 0
-        assert planted.digest in subscriber.entries()[planted.key].fingerprints.values()
+        entry = subscriber.entries()[planted.key]
+        assert planted.digest in entry.fingerprints.values()
+        assert not self.beside or any(json.loads(entry.metadata)["fingerprints"].values())
 
     def test_a_hash_of_a_wrong_length_is_refused_with_its_place(
         self, new: Callable[[], Subscriber], mock: Any, whole: dict[str, Entry]

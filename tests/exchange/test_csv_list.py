@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -42,10 +43,12 @@ def test_an_id_is_wished_for_where_it_can_be_and_always_kept(read_list: Any, tex
     assert (entry.id, entry.source_id) == (wished, text)
 
 
-def test_unknown_columns_are_kept_while_small_and_counted_otherwise(read_list: Any) -> None:
+def test_unknown_columns_are_counted_and_kept_while_small(read_list: Any) -> None:
     big = "x" * 5000
-    entries, errors = read_list(csv_list, f"md5,colour,size\n{MD5},red,12\n{MD5},{big},12\n")
+    rows = f"md5,colour,size\n{MD5},red,12\n{MD5},{big},12\n"
+    entries, errors = read_list(csv_list, rows, unknown := Counter())
     assert errors == []
+    assert unknown == {"column colour": 1, "column size": 1}
     assert json.loads(entries[0].metadata) == {"colour": "red", "size": "12"}
     assert json.loads(entries[1].metadata) == {"left_out": 2}
 

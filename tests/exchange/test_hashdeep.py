@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -23,10 +24,12 @@ def test_it_reads_what_hashdeep_writes(read_list: Any) -> None:
     assert json.loads(entries[0].metadata) == {"filename": "/x/a, b.jpg", "size": 12}
 
 
-def test_it_passes_over_algorithms_that_are_not_known_here(read_list: Any) -> None:
+def test_algorithms_that_are_not_known_here_are_kept_and_counted(read_list: Any) -> None:
     head = "%%%% HASHDEEP-1.0\n%%%% size,tiger,sha1,filename\n"
-    (entry,), errors = read_list(hashdeep, f"{head}12,{'0' * 48},{SHA1},a\n")
+    (entry,), errors = read_list(hashdeep, f"{head}12,{'0' * 48},{SHA1},a\n", unknown := Counter())
     assert (set(entry.fingerprints), errors) == ({"sha1"}, [])
+    assert json.loads(entry.metadata) == {"filename": "a", "size": 12, "fingerprints": {"tiger": "0" * 48}}
+    assert unknown == {"fingerprint tiger": 1}
 
 
 def test_a_bad_line_is_named_and_the_rest_goes_on(read_list: Any) -> None:

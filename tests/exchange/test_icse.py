@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -35,6 +36,13 @@ def test_it_reads_its_columns(read_list: Any) -> None:
 def test_what_is_not_said_to_be_baseline_has_no_label(read_list: Any) -> None:
     entries, _ = read_list(icse, HEAD + f"{MD5};;;1;;;;;;;;false\n{MD5};;;2;;;;;;;;\n")
     assert [(e.scheme, e.label) for e in entries] == [("", "")] * 2
+
+
+def test_a_column_of_another_is_kept_and_counted(read_list: Any) -> None:
+    head = HEAD.replace("\n", ";Tiger\n")
+    entries, errors = read_list(icse, head + f"{MD5};;;1;;;;;;;;;77\n{MD5};;;2;;;;;;;;;\n", unknown := Counter())
+    assert ([e.metadata for e in entries], errors) == (['{"Tiger":"77"}', ""], [])
+    assert unknown == {"column Tiger": 1}
 
 
 def test_a_bad_row_is_named_and_the_rest_goes_on(read_list: Any) -> None:

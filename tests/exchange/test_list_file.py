@@ -100,7 +100,8 @@ class TestListFile(ListContract):
         """A column of its own is the list's own word: it is kept with each entry."""
         mock.write_text("\n".join(["id,md5,remark", f"1,{MD5S[0]},made up"]) + "\n")
         subscriber = new()
-        assert subscriber.pull().refused == 0
+        outcome = subscriber.pull()
+        assert (outcome.refused, outcome.unknown) == (0, {"column remark": 1})
         assert json.loads(subscriber.entries()["1"].metadata)["remark"] == "made up"
 
 
@@ -210,6 +211,35 @@ def test_several_records_of_one_md5_stay_several_wherever_they_stand(
     assert subscriber.pull().is_complete
     labels = [e.label for e in subscriber.entries().values() if e.fingerprints["md5"].hex() == MD5S[0]]
     assert sorted(labels) == ["A", "C"]
+
+
+def test_what_nobody_here_knows_of_a_record_is_kept_counted_and_a_change_like_another(
+    new: Callable[..., Subscriber], path: Path
+) -> None:
+    def write(digits: str) -> None:
+        other = [{"HashName": "netclean", "HashValue": digits}]
+        path.write_text(json.dumps({"value": [{"MediaID": 1, "MD5": MD5S[0], "AlternativeHashes": other}]}))
+
+    write("77")
+    subscriber = new()
+    assert subscriber.pull().unknown == {"fingerprint netclean": 1}
+    (before,) = subscriber.entries().values()
+    write("78")
+    assert subscriber.pull().changed == 1
+    (entry,) = subscriber.entries().values()
+    assert [json.loads(one.metadata)["fingerprints"]["netclean"] for one in (before, entry)] == ["77", "78"]
+
+
+def test_the_digest_of_another_source_in_a_list_does_not_stand_for_ours(
+    new: Callable[..., Subscriber], path: Path
+) -> None:
+    path.write_text(f"md5,record,colour\n{MD5S[0]},{'0' * 64},red\n")
+    subscriber = new()
+    subscriber.pull()
+    (entry,) = subscriber.entries().values()
+    assert entry.metadata.count("record") == 1
+    assert json.loads(entry.metadata)["record"] != "0" * 64
+    assert json.loads(entry.metadata)["colour"] == "red"
 
 
 def test_a_folder_is_read_file_by_file(new: Callable[..., Subscriber], tmp_path: Path) -> None:

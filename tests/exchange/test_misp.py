@@ -56,7 +56,7 @@ class TestMisp(ListConnectorContract):
     def plant(self, mock: Mock, oddity: Oddity) -> Planted:
         assert isinstance(mock, MispMock)
         value = {Oddity.UNKNOWN: SHA256, Oddity.SHORT_HASH: SHA256[:-1], Oddity.UPPER_CASE: SHA256.upper()}[oddity]
-        more = {"shoe-size": "43"} if oddity is Oddity.UNKNOWN else {}
+        more = {"shoe-size": "43", "other-fingerprint": "netclean:00ff"} if oddity is Oddity.UNKNOWN else {}
         return Planted(mock.put({"sha256": value, **more}), bytes.fromhex(SHA256))
 
     @pytest.mark.parametrize("after", [0, 1])  # at the index, at the first event

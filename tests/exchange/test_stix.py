@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from typing import Any
 
 import jsonschema
@@ -179,6 +180,24 @@ def test_what_a_source_calls_benign_is_never_illegal_by_default() -> None:
     illegal = EntryDefaults(Kind.ILLEGAL)
     told = [read_objects([indicator(**fields)], illegal, "x") for fields in ({}, {"indicator_types": ["benign"]})]
     assert [one.records[0].entry and one.records[0].entry.kind for one in told] == [Kind.ILLEGAL, Kind.OTHER]
+
+
+def test_a_bundle_of_the_stix2_library_is_read_and_what_nobody_here_knows_is_counted() -> None:
+    pattern = f"[file:hashes.'SHA-256' = '{SHA256}' OR file:hashes.SSDEEP = '3:abc:def']"
+    made = stix2.Indicator(
+        id=NAME, pattern=pattern, pattern_type="stix", valid_from="2026-01-01T00:00:00Z",
+        created="2026-01-01T00:00:00Z", modified="2026-01-02T00:00:00Z", indicator_types=["benign"],
+        object_marking_refs=[stix2.TLP_GREEN],
+    )  # fmt: skip
+    beside = stix2.Malware(name="made up", is_family=False)
+    untrusted = io.BytesIO(stix2.Bundle(made, beside).serialize().encode())
+    (entry,) = stix.read(untrusted, where="list", defaults=DEFAULTS, unknown=(unknown := Counter()))
+    assert isinstance(entry, Entry)
+    assert (entry.source_id, entry.fingerprints) == (NAME, {"sha256": bytes.fromhex(SHA256)})
+    assert (entry.first_seen, entry.last_seen, entry.tlp) == (1_767_225_600, 1_767_312_000, Tlp.GREEN)
+    assert (entry.scheme, entry.label) == ("stix:indicator_types", "benign")
+    assert json.loads(entry.metadata)["fingerprints"] == {"SSDEEP": "3:abc:def"}
+    assert unknown == {"fingerprint SSDEEP": 1, "object of type malware": 1}
 
 
 # --- markings

@@ -33,6 +33,7 @@ def record(**fields: Any) -> dict[str, Any]:
 
 class TestStopNcii(ListConnectorContract):
     connector = StopNcii
+    beside = False
     secrets: ClassVar = {
         "subscription_key": TOKEN, "fetch_key": FETCH_KEY, "submit_key": SUBMIT_KEY, "feedback_key": FEEDBACK_KEY,
     }  # fmt: skip

@@ -32,6 +32,7 @@ DAY_S = 86_400
 
 class TestThreatExchange(ListConnectorContract):
     connector = ThreatExchange
+    beside = False
     secrets: ClassVar = {"token": TOKEN}
 
     def make_mock(self) -> ThreatExchangeMock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,7 +59,7 @@ def test_it_reads_flags_times_and_photodna_as_they_come(read_list: Any) -> None:
         "MediaSize": 99, "Comments": "seen before", "Miniature": "AAAA", "odata.id": "x",
         "AlternativeHashes": [{"HashName": "SHA-256", "HashValue": "D4" * 32}, {"HashName": "other", "HashValue": "1"}],
     }  # fmt: skip
-    (entry,), errors = read_list(vics, "\ufeff" + _document([record]))
+    (entry,), errors = read_list(vics, "\ufeff" + _document([record]), unknown := Counter())
     assert errors == []
     assert entry.fingerprints["photodna"] == photodna
     assert entry.fingerprints["sha256"] == b"\xd4" * 32
@@ -66,7 +67,20 @@ def test_it_reads_flags_times_and_photodna_as_they_come(read_list: Any) -> None:
     assert entry.note == "seen before"
     assert json.loads(entry.metadata) == {
         "VictimIdentified": True, "IsDistributed": False, "Series": "s1", "MediaSize": 99,
+        "fingerprints": {"other": "1"},
     }  # fmt: skip
+    assert unknown == {"fingerprint other": 1}
+
+
+def test_of_hashes_that_nobody_here_knows_a_bounded_part_is_kept(read_list: Any) -> None:
+    many = [{"HashName": f"h{number}", "HashValue": "7" * 400} for number in range(20)]
+    media = [{"MD5": MD5, "AlternativeHashes": many}, {"AlternativeHashes": many[:1]}]
+    (entry,), (refused,) = read_list(vics, _document(media), unknown := Counter())
+    kept = json.loads(entry.metadata)["fingerprints"]
+    assert list(kept) == [*(f"h{number}" for number in range(8)), "others"]
+    assert {len(text) for text in kept.values()} == {300}
+    assert (unknown["fingerprint h0"], unknown["fingerprint others"], unknown.total()) == (2, 1, 10)
+    assert refused.where == "list: record 2"
 
 
 @pytest.mark.parametrize(
@@ -98,8 +112,9 @@ def test_it_reads_times_with_and_without_offset(read_list: Any, text: str, secon
     ],
 )
 def test_a_path_that_leads_out_of_its_folder_is_neutralised(read_list: Any, path: str, kept: str | None) -> None:
-    (entry,), _ = read_list(vics, _document([{"MD5": MD5, "RelativeFilePath": path}]))
+    (entry,), _ = read_list(vics, _document([{"MD5": MD5, "RelativeFilePath": path}]), unknown := Counter())
     assert (json.loads(entry.metadata) if entry.metadata else {}).get("RelativeFilePath") == kept
+    assert unknown == ({"path outside its folder": 1} if path != "a\\b\\c.jpg" else {})
 
 
 def test_a_bad_record_is_named_and_the_rest_goes_on(read_list: Any) -> None:
@@ -239,6 +254,23 @@ def test_what_it_writes_has_the_published_shape_and_reads_back(read_list: Any) -
     assert errors == []
     assert (entries[0].scheme, entries[0].label, entries[0].last_seen) == ("vics:US", "2", 1_700_000_000)
     assert set(entries[0].fingerprints) == {"md5", "sha1", "sha256", "pdq", "photodna"}
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1", "1.2", "1.3"])
+def test_an_older_version_has_its_own_head_and_keeps_whose_codes_its_categories_are(
+    read_list: Any, version: str
+) -> None:
+    stream = io.BytesIO()
+    record = vics.VicsMedia(media_id=1, md5=b"\xa1" * 16, scheme="vics:US", label="2")
+    assert vics.write_vics([record], stream, category_set="US", version=vics.Version(version)) == 1
+    document = json.loads(stream.getvalue())
+    assert document.keys() == {"odata.metadata", "value"}
+    assert document["odata.metadata"] == OLD.replace("1.3", version) + "Media"
+    (media,) = document["value"]
+    assert (media["MediaID"], media["MD5"], media["Category"]) == (1, MD5, 2)
+    (entry,), errors = read_list(vics, stream.getvalue())
+    assert errors == []
+    assert (entry.scheme, entry.label, entry.fingerprints) == ("vics:US", "2", {"md5": b"\xa1" * 16})
 
 
 def test_an_empty_set_is_written_as_valid_json() -> None:

@@ -74,6 +74,11 @@ def test_a_label_has_its_scheme_and_each_is_there_once_with_its_version() -> Non
     plain = {"MD5": MD5, "Category": 0}
     assert media({"value": [plain]})[0].labels == (CaseLabel("vics:unspecified", "", "0"),)
     assert media({"value": [plain]}, scheme="vics:US-DHS")[0].labels == (CaseLabel("vics:US-DHS", "", "0"),)
+    said = [
+        {"PropertyName": f"Leadline{of}", "PropertyValue": value}
+        for of, value in (("Scheme", "vics:US"), ("Label", "0"))
+    ]
+    assert media({"value": [plain | {"MediaMetadata": said}]})[0].labels == (CaseLabel("vics:US", "", "0"),)
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,9 @@ def export_command(
             help="vics: whose category codes the labels are (US, UK, CUSTOM ...).",
         ),
     ] = "CUSTOM",
+    vics_version: Annotated[
+        vics.Version, typer.Option("--vics-version", help="vics: for programs that read no newer one.")
+    ] = vics.Version.V2_0,
 ) -> int:
     """Write a bank as a list. A CSV read back gives the same entries with the same numbers.
 
@@ -108,6 +111,8 @@ def export_command(
 
     if only and format_ is not ExportFormat.TEXT:
         raise ConfigError("--only is for plain text", where=f"--format {format_}", mend="leave --only out")
+    if vics_version is not vics.Version.V2_0 and format_ is not ExportFormat.VICS:
+        raise ConfigError("--vics-version is for VICS", where=f"--format {format_}", mend="leave --vics-version out")
     opened = Bank.open(Path(bank))
     if format_ in (ExportFormat.NSRL, ExportFormat.NSRL_DATABASE):
         _check_harmless(opened)
@@ -117,7 +122,7 @@ def export_command(
         measured = _Measured(stream)
         written = io.BufferedWriter(measured, 1 << 18)
         counted = _Counted(opened)
-        left_out = _write(format_, counted, written, only, category_set)
+        left_out = _write(format_, counted, written, only, category_set, vics_version)
         written.flush()
         if record is not None:
             record.finish(counted.count - left_out, measured.size_bytes, measured.digest.hexdigest())
@@ -134,14 +139,21 @@ def _check_harmless(bank: Bank) -> None:
         raise ConfigError(what, where=bank.name, mend="export a bank of kind benign alone, or in another --format")
 
 
-def _write(how: ExportFormat, entries: _Counted, stream: BinaryIO, only: OneHash | None, category_set: str) -> int:
+def _write(
+    how: ExportFormat,
+    entries: _Counted,
+    stream: BinaryIO,
+    only: OneHash | None,
+    category_set: str,
+    vics_version: vics.Version,
+) -> int:
     """How many were left out."""
     now_s = int(time.time())
     if how is ExportFormat.CSV:
         csv_list.write(entries.read(), stream)
         return 0
     if how is ExportFormat.VICS:
-        vics.write(entries.read(), stream, category_set=category_set)
+        vics.write(entries.read(), stream, category_set=category_set, version=vics_version)
         return 0
     if how is ExportFormat.TEXT:
         return text_list.write(entries.read(), stream, only=only or "")

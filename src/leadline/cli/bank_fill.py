@@ -260,6 +260,7 @@ def _finish(bank: Bank, path: str, counts: Counts, intake: Intake, *, json: bool
         "left_out": intake.left_out,
         "files": intake.files,
         "isolation": intake.isolation,
+        "unknown": dict(intake.unknown),
         "entries": bank.count,
         "list_version": bank.list_version,
         "merging": merging,
@@ -267,6 +268,7 @@ def _finish(bank: Bank, path: str, counts: Counts, intake: Intake, *, json: bool
     if json:
         emit(record)
     else:
+        record["unknown"] = ", ".join(f"{name} {count}" for name, count in intake.unknown.items()) or None
         say(*table((name.replace("_", " "), value) for name, value in record.items() if value is not None))
         say_isolation(intake.isolation)
     if not counts.added:

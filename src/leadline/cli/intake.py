@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ class Intake:
     left_out        how many were
     files           how many media files were hashed; one may give several entries (frames, composites)
     isolation       what they were decoded in; None where there were none
+    unknown         what nobody here knows of what the lists told, and how often
     """
 
     defaults: EntryDefaults
@@ -48,6 +50,7 @@ class Intake:
     left_out: int = 0
     files: int = 0
     isolation: Isolation | None = None
+    unknown: Counter[str] = field(default_factory=Counter)
     _was_left_out: bool = False
 
     def read(self, path: str) -> Iterator[Taken]:
@@ -68,7 +71,8 @@ class Intake:
                 yield from self._hash_media(path)
             else:
                 place = None if path == "-" else Path(path)
-                yield from read_list(kind, stream, place, where=shown_input(path), defaults=self.defaults)
+                where = shown_input(path)
+                yield from read_list(kind, stream, place, where=where, defaults=self.defaults, unknown=self.unknown)
 
     def _open(self, path: str, stack: ExitStack) -> tuple[BinaryIO | None, ListFormat]:
         """The stream of a list and its format, or None for media."""

@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,6 +28,8 @@ MAX_TEXT_CHARS = 1000  # of a note, a label, a name taken from a list
 PHOTODNA_BYTES = 144
 ABSENT = frozenset({"", "-", "null", "none", "n/a", "na", "nan"})  # words for nothing, in small letters
 _CHUNK_BYTES = 1 << 18
+_MAX_OTHERS, _MAX_OTHER_CHARS = 8, 300  # of fingerprints in a record that nobody here knows, and of one's text
+_KEPT_NAMES = 200
 _HASH_BYTES: Mapping[str, int] = {**EXACT_ALGORITHMS, "pdq": PDQ_BYTES}
 _BY_DIGITS = {32: "md5", 40: "sha1"}
 
@@ -316,12 +319,21 @@ def too_long(where: str) -> ListFormatError:
     )
 
 
+def count_name(counter: Counter[str], name: str, count: int = 1) -> None:
+    """Names come from outside, and there may be no end of them: the first 200, the others together as `others`."""
+    counter[name if name in counter or len(counter) < _KEPT_NAMES else "others"] += count
+
+
 @dataclass(slots=True)
 class RecordHashes:
-    """The hashes of one record: a malformed one is a fault and never costs the record its good ones."""
+    """The hashes of one record: a malformed one is a fault and never costs the record its good ones.
+
+    others  kinds that nobody here knows, with the beginning of their text, for the metadata
+    """
 
     found: dict[str, bytes] = field(default_factory=dict)
     faults: list[HashFormatError | ListFormatError] = field(default_factory=list)
+    others: dict[str, str] = field(default_factory=dict)
 
     def take(self, parse: Callable[[], Mapping[str, bytes]]) -> bool:
         """What `parse` gives; False where it is malformed. Of several hashes of one kind the last stays."""
@@ -332,10 +344,28 @@ class RecordHashes:
             return False
         return True
 
+    def keep_other(self, untrusted_name: str, untrusted_text: str) -> None:
+        """A fingerprint of a kind that nobody here knows."""
+        name = "".join(c for c in untrusted_name if c.isprintable())[:40] or "without a name"
+        if name not in self.others and len(self.others) >= _MAX_OTHERS:
+            name = "others"
+        self.others[name] = untrusted_text[:_MAX_OTHER_CHARS]
+
     def require(self, what: str, mend: str) -> None:
         """Raises the first fault, or ListFormatError where there was nothing at all, unless a good hash is there."""
-        if not self.found:
-            raise self.faults[0] if self.faults else ListFormatError(what, mend=mend)
+        if self.found:
+            return
+        if self.faults:
+            raise self.faults[0]
+        if self.others:
+            raise ListFormatError(
+                "the record has no hash of a kind that is known here", mend="ask its source for an MD5 or SHA-1, too"
+            )
+        raise ListFormatError(what, mend=mend)
+
+    def count_others(self, unknown: Counter[str]) -> None:
+        for name in self.others:
+            count_name(unknown, f"fingerprint {name}")
 
 
 def with_faults(entry: Entry, hashes: RecordHashes, where: str) -> Iterator[Entry | ListFormatError]:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
@@ -19,6 +20,7 @@ from leadline.exchange.base import (
     Line,
     RecordHashes,
     broken,
+    count_name,
     entry_fields,
     located,
     metadata_text,
@@ -40,9 +42,7 @@ COLUMNS = (
     "fingerprints", "metadata",
 )  # fmt: skip
 _HASH_COLUMNS = ("md5", "sha1", "sha256", "pdq", "photodna", "hash", "fingerprints")
-_KNOWN = {re.sub(r"[^a-z0-9]", "", name): name for name in (*COLUMNS, *_HASH_COLUMNS)} | {
-    "license": "licence"
-}
+_KNOWN = {re.sub(r"[^a-z0-9]", "", name): name for name in (*COLUMNS, *_HASH_COLUMNS)} | {"license": "licence"}
 _HASHLIKE = re.compile(r"[0-9a-fA-F]{32}")
 
 
@@ -65,14 +65,17 @@ def _column(cell: str) -> str:
     return _KNOWN.get(re.sub(r"[^a-z0-9]", "", text.lower()), text[:MAX_TEXT_CHARS])
 
 
-def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[Entry | ListFormatError]:
+def read(
+    stream: BinaryIO, *, where: str, defaults: EntryDefaults, unknown: Counter[str] | None = None
+) -> Iterator[Entry | ListFormatError]:
     """Entries of a CSV list; a row that cannot be read is yielded as an error and the rest goes on.
 
     A malformed hash beside good ones is yielded as HashRefused, after the entry of the good ones.
 
     The header line is required; the order of its columns and their case are free; the delimiter (, ; or tab)
     is taken from it. `id`, where a whole number, becomes the wished id, and always the source's id unless
-    `source_id` is there. Columns without a meaning here go to the metadata while that is small.
+    `source_id` is there. Columns without a meaning here go to the metadata while that is small, and are counted in
+    `unknown`, once each.
     """
     lines = numbered_lines(stream)
     found = _find_header(lines, where)
@@ -80,6 +83,9 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
         yield broken(found, found.where)
         return
     delimiter, names = found
+    for name in names:
+        if name and name not in _KNOWN.values() and unknown is not None:
+            count_name(unknown, f"column {name[:40]}")
     for number, untrusted_row in read_rows(lines, delimiter, len(names), swallowed=_swallowed):
         place = f"{where}: line {number}"
         if isinstance(untrusted_row, ListFormatError):
@@ -104,9 +110,7 @@ def _find_header(lines: Iterator[Line], where: str) -> tuple[str, list[str]] | L
             continue
         header = split_header(text)
         if header is None:
-            return ListFormatError(
-                "no column of hashes in the header", where=f"{where}: line {number}", mend=mend
-            )
+            return ListFormatError("no column of hashes in the header", where=f"{where}: line {number}", mend=mend)
         known = [name for name in header[1] if name in _KNOWN.values()]
         twice = sorted({name for name in known if known.count(name) > 1})
         if twice:

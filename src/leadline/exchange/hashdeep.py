@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO
 
@@ -28,15 +29,19 @@ from leadline.exchange.csv_rows import decode_line
 MARK = "%%%% HASHDEEP-"
 MAGIC = f"{MARK}1.0"
 _HEADER = "%%%% "
+_NO_HASHES = frozenset({"size", "filename"})
 
 
-def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[Entry | ListFormatError]:
+def read(
+    stream: BinaryIO, *, where: str, defaults: EntryDefaults, unknown: Counter[str] | None = None
+) -> Iterator[Entry | ListFormatError]:
     """Entries of a file that `hashdeep` made; a line that cannot be read is yielded as an error and the rest goes on.
 
     The line after the first names the columns: size, algorithms, filename. MD5, SHA-1 and SHA-256 are taken, others
-    (tiger, whirlpool) passed over. A name may hold commas: it is the rest of its line. Lines that begin with # are
-    comments. Source: hashdeep's own source (HASHDEEP_HEADER_10).
+    (tiger, whirlpool) kept in the metadata and counted in `unknown`. A name may hold commas: it is the rest of its
+    line. Lines that begin with # are comments. Source: hashdeep's own source (HASHDEEP_HEADER_10).
     """
+    unknown = Counter() if unknown is None else unknown
     columns: list[str] = []
     for number, untrusted_line in numbered_lines(stream):
         place = f"{where}: line {number}"
@@ -54,7 +59,7 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
             yield ListBroken("no line names the columns", where=place, mend=_mend())
             return
         elif untrusted_text.strip() and not untrusted_text.startswith("#"):
-            yield from _checked(untrusted_text, columns, place, defaults)
+            yield from _checked(untrusted_text, columns, place, defaults, unknown)
     if not columns:
         yield ListBroken("the list is empty", where=where, mend=_mend())
 
@@ -71,7 +76,7 @@ def _columns(untrusted_header: str) -> list[str]:
 
 
 def _checked(
-    untrusted_text: str, columns: list[str], place: str, defaults: EntryDefaults
+    untrusted_text: str, columns: list[str], place: str, defaults: EntryDefaults, unknown: Counter[str]
 ) -> Iterator[Entry | ListFormatError]:
     cells = untrusted_text.split(",", len(columns) - 1)
     if len(cells) != len(columns):
@@ -83,13 +88,17 @@ def _checked(
         yield from with_faults(_entry(dict(zip(columns, cells, strict=True)), defaults, hashes), hashes, place)
     except (HashFormatError, ListFormatError) as error:
         yield located(error, place)
+    hashes.count_others(unknown)
 
 
 def _entry(untrusted_cells: Mapping[str, str], defaults: EntryDefaults, hashes: RecordHashes) -> Entry:
-    for name in EXACT_ALGORITHMS:
-        cell = untrusted_cells.get(name, "").strip()
-        if cell.lower() not in ABSENT:
+    for name, cell in ((name, cell.strip()) for name, cell in untrusted_cells.items() if name not in _NO_HASHES):
+        if cell.lower() in ABSENT:
+            continue
+        if name in EXACT_ALGORITHMS:
             hashes.take(lambda name=name, cell=cell: {name: parse_hex(name, cell)})  # type: ignore[misc]
+        else:
+            hashes.keep_other(name, cell)
     hashes.require("the line has no hash that is known here", "have hashdeep compute md5, sha1 or sha256 (-c)")
     facts: dict[str, object] = {}
     if name := untrusted_cells["filename"][:MAX_TEXT_CHARS]:
@@ -97,6 +106,8 @@ def _entry(untrusted_cells: Mapping[str, str], defaults: EntryDefaults, hashes: 
     size = untrusted_cells.get("size", "")
     if size.isascii() and size.isdigit() and len(size) < 20:
         facts["size"] = int(size)
+    if hashes.others:
+        facts["fingerprints"] = hashes.others
     return Entry(fingerprints=hashes.found, metadata=metadata_text(facts), **entry_fields(defaults))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO
 
@@ -15,6 +16,7 @@ from leadline.exchange.base import (
     MAX_TEXT_CHARS,
     EntryDefaults,
     RecordHashes,
+    count_name,
     entry_fields,
     located,
     metadata_text,
@@ -45,10 +47,13 @@ def is_header(untrusted_line: str) -> bool:
     return {"md5", "image id", "series name", "baseline"} <= names
 
 
-def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[Entry | ListFormatError]:
+def read(
+    stream: BinaryIO, *, where: str, defaults: EntryDefaults, unknown: Counter[str] | None = None
+) -> Iterator[Entry | ListFormatError]:
     """Entries of an ICSE list; a row that cannot be read is yielded as an error and the rest goes on.
 
     The label is (icse, baseline) where the column Baseline says so; `defaults.scheme` wins. Image ID is its own id.
+    Columns that are none of ICSE's go to the metadata under their own names, and are counted in `unknown`.
     """
     lines = numbered_lines(stream)
     header = next(lines, (1, b""))[1]
@@ -57,6 +62,9 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
         yield ListBroken("the first line is not ICSE's", where=f"{where}: line 1", mend=mend)
         return
     names = [name.strip().strip('"') for name in text.split(DELIMITER)]
+    for name in names:
+        if name and name not in COLUMNS and unknown is not None:
+            count_name(unknown, f"column {name[:40]}")
     for number, untrusted_row in read_rows(lines, DELIMITER, len(names), swallowed=lambda cell: "\n" in cell):
         place = f"{where}: line {number}"
         if isinstance(untrusted_row, ListFormatError):
@@ -95,7 +103,8 @@ def _facts(untrusted_cells: Mapping[str, str]) -> dict[str, object]:
             continue
         word = cell.lower() if column in _FLAGS else ""
         facts[name] = True if word in _TRUE else False if word in _FALSE else cell
-    return facts
+    others = {name[:40]: cell[:MAX_TEXT_CHARS] for name, cell in untrusted_cells.items() if name not in COLUMNS}
+    return {name: cell for name, cell in others.items() if name and cell} | facts
 
 
 def write(entries: Iterable[Entry], stream: BinaryIO) -> int:

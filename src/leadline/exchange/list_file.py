@@ -162,7 +162,10 @@ class ListFile(ListConnector):
             else:
                 hashed = _Hashed(stream)
                 prefix = f"{name}:" if name else ""
-                for item in read_list(kind, io.BufferedReader(hashed), path, where=path.name, defaults=self.defaults):
+                for item in read_list(
+                    kind, io.BufferedReader(hashed), path,
+                    where=path.name, defaults=self.defaults, unknown=telling.unknown,
+                ):  # fmt: skip
                     telling.take(item, prefix)
                     if telling.is_full:
                         yield
@@ -184,7 +187,7 @@ class _Telling:
     _keys: Keys = field(default_factory=Keys)
     _waiting: list[tuple[str, bytes, Entry]] = field(default_factory=list)
     _faults: list[LeadlineError] = field(default_factory=list)
-    _unknown: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
     _was_left_out: bool = False
 
     @property
@@ -196,7 +199,7 @@ class _Telling:
             mend = "say which format it has: --option format=..."
             self.broken = ListBroken("no list format recognised", where=path.name, mend=mend)
         else:
-            self._unknown[f"file {path.suffix.lower()[:20] or path.name[:20]}"] += 1
+            self.unknown[f"file {path.suffix.lower()[:20] or path.name[:20]}"] += 1
 
     def take(self, item: Entry | LeadlineError, prefix: str) -> None:
         if isinstance(item, ListBroken):
@@ -207,16 +210,16 @@ class _Telling:
         else:
             self._was_left_out = item.kind in CLEARING and not self.takes_all
             if self._was_left_out:
-                self._unknown[f"kind {item.kind}"] += 1
+                self.unknown[f"kind {item.kind}"] += 1
             else:
                 self.told += 1
                 digest = hashlib.sha256(_encode(item)).digest()
                 self._waiting.append((prefix + key_of(item), digest, item))
 
     def page(self, *, begins_whole: bool, is_last: bool = False) -> Page:
-        waiting, faults, unknown = self._waiting, self._faults, dict(self._unknown)
+        waiting, faults, unknown = self._waiting, self._faults, dict(self.unknown)
         self._waiting, self._faults = [], []
-        self._unknown.clear()
+        self.unknown.clear()
         keys = self._keys.make_distinct([(key, digest) for key, digest, _ in waiting])
         records = [_record(key, digest, entry) for key, (_, digest, entry) in zip(keys, waiting, strict=True)]
         checkpoint = _checkpoint(self.stamps if is_last else [])
@@ -230,9 +233,10 @@ def _record(key: str, digest: bytes, entry: Entry) -> Record:
 
 def _with_digest(digest: bytes, metadata: str) -> str:
     """{"record": ...} before the rest: the digest of what was read of the record, not of its bytes in the file."""
-    if len(metadata) <= _SHORT_CHARS:  # what metadata_text makes; joined as text, at each entry of a long list
+    if len(metadata) <= _SHORT_CHARS and '"record":' not in metadata:  # joined as text, at each entry of a long list
         return f'{{"record":"{digest.hex()}"{"," + metadata[1:] if len(metadata) > 2 else "}"}'
     facts = msgspec.json.decode(metadata)
+    facts.pop("record", None)  # of the list that this one was made of
     told = metadata_text({"record": digest.hex(), **facts})
     return told if "record" in told[:12] else metadata_text({"record": digest.hex(), "left_out": len(facts)})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -12,26 +13,35 @@ from leadline.exchange import csv_list, hashdeep, icse, nsrl, nsrl_database, sti
 from leadline.exchange.base import EntryDefaults
 from leadline.exchange.detect import ListFormat
 
-_READERS: Mapping[ListFormat, Callable[..., Iterator[Entry | LeadlineError]]] = {
+_Read = Callable[..., Iterator[Entry | LeadlineError]]
+_READERS: Mapping[ListFormat, _Read] = {
     ListFormat.CSV: csv_list.read,
-    ListFormat.TEXT: text_list.read,
     ListFormat.VICS: vics.read,
     ListFormat.STIX: stix.read,
     ListFormat.HASHDEEP: hashdeep.read,
     ListFormat.ICSE: icse.read,
-    ListFormat.NSRL: nsrl.read,
 }
+_OF_KNOWN_THINGS: Mapping[ListFormat, _Read] = {ListFormat.TEXT: text_list.read, ListFormat.NSRL: nsrl.read}
 
 
 def read_list(
-    kind: ListFormat, stream: BinaryIO, path: Path | None, *, where: str, defaults: EntryDefaults
+    kind: ListFormat,
+    stream: BinaryIO,
+    path: Path | None,
+    *,
+    where: str,
+    defaults: EntryDefaults,
+    unknown: Counter[str] | None = None,
 ) -> Iterator[Entry | LeadlineError]:
-    """Entries and faults of a list. path: of its file; None where it comes through a pipe.
+    """Entries and faults of a list. path: of its file; None where it comes through a pipe. unknown: gathers what nobody
+    here knows, with how often it was met.
 
     A ListBroken is among them where the list does not end as it should.
     """
-    if kind is not ListFormat.NSRL_DATABASE:
-        yield from _READERS[kind](stream, where=where, defaults=defaults)
+    if kind in _READERS:
+        yield from _READERS[kind](stream, where=where, defaults=defaults, unknown=unknown)
+    elif kind in _OF_KNOWN_THINGS:
+        yield from _OF_KNOWN_THINGS[kind](stream, where=where, defaults=defaults)
     elif path is None:
         yield ListBroken("a database cannot come through a pipe", where=where, mend="give its file")
     else:

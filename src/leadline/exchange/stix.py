@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import chain
@@ -17,7 +18,7 @@ import ijson
 
 from leadline.domain import EXACT_ALGORITHMS, Entry, Kind, Tlp
 from leadline.errors import HashRefused, LeadlineError, ListBroken, ListFormatError
-from leadline.exchange.base import BoundedRecords, EntryDefaults, broken, recode
+from leadline.exchange.base import BoundedRecords, EntryDefaults, broken, count_name, recode
 from leadline.exchange.stix_markings import make_marking, marking_name
 from leadline.exchange.stix_objects import BENIGN, EXTENSION, INDICATOR_TYPES, NO_PRINT, ToldObject, read_objects
 from leadline.exchange.vics import records_at
@@ -30,14 +31,17 @@ _HASH_NAMES = {"md5": "MD5", "sha1": "'SHA-1'", "sha256": "'SHA-256'", "pdq": "P
 _LATEST_S = 1 << 37
 
 
-def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[Entry | LeadlineError]:
+def read(
+    stream: BinaryIO, *, where: str, defaults: EntryDefaults, unknown: Counter[str] | None = None
+) -> Iterator[Entry | LeadlineError]:
     """Entries of the indicators and files of a bundle; the latest version of each counts, and a revoked one is none.
 
     Entries come at the end: until then any object may be a later version of another. Broken JSON ends the list, after
-    what came before it.
+    what came before it. `unknown` gathers other hashes, types of objects and markings.
     """
+    unknown = Counter() if unknown is None else unknown
     latest: dict[str, _Told] = {}
-    for told in _read_all(stream, where, defaults):
+    for told in _read_all(stream, where, defaults, unknown):
         if isinstance(told, LeadlineError):
             yield told
         elif told.record.key not in latest or _is_later(told.record, latest[told.record.key].record):
@@ -60,14 +64,16 @@ def _is_later(one: ToldObject, other: ToldObject) -> bool:
     return one.entry.last_seen >= other.entry.last_seen
 
 
-def _read_all(stream: BinaryIO, where: str, defaults: EntryDefaults) -> Iterator[_Told | LeadlineError]:
+def _read_all(
+    stream: BinaryIO, where: str, defaults: EntryDefaults, unknown: Counter[str]
+) -> Iterator[_Told | LeadlineError]:
     source = BoundedRecords(recode(stream, repair=True))
     number = 0
     try:
         for untrusted_object in records_at(source, ("objects", None)):
             source.since_record = 0
             number += 1
-            yield from _read_one(untrusted_object, f"{where}: record {number}", defaults)
+            yield from _read_one(untrusted_object, f"{where}: record {number}", defaults, unknown)
     except ListFormatError as error:
         yield broken(error, f"{where}: after record {number}")
     except (ijson.JSONError, ValueError, ArithmeticError):
@@ -80,11 +86,16 @@ def _read_all(stream: BinaryIO, where: str, defaults: EntryDefaults) -> Iterator
             yield ListBroken("no object of STIX found", where=where, mend=mend)
 
 
-def _read_one(untrusted_object: object, place: str, defaults: EntryDefaults) -> Iterator[_Told | LeadlineError]:
+def _read_one(
+    untrusted_object: object, place: str, defaults: EntryDefaults, unknown: Counter[str]
+) -> Iterator[_Told | LeadlineError]:
     told = read_objects([untrusted_object], defaults, place)
     refused = [fault for fault in told.faults if isinstance(fault, HashRefused)]
     yield from (fault for fault in told.faults if not isinstance(fault, HashRefused))
     yield from (_Told(record, refused) for record in told.records)
+    for name, count in told.unknown.items():
+        if name != NO_PRINT:  # which is told as a record that was refused
+            count_name(unknown, name, count)
     if NO_PRINT in told.unknown:
         yield ListFormatError("it holds no hash of a file that is known here", where=place, mend="nothing to mend")
 

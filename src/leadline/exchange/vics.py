@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, BinaryIO
 
 import ijson
@@ -27,6 +29,7 @@ from leadline.exchange.base import (
     EntryDefaults,
     RecordHashes,
     broken,
+    count_name,
     entry_fields,
     located,
     metadata_text,
@@ -39,6 +42,7 @@ from leadline.exchange.base import (
 )
 
 UNSPECIFIED = "vics:unspecified"
+OUTSIDE = "path outside its folder"
 HEAD_BYTES = 1 << 16
 _MAX_NUMBER, _SHORT_NUMBER = Decimal(10) ** 30, 10**18
 _CONTEXT = re.compile(r'"(?:@odata\.context|odata\.metadata)"\s*:\s*"([^"]{0,500})"')
@@ -46,6 +50,8 @@ _VERSION = re.compile(r"DataModels\\?/([^/\\\s]{1,40}?)\.xml")
 _KNOWN_VERSION = re.compile(r"(?:1\.\d|2\.0)(?:\.\d+)*")  # one more number is taken for the same version, mended
 _SEGMENT = re.compile(r"\.xml\\?/([^/\\$#]{1,64})\\?/")
 _DRIVE = re.compile(r"^[A-Za-z]:")
+# A root, a drive, a folder above; possessive, so that a long row of dots costs no more than its length.
+_LEADS_OUT = re.compile(r"^[\\/]|(?:^|[\\/])(?:[A-Za-z]:|(?=[. ]*\.\.)[. ]*+(?:[\\/]|$))")
 _FIRST_FIELD = re.compile(r'"(?:(?P<media>MD5|MediaID)|CaseID|CaseNumber)"\s*:|"Media"\s*:\s*\[')
 # Where the records are: the name of a field, or None for the members of a list.
 _MEDIA_ROOT: tuple[str | None, ...] = ("value", None)
@@ -65,15 +71,18 @@ _KIND, _SCHEME, _LABEL, _SOURCE_ID = (f"{_OWN}{name}" for name in ("Kind", "Sche
 _TEXTS = ("Series", "Tags", "PrecategorizationSource", "MimeType")
 
 
-def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[Entry | ListFormatError]:
+def read(
+    stream: BinaryIO, *, where: str, defaults: EntryDefaults, unknown: Counter[str] | None = None
+) -> Iterator[Entry | ListFormatError]:
     """Entries of a VICS JSON file, one for each Media record, streamed; both roots (#Media, #Cases).
 
     The label is (scheme, code): the scheme is `vics:` and the category set named in the context's path
     (2.0), or `defaults.scheme`, which wins, or `vics:unspecified`: codes 0 and 5 mean opposite things in two
     sets of the same country. A record that cannot be read is yielded as an error and the rest goes on; a malformed
     hash beside good ones is yielded as HashRefused, after the entry of the good ones. Broken JSON ends the list, with
-    the number of the last good record.
+    the number of the last good record. `unknown` gathers hashes of other kinds, and paths that led out of their folder.
     """
+    unknown = Counter() if unknown is None else unknown
     reader = recode(stream, repair=True)
     head = reader.peek(HEAD_BYTES)[:HEAD_BYTES].decode("utf-8", "replace")
     scheme = defaults.scheme or scheme_of(head)
@@ -84,7 +93,7 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
         for untrusted_media in records_at(source, root_of(head)):
             source.since_record = 0
             number += 1
-            yield from _checked(untrusted_media, scheme, f"{where}: record {number}", defaults)
+            yield from _checked(untrusted_media, scheme, f"{where}: record {number}", defaults, unknown)
     except ListFormatError as error:
         yield broken(error, f"{where}: after record {number}")
         return
@@ -176,7 +185,7 @@ def root_of(head: str) -> tuple[str | None, ...]:
 
 
 def _checked(
-    untrusted_media: object, scheme: str, place: str, defaults: EntryDefaults
+    untrusted_media: object, scheme: str, place: str, defaults: EntryDefaults, unknown: Counter[str]
 ) -> Iterator[Entry | ListFormatError]:
     if not isinstance(untrusted_media, dict):
         yield ListFormatError("a Media record is no object", where=place, mend="correct the record")
@@ -186,6 +195,9 @@ def _checked(
         yield from with_faults(_entry(untrusted_media, scheme, defaults, hashes), hashes, place)
     except (HashFormatError, ListFormatError) as error:
         yield located(error, place)
+    hashes.count_others(unknown)
+    if _LEADS_OUT.search(plain_text(untrusted_media.get("RelativeFilePath"))):
+        count_name(unknown, OUTSIDE)
 
 
 def _entry(untrusted_media: Mapping[str, Any], scheme: str, defaults: EntryDefaults, hashes: RecordHashes) -> Entry:
@@ -195,10 +207,13 @@ def _entry(untrusted_media: Mapping[str, Any], scheme: str, defaults: EntryDefau
     if photodna and not hashes.take(lambda: {"photodna": parse_photodna(photodna)}):
         metadata["photodna_unreadable"] = True
     hashes.require("the record has no hash", "fill MD5, SHA1 or PhotoDNA, or leave the record out")
+    if hashes.others:
+        metadata["fingerprints"] = hashes.others
     code = plain_text(untrusted_media.get("Category"))
     fields = entry_fields(defaults) | {"source_id": plain_text(untrusted_media.get("MediaID"))}
-    fields |= _own_words(untrusted_media.get("MediaMetadata"), defaults)
-    if code:
+    own = _own_words(untrusted_media.get("MediaMetadata"), defaults)
+    fields |= own
+    if code and own.get("label") != code:  # a head before 2.0 does not say whose code it is
         fields |= {"scheme": scheme, "label": code}
     seen = plain_text(untrusted_media.get("DateUpdated"))
     if seen:
@@ -239,9 +254,12 @@ def take_hashes(untrusted_media: Mapping[str, Any], hashes: RecordHashes) -> Non
     for item in alternatives if isinstance(alternatives, list) else ():
         if not isinstance(item, dict):
             continue
-        algorithm = _NAMES.get(re.sub(r"[^a-z0-9]", "", plain_text(item.get("HashName")).lower()))
+        name, text = plain_text(item.get("HashName")), _hash_text(item.get("HashValue"))
+        algorithm = _NAMES.get(re.sub(r"[^a-z0-9]", "", name.lower()))
         if algorithm:
-            named.append((algorithm, _hash_text(item.get("HashValue"))))
+            named.append((algorithm, text))
+        elif text:
+            hashes.keep_other(name, text)
     named += [(name.lower(), _hash_text(untrusted_media.get(name))) for name in ("MD5", "SHA1", "SHA256")]
     for algorithm, text in named:
         if text:
@@ -337,30 +355,50 @@ class VicsMedia:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
+class Version(StrEnum):
+    """What the head of a file says it is. Up to 1.3 it names no category set; records are the same for all that is
+    publicly known."""
+
+    V1_0 = "1.0"
+    V1_1 = "1.1"
+    V1_2 = "1.2"
+    V1_3 = "1.3"
+    V2_0 = "2.0"
+
+
 def is_category_set(name: str) -> bool:
     """Whether a name can stand in the header's path."""
     return re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name) is not None
 
 
-def write_vics(records: Iterable[VicsMedia], stream: BinaryIO, *, category_set: str = "CUSTOM") -> int:
-    """Stream records as VICS-shaped JSON 2.0 with the root #Media. Returns how many were written.
+def write_vics(
+    records: Iterable[VicsMedia], stream: BinaryIO, *, category_set: str = "CUSTOM", version: Version = Version.V2_0
+) -> int:
+    """Stream records as VICS-shaped JSON with the root #Media. Returns how many were written.
 
-    category_set  the path segment that names whose category codes these are (US, UK, CUSTOM ...)
+    category_set  the path segment that names whose category codes these are (US, UK, CUSTOM ...); where the version's
+                  head has none, each record says it in its MediaMetadata
     """
     if not is_category_set(category_set):
         raise ConfigError("the category set is no plain name", where="category set", mend="use letters, digits, _ . -")
-    context = f"http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/{category_set}/$metadata#Media"
-    stream.write(f'{{"@odata.context":{json.dumps(context)},"value":['.encode("ascii"))
+    is_named = version is Version.V2_0
+    if is_named:
+        key, path = "@odata.context", f"VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/{category_set}/$metadata#Media"
+    else:
+        key, path = "odata.metadata", f"ICMEC/ProjectVic/DataModels/{version}.xml#Media"
+    stream.write(f'{{"{key}":"http://github.com/{path}","value":['.encode("ascii"))
     count = 0
     for record in records:
-        text = json.dumps(media_record(record, f"vics:{category_set}"), separators=(",", ":"))
+        made = media_record(record, f"vics:{category_set}", is_set_named=is_named)
+        text = json.dumps(made, separators=(",", ":"))
         stream.write((",\n" if count else "\n").encode("ascii") + text.encode("ascii"))
         count += 1
     stream.write(b"\n]}\n")
     return count
 
 
-def media_record(record: VicsMedia, scheme: str) -> dict[str, object]:
+def media_record(record: VicsMedia, scheme: str, *, is_set_named: bool = True) -> dict[str, object]:
+    """is_set_named: the file's head says whose codes its categories are."""
     own = record.scheme == scheme and record.label.isascii() and record.label.isdigit() and len(record.label) < 10
     md5 = record.md5.hex().upper() if record.md5 else None
     values: dict[str, object] = {
@@ -383,7 +421,7 @@ def media_record(record: VicsMedia, scheme: str) -> dict[str, object]:
     others = [(name, value) for name, value in (("SHA256", record.sha256), ("PDQ", record.pdq)) if value]
     values["AlternativeHashes"] = [{"MD5": md5, "HashName": n, "HashValue": v.hex().upper()} for n, v in others]
     facts = dict(record.metadata)
-    if not own and (record.scheme or record.label):
+    if not (own and is_set_named) and (record.scheme or record.label):
         facts |= {_SCHEME: record.scheme, _LABEL: record.label}
     values["MediaMetadata"] = [{"PropertyName": name, "PropertyValue": value} for name, value in facts.items()]
     return {name: value for name, value in values.items() if value is not None and value != []} | {
@@ -400,9 +438,11 @@ def _iso(seconds: int) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if 0 < seconds < 1 << 37 else None
 
 
-def write(entries: Iterable[Entry], stream: BinaryIO, *, category_set: str = "CUSTOM") -> int:
+def write(
+    entries: Iterable[Entry], stream: BinaryIO, *, category_set: str = "CUSTOM", version: Version = Version.V2_0
+) -> int:
     """Entries of a bank as VICS-shaped JSON. Returns how many were written."""
-    return write_vics(map(_from_entry, entries), stream, category_set=category_set)
+    return write_vics(map(_from_entry, entries), stream, category_set=category_set, version=version)
 
 
 def _from_entry(entry: Entry) -> VicsMedia:

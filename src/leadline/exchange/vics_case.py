@@ -156,9 +156,10 @@ def _media(untrusted: object, scheme: str, place: int, number: int, where: str) 
 def _labels(untrusted: Mapping[str, Any], scheme: str) -> Iterator[CaseLabel]:
     """Its category, and what Leadline wrote beside it; each once, with its version where one is known."""
     found: list[CaseLabel] = []
-    if code := plain_text(untrusted.get("Category")):
-        found.append(CaseLabel(scheme, "", code))
     beside = dict(_properties(untrusted.get("MediaMetadata")))
+    code = plain_text(untrusted.get("Category"))
+    if code and not (beside.get("LeadlineScheme") and beside.get("LeadlineLabel") == code):
+        found.append(CaseLabel(scheme, "", code))
     if beside.get("LeadlineScheme") and beside.get("LeadlineLabel"):
         found.append(CaseLabel(beside["LeadlineScheme"][:200], "", beside["LeadlineLabel"][:200]))
     found += _written(beside.get(LABELS, ""))

@@ -19,6 +19,7 @@ import numpy as np
 
 from leadline.domain import Entry, Kind
 from leadline.errors import BankError, HashRefused, LeadlineError, ListFormatError, Sentence, SourceShrank, sentence
+from leadline.exchange.base import count_name
 from leadline.exchange.connector import MAX_KEY_CHARS, Checkpoint, Page, Record
 from leadline.match.bank import Bank
 from leadline.match.changes import AddResult
@@ -29,7 +30,6 @@ BATCH_RECORDS = 10_000
 LONG_BATCH_RECORDS = 40_000  # where nearly all is new: they become a segment on disk, and do not stay in memory
 _MOST_IN_LOG = 20_000  # the log lies in memory, and is read again whenever a segment is added
 _KEPT_FAULTS = 1_000
-_KEPT_NAMES = 200  # of reasons and of unknown things; the others together are `others`
 _SHRINK_FROM, _SHRINK_SHARE = 100, 0.5  # a whole list that loses so much is looked at by a person first
 
 
@@ -75,18 +75,13 @@ class Outcome:
 
     def remember(self, error: LeadlineError) -> None:
         what = error.said[0]
-        _count(self.reasons, what.template if isinstance(what, Sentence) else what, 1)
+        count_name(self.reasons, what.template if isinstance(what, Sentence) else what)
         if len(self.faults) < _KEPT_FAULTS:
             self.faults.append(error)
 
     def note_unknown(self, unknown: Mapping[str, int]) -> None:
         for name, count in unknown.items():
-            _count(self.unknown, name, count)
-
-
-def _count(counter: Counter[str], name: str, count: int) -> None:
-    """Names come from outside, and there may be no end of them."""
-    counter[name if name in counter or len(counter) < _KEPT_NAMES else "others"] += count
+            count_name(self.unknown, name, count)
 
 
 def _first_seen(record: Record, entry: Entry, before: Entry) -> int:

@@ -12,6 +12,8 @@ from tests.exchange.feed.conftest import DAY_S, Clock, Publisher, entry, md5
 
 from leadline.domain import Kind, Tlp
 from leadline.errors import BankError, ConfigError, FeedRefused, KeyUnavailable
+from leadline.exchange.base import EntryDefaults
+from leadline.exchange.feed.contents import Reading
 from leadline.exchange.feed.roots import create_roots
 from leadline.exchange.feed.shelf import Shelf
 from leadline.match.bank import Bank
@@ -134,6 +136,16 @@ def test_entries_that_take_matches_away_come_in_only_where_wanted(publisher: Pub
     reader.pull(publisher.feed)
     assert reader.ids == {1}
     assert reader.pages[0].unknown == {"kind false-positive": 1}
+
+
+def test_a_line_of_which_nothing_is_known_here_is_counted_and_no_fault() -> None:
+    reading = Reading(EntryDefaults(Kind.OTHER), frozenset(), takes_clearing=False, publisher="Example Hotline")
+    line = b'{"id":7,"kind":"other","hashes":{"nobody-knows":"00ff"}}'
+    (record,) = reading.records([line], "feed")
+    assert (record.key, record.entry, reading.faults) == ("7", None, [])
+    assert reading.unknown == {
+        "fingerprint nobody-knows": 1, "entry without a fingerprint that is known here": 1,
+    }  # fmt: skip
 
 
 def test_a_subscriber_that_is_left_out_is_told_nothing_more_and_others_go_on(publisher: Publisher) -> None:

@@ -7,6 +7,7 @@ publisher's own stay with the publisher.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -25,6 +26,7 @@ FORMAT, VERSION = "leadline-feed", 1
 PART_ENTRIES, PART_BYTES = 20_000, 8 << 20
 MAX_PART_BYTES = 32 << 20  # one line more than PART_BYTES, and what age adds, stay far below
 _KNOWN = frozenset({*EXACT_ALGORITHMS, "pdq"})
+NO_PRINT = "entry without a fingerprint that is known here"
 CLEARING = frozenset({Kind.BENIGN, Kind.FALSE_POSITIVE})  # kinds that take matches away
 _MAX_PRINT_BYTES = 4096
 
@@ -137,7 +139,7 @@ class Reading:
     takes_clearing: bool
     publisher: str
     faults: list[LeadlineError] = field(default_factory=list)
-    unknown: dict[str, int] = field(default_factory=dict)
+    unknown: Counter[str] = field(default_factory=Counter)
 
     def records(self, lines: Iterable[bytes], where: str) -> Iterator[Record]:
         for number, untrusted in enumerate(lines, 2):
@@ -155,40 +157,43 @@ class Reading:
             return None
         assert line.kind is not None
         if line.kind in CLEARING and not self.takes_clearing:
-            self._count(f"kind {line.kind}")
+            self.unknown[f"kind {line.kind}"] += 1
             return None
         hashes = self._hashes(line, where)
+        if not hashes.found:
+            self.unknown[NO_PRINT] += 1
+            return None
         quality = line.quality if line.quality is not None and 0 <= line.quality <= 100 else None
         return Entry(
             line.kind, hashes.found, pdq_family=line.pdq_family, quality=quality, scheme=line.scheme, label=line.label,
             source=self.defaults.source, source_id=str(line.id), licence=line.licence or self.defaults.licence,
             tlp=line.tlp, first_seen=max(0, line.first_seen), last_seen=max(0, line.last_seen),
             radius_bits=line.radius if line.kind is Kind.FALSE_POSITIVE else 0,
-            metadata=record_metadata(line_digest(untrusted), self._origin(line)),
+            metadata=record_metadata(line_digest(untrusted), self._facts(line, hashes)),
         )  # fmt: skip
 
-    def _origin(self, line: Line) -> Mapping[str, object]:
-        told = {"publisher": self.publisher, "origin": line.source, "origin_id": line.source_id}
+    def _facts(self, line: Line, hashes: RecordHashes) -> Mapping[str, object]:
+        told = {
+            "publisher": self.publisher, "origin": line.source, "origin_id": line.source_id,
+            "fingerprints": hashes.others,
+        }  # fmt: skip
         return {name: value for name, value in told.items() if value}
 
     def _hashes(self, line: Line, where: str) -> RecordHashes:
-        hashes, passed_over = RecordHashes(), 0
+        """None are found where all are of kinds that nobody here knows."""
+        hashes = RecordHashes()
         for name, text in line.hashes.items():
             if name in _KNOWN or name in self.kinds:
                 hashes.take(lambda name=name, text=text: {name: _parse_print(name, text)})  # type: ignore[misc]
             else:
-                self._count(f"fingerprint {name[:40]}")
-                passed_over += 1
-        if not hashes.found and not hashes.faults and passed_over:
-            raise ListFormatError("no fingerprint of a kind that is known here", mend="install its plug-in")
-        hashes.require("an entry without a fingerprint", "tell the publisher")
+                hashes.keep_other(name, text)
+        hashes.count_others(self.unknown)
+        if hashes.faults or not hashes.others:
+            hashes.require("an entry without a fingerprint", "tell the publisher")
         for fault in hashes.faults:
             what = sentence("%(what)s; the rest of its record stays", what=fault.what)
             self.faults.append(HashRefused(what, where=where, mend=fault.mend))
         return hashes
-
-    def _count(self, name: str) -> None:
-        self.unknown[name] = self.unknown.get(name, 0) + 1
 
 
 def read_line(untrusted: bytes) -> Line:
