@@ -24,7 +24,7 @@ from leadline.workbench.reports import actions as reports
 from leadline.workbench.reports.access import SEARCH_FIELDS
 from leadline.workbench.reports.models import Report
 from leadline.workbench.review import actions as review
-from leadline.workbench.search import access, actions
+from leadline.workbench.search import access, actions, index
 
 Find = Callable[..., dict[str, list[str]]]
 SHA256, SHA1, MD5, PDQ = "ab" * 32, "cd" * 20, "ef" * 16, "12" * 32
@@ -137,7 +137,11 @@ def test_a_thing_that_is_named_and_holds_the_words_is_told_once(analyst: Person,
     assert found(analyst, "seven") == {"report": [str(exact.pk), str(other.pk)]}
 
 
-def test_pages_lead_on_through_what_is_named_and_what_holds_the_words(analyst: Person, found: Find) -> None:
+@pytest.mark.parametrize("newest", [0, 4, 10_000])
+def test_pages_lead_on_through_what_is_named_and_what_holds_the_words(
+    newest: int, analyst: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "_NEWEST", newest)
     exact = [str(receive(f"https://example.org/{n}", reference="seven").pk) for n in range(3)]
     others = [str(receive(f"https://example.org/{n + 10}", reference=f"seven {n}").pk) for n in range(4)]
     actions.follow()

@@ -19,7 +19,7 @@ from leadline.workbench.cursors import Slice, decode_cursor, encode_cursor, slic
 from leadline.workbench.journal.models import Line
 from leadline.workbench.reports.access import SEARCHABLE, search_fields
 from leadline.workbench.search import elsewhere, hosts
-from leadline.workbench.search.index import holding
+from leadline.workbench.search.index import first_of, holding
 from leadline.workbench.search.kinds import TABLES, Found, Table
 from leadline.workbench.search.models import Document, Progress
 from leadline.workbench.search.query import Query, read_query
@@ -116,9 +116,8 @@ def _documents(actor: Actor, table: Table, query: Query, named: Q) -> QuerySet[A
 
 def _page(documents: QuerySet[Any], cursor: str, limit: int, scope: str) -> Slice:
     """As `slice_rows` cuts one, in the order that the documents come in: another one would sort all of them."""
-    if cursor:
-        documents = documents.filter(place__lt=int(decode_cursor(cursor, scope)[0]))
-    found = list(documents[: limit + 1])
+    before = int(decode_cursor(cursor, scope)[0]) if cursor else None
+    found = first_of(documents, before, limit + 1)
     more = encode_cursor([found[limit - 1].pk], scope) if len(found) > limit else None
     return Slice(found[:limit], more)
 

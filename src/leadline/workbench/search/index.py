@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import connection
-from django.db.models import BigIntegerField, BooleanField, F, QuerySet
+from django.db.models import BigIntegerField, BooleanField, ExpressionWrapper, F, QuerySet
 from django.db.models.expressions import RawSQL
 
 from leadline.workbench.search.models import Document
 from leadline.workbench.search.query import Term
 
+_NEWEST = 10_000  # documents that are looked through before all that hold a word are sorted
 _PAGES_AT_ONCE = 500  # of the index, merged in one transaction: nobody else waits long
 
 
@@ -23,8 +24,7 @@ def holding(kind: str, terms: Sequence[Term], keyed: str) -> QuerySet[Any]:
     """Documents of a kind that hold all terms, or that keyed word; the newest first, by `place`, their id.
 
     FTS5 reads a list of rows from its end, so that of a word that a million hold the first page costs what of another
-    word it costs; asked for a set of ids it writes all of them out before. PostgreSQL's planner knows how frequent a
-    word is, and reads ids backwards or its index of words.
+    word it costs; asked for a set of ids it writes all of them out before.
 
     Terms are of letters and digits alone (query.split_words), so that nothing a person types is syntax here.
     """
@@ -32,14 +32,32 @@ def holding(kind: str, terms: Sequence[Term], keyed: str) -> QuerySet[Any]:
     if is_postgresql():
         asked = " | ".join(filter(None, (keyed and f"'{keyed}'", " & ".join(map(_tsquery, terms)))))
         is_met = RawSQL("search_document.vector @@ to_tsquery('simple', %s)", (asked,), BooleanField())
-        return documents.filter(is_met).annotate(place=F("pk")).order_by("-place")
+        # A sum, so that no index is in its order: of a rare word the planner would read a million ids backwards.
+        place = ExpressionWrapper(F("pk") + 0, BigIntegerField())
+        return documents.filter(is_met).annotate(place=place).order_by("-place")
     asked = " OR ".join(filter(None, (keyed and f'"{keyed}"', " AND ".join(map(_fts5, terms)))))
     met = documents.extra(
         tables=["search_words"],
         where=["search_words.rowid = search_document.id", "search_words MATCH %s"],
         params=[f'kind : "{kind}" AND words : ({asked})'],
     )
-    return met.annotate(place=RawSQL("search_words.rowid", (), BigIntegerField())).order_by("-place")
+    placed: QuerySet[Any] = met.annotate(place=RawSQL("search_words.rowid", (), BigIntegerField()))
+    return placed.order_by("-place")
+
+
+def first_of(documents: QuerySet[Any], before: int | None, count: int) -> list[Any]:
+    """So many of `holding`, the newest before a place.
+
+    PostgreSQL's index of words is in no order: rows of a frequent word are found among the newest of all, and of a word
+    that is not, few are sorted.
+    """
+    every = Document.objects.order_by("-pk")
+    if before is not None:
+        documents, every = documents.filter(place__lt=before), every.filter(pk__lt=before)
+    edge = every.values_list("pk", flat=True)[_NEWEST : _NEWEST + 1].first() if is_postgresql() else None
+    if edge is not None and len(found := list(documents.filter(pk__gt=edge)[:count])) == count:
+        return found
+    return list(documents[:count])
 
 
 def _tsquery(term: Term) -> str:
