@@ -325,7 +325,7 @@ def fill_assets(assets: list[uuid.UUID], now: datetime) -> None:
             yield {
                 "id": pk, "sha256": digest, "sha1": digest[:40], "md5": digest[:32], "size_bytes": number, "mime": "image/jpeg",
                 "pdq": digest, "state": "kept" if number % 3 else "discarded", "source": "bench", "verdict": verdicts[number % 4],
-                "inferred_kind": kinds[number % 4], "received_at": now - timedelta(seconds=number),
+                "inferred_kind": kinds[number % 4], "is_set_aside": verdicts[number % 4] == "known", "received_at": now - timedelta(seconds=number),
             }  # fmt: skip
 
     def matches() -> Iterator[dict[str, Any]]:
@@ -550,17 +550,20 @@ def fill_shares(person: Any, now: datetime) -> None:
 
 
 def fill_words(assets: list[uuid.UUID], now: datetime) -> None:
-    """What search finds reports and assets by, as its worker would have written it."""
+    """What search finds reports and assets by, as its worker would have written it; the oldest first, as they come."""
     from leadline.workbench.reports.models import Report
     from leadline.workbench.search.access import made_for
+    from leadline.workbench.search.actions import place_of
     from leadline.workbench.search.models import Document, Progress
 
     def rows() -> Iterator[dict[str, Any]]:
-        for pk, number, at in Report.objects.filter(number__startswith="B-").values_list("pk", "number", "received_at").iterator():
+        reports = Report.objects.filter(number__startswith="B-").order_by("received_at")
+        for pk, number, at in reports.values_list("pk", "number", "received_at").iterator():
             words = f"{number.lower().replace('-', ' ')} bench new"
-            yield {"kind": "report", "object_id": pk, "at": at, "words": words}
-        for number, pk in enumerate(assets):
-            yield {"kind": "asset", "object_id": pk, "at": now - timedelta(seconds=number), "words": f"bench kept {number}"}
+            yield {"id": place_of(at), "kind": "report", "object_id": pk, "at": at, "words": words}
+        for number, pk in reversed(list(enumerate(assets))):
+            at = now - timedelta(seconds=number)
+            yield {"id": place_of(at) + 1, "kind": "asset", "object_id": pk, "at": at, "words": f"bench kept {number}"}
 
     Progress.objects.update_or_create(defaults={"line": 0, "made_for": made_for(), "kind": ""})
     insert(Document, rows())
@@ -577,7 +580,7 @@ PAGES = (
     "/journal/", "/journal/?act=asset.matched", "/journal/?object_id={asset}", "/banks/", "/banks/of/filled/",
     "/banks/of/filled/7/", "/banks/of/filled/changes/", "/webhooks/", "/webhooks/{webhook}/", "/people/", "/health/",
     "/cases/", "/cases/?state=open", "/cases/{case}/", "/cases/{case}/things/", "/cases/{case}/timeline/", "/sharing/",
-    "/sharing/partners/", "/sources/", "/review/appeals/", "/search/", "/account/keys/",
+    "/sharing/partners/", "/sources/", "/review/appeals/", "/review/team/", "/search/", "/account/keys/",
     "/account/sessions/",
 )  # fmt: skip
 ROUTES = (
