@@ -91,7 +91,7 @@ def _of_table(actor: Actor, table: Table, query: Query, cursor: str, limit: int,
         return Group(table.name, table.show(exact))
     if not room:
         return Group(table.name, table.show(exact), encode_cursor([_WORDS, ""], scope) if documents.exists() else None)
-    by_words = _page(documents, inner, room, scope)
+    by_words = _page(documents, table.name, inner, room, scope)
     following = encode_cursor([_WORDS, by_words.next], scope) if by_words.next else None
     return Group(table.name, table.show([*exact, *_rows(actor, table, by_words.rows)]), following)
 
@@ -114,10 +114,10 @@ def _documents(actor: Actor, table: Table, query: Query, named: Q) -> QuerySet[A
     return holding(table.name, query.terms, host).filter(Exists(seen))
 
 
-def _page(documents: QuerySet[Any], cursor: str, limit: int, scope: str) -> Slice:
+def _page(documents: QuerySet[Any], kind: str, cursor: str, limit: int, scope: str) -> Slice:
     """As `slice_rows` cuts one, in the order that the documents come in: another one would sort all of them."""
     before = int(decode_cursor(cursor, scope)[0]) if cursor else None
-    found = first_of(documents, before, limit + 1)
+    found = first_of(documents, kind, before, limit + 1)
     more = encode_cursor([found[limit - 1].pk], scope) if len(found) > limit else None
     return Slice(found[:limit], more)
 

@@ -25,6 +25,7 @@ class Document(models.Model):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("kind", "object_id"), name="one_document_of_a_thing"),)
+        indexes = (models.Index(fields=("kind", "id"), name="documents_newest"),)
 
 
 class Progress(models.Model):
