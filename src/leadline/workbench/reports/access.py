@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from leadline.domain import Channel, ItemKind, Tlp
@@ -302,7 +302,9 @@ def recurrence_of(item: Item) -> tuple[datetime, datetime, int]:
 
 
 def visible_items(actor: Actor) -> QuerySet[Item]:
-    return Item.objects.filter(report__in=visible_reports(actor)).select_related("first", "asset", "report")
+    """Each asks for its own report: SQLite would make a list of all that are seen, also for one item."""
+    seen = visible_reports(actor).order_by().filter(pk=OuterRef("report"))
+    return Item.objects.filter(Exists(seen)).select_related("first", "asset", "report")
 
 
 def list_items(actor: Actor, report: Report, cursor: str, limit: int) -> Slice:
