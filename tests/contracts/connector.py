@@ -1,5 +1,5 @@
-"""What every connector must do, whatever its source does: a suite for those that pull a list, one for look-ups; and
-what of the first holds for a list that is a file, too.
+"""What every connector must do, whatever its source does: a suite for those that pull a list, one for look-ups, one for
+those that send; and what of the first holds for a list that is a file, too.
 
 A subclass names its connector, gives credentials, a stand-in (`make_mock`, made-up data, three pages or more where the
 protocol has pages) and options. Its stand-in keeps time by `mock.clock`, which the suite moves.
@@ -11,6 +11,7 @@ import base64
 import contextlib
 import json
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -21,10 +22,17 @@ import msgspec
 import pytest
 
 from leadline.domain import EXACT_ALGORITHMS, Entry, Fingerprints, Kind, Tlp
-from leadline.errors import ConfigError, CredentialsRefused, ExchangeError, SourceBroken, SourceUnavailable
+from leadline.errors import (
+    ConfigError,
+    CredentialsRefused,
+    ExchangeError,
+    LeadlineError,
+    SourceBroken,
+    SourceUnavailable,
+)
 from leadline.exchange import web
 from leadline.exchange.base import EntryDefaults
-from leadline.exchange.connector import Connector, ListConnector, LookUpConnector, Page
+from leadline.exchange.connector import Connector, ListConnector, LookUpConnector, Outgoing, Page
 from leadline.exchange.mock.base import Fault, FaultKind, Mock, serving
 from leadline.exchange.web import Answer
 from leadline.match.bank import Bank
@@ -112,6 +120,13 @@ def _killed_after(pages: Iterator[Page], count: int) -> Iterator[Page]:
         yield page
 
 
+def require_no_secret(error: LeadlineError, connector: Connector) -> None:
+    text = "".join(traceback.format_exception(error)) + repr(vars(error))
+    pair = ":".join(connector.secrets.values()).encode()
+    for secret in (*connector.secrets.values(), base64.b64encode(pair).decode()):
+        assert not secret or secret not in text
+
+
 class ConnectorContract:
     """What both kinds have in common.
 
@@ -160,10 +175,7 @@ class ConnectorContract:
         """What `act` raises; it tells no credential."""
         with contextlib.closing(connector), pytest.raises(ExchangeError) as caught:
             act(connector)
-        text = "".join(traceback.format_exception(caught.value)) + repr(vars(caught.value))
-        pair = ":".join(connector.secrets.values()).encode()
-        for secret in (*connector.secrets.values(), base64.b64encode(pair).decode()):
-            assert not secret or secret not in text
+        require_no_secret(caught.value, connector)
         return caught.value
 
     def test_a_check_of_a_good_source_is_good(self, given: Given) -> None:
@@ -521,3 +533,48 @@ class LookUpConnectorContract(ConnectorContract):
         given.mock.faults.append(Fault(FaultKind.BROKEN, times=1))
         with contextlib.closing(given.connector()) as connector:
             assert [one.is_known for one in connector.look_up(self._question)] == [True]
+
+
+class SendContract(ConnectorContract):
+    """For a connector that sends, beside what else it is."""
+
+    def acts(self, mock: Any) -> list[Outgoing]:
+        """Some that the stand-in takes, in two requests or more, none of which asks anything first."""
+        raise NotImplementedError
+
+    def send(self, given: Given, *faults: Fault) -> list[LeadlineError | None]:
+        """What became of each act. Each was sent once, or not at all, and no error tells a credential."""
+        acts = self.acts(given.mock)
+        given.mock.asked.clear()
+        given.mock.faults[:] = faults
+        with contextlib.closing(given.connector()) as connector:
+            sent = connector.send(acts)
+        assert [one.outgoing for one in sent] == acts
+        requests = Counter((one.method, one.path, one.body) for one in given.mock.asked[self.greetings :])
+        assert set(requests.values()) == {1}
+        assert not given.clock.slept
+        for one in sent:
+            assert one.error is None or one.error.where
+            if one.error is not None:
+                require_no_secret(one.error, connector)
+        return [one.error for one in sent]
+
+    def test_each_act_has_its_outcome_in_order(self, given: Given) -> None:
+        assert self.send(given) == [None] * len(self.acts(given.mock))
+        assert len(given.mock.asked) >= self.greetings + 2
+
+    def test_what_goes_wrong_is_the_outcome_of_each_act_and_none_is_sent_again(self, given: Given) -> None:
+        told: list[tuple[FaultKind, type[ExchangeError]]] = [
+            (FaultKind.UNAUTHORISED, CredentialsRefused),
+            (FaultKind.TOO_MANY, SourceUnavailable),
+            (FaultKind.BROKEN, SourceUnavailable),
+            (FaultKind.CUT, SourceBroken),  # it may have been taken
+            (FaultKind.REDIRECT, SourceBroken),
+        ]
+        for kind, expected in told:
+            errors = self.send(given, Fault(kind, times=FOR_EVER, after=self.greetings))
+            assert {type(error) for error in errors} == {expected}, kind
+
+    def test_an_act_that_fails_is_not_sent_again_and_keeps_no_other_from_being_sent(self, given: Given) -> None:
+        errors = self.send(given, Fault(FaultKind.BROKEN, after=self.greetings))
+        assert {type(error) for error in errors} == {SourceUnavailable, type(None)}

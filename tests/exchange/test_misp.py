@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import jsonschema
 import pymisp
 import pytest
-from tests.contracts.connector import FOR_EVER, Given, ListConnectorContract, Oddity, Planted, Subscriber
+from tests.contracts.connector import FOR_EVER, Given, ListConnectorContract, Oddity, Planted, SendContract, Subscriber
 
 from leadline.domain import Entry, Kind, PdqFamily, Tlp
 from leadline.errors import (
@@ -42,7 +42,7 @@ HOUR_S = 3600
 OBJECT = "f0a5b9d8-6d25-4a5b-8b2f-31f0f4b8e1c2"
 
 
-class TestMisp(ListConnectorContract):
+class TestMisp(ListConnectorContract, SendContract):
     connector = Misp
     secrets: ClassVar = {"key": TOKEN}
     greetings = 3  # PyMISP's: version, user, types
@@ -58,6 +58,11 @@ class TestMisp(ListConnectorContract):
         value = {Oddity.UNKNOWN: SHA256, Oddity.SHORT_HASH: SHA256[:-1], Oddity.UPPER_CASE: SHA256.upper()}[oddity]
         more = {"shoe-size": "43", "other-fingerprint": "netclean:00ff"} if oddity is Oddity.UNKNOWN else {}
         return Planted(mock.put({"sha256": value, **more}), bytes.fromhex(SHA256))
+
+    def acts(self, mock: Mock) -> list[Outgoing]:
+        assert isinstance(mock, MispMock)
+        submitted = Outgoing(Act.SUBMIT, entry=Entry(Kind.OTHER, {"md5": bytes.fromhex(MD5)}))
+        return [Outgoing(Act.WITHDRAW, key=mock.put({"md5": MD5})), submitted]
 
     @pytest.mark.parametrize("after", [0, 1])  # at the index, at the first event
     def test_what_goes_wrong_after_the_greeting_is_told_as_what_it_is(self, given: Given, after: int) -> None:

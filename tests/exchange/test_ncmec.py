@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 from pydantic import ValidationError
-from tests.contracts.connector import DEFAULTS, NOW_S, Clock, ListConnectorContract, Oddity, Planted
+from tests.contracts.connector import DEFAULTS, NOW_S, Clock, ListConnectorContract, Oddity, Planted, SendContract
 
 from leadline.domain import Entry
 from leadline.errors import ActNotOffered, CredentialsRefused, HashRefused, SourceBroken
@@ -26,7 +26,7 @@ MD5 = bytes(range(16))
 PDQ = bytes(range(32))
 
 
-class TestNcmec(ListConnectorContract):
+class TestNcmec(ListConnectorContract, SendContract):
     connector = NcmecConnector
     secrets: ClassVar = SECRETS
 
@@ -45,6 +45,9 @@ class TestNcmec(ListConnectorContract):
             Oddity.UPPER_CASE: (f"<md5>{digits.upper()}</md5>", ""),
         }[oddity]
         return Planted(mock.put("odd", prints, time_s=FIRST_S + 10, more=more), MD5)
+
+    def acts(self, mock: Mock) -> list[Outgoing]:
+        return [Outgoing(Act.AFFIRM, "41-e0", "md5"), Outgoing(Act.AFFIRM, "42-e1", "sha1")]
 
 
 @pytest.fixture
@@ -447,11 +450,3 @@ def test_after_refused_credentials_nothing_more_is_tried(connect: Connect, mock:
     sent = connect().send([Outgoing(Act.AFFIRM, "41-a", "md5")] * 3)
     assert [type(one.error) for one in sent] == [CredentialsRefused] * 3
     assert len(mock.asked) == 1
-
-
-def test_feedback_that_fails_is_not_sent_again(connect: Connect, mock: NcmecMock) -> None:
-    mock.faults.append(Fault(FaultKind.BROKEN))
-    key = mock.put("a", f"<md5>{MD5.hex()}</md5>", time_s=FIRST_S)
-    (sent,) = connect().send([Outgoing(Act.AFFIRM, key, "md5")])
-    assert sent.error is not None
-    assert (len(mock.asked), mock.opinions) == (1, [])

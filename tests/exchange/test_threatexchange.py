@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 from pydantic import ValidationError
-from tests.contracts.connector import Given, ListConnectorContract, Oddity, Planted, Subscriber
+from tests.contracts.connector import Given, ListConnectorContract, Oddity, Planted, SendContract, Subscriber
 
 from leadline.domain import Entry, Kind, Tlp
 from leadline.errors import (
@@ -30,7 +30,7 @@ MD5 = "286755fad04869ca523320acce0dc6a4"  # likewise
 DAY_S = 86_400
 
 
-class TestThreatExchange(ListConnectorContract):
+class TestThreatExchange(ListConnectorContract, SendContract):
     connector = ThreatExchange
     beside = False
     secrets: ClassVar = {"token": TOKEN}
@@ -46,6 +46,10 @@ class TestThreatExchange(ListConnectorContract):
         value = {Oddity.UNKNOWN: PDQ, Oddity.SHORT_HASH: PDQ[:-1], Oddity.UPPER_CASE: PDQ.upper()}[oddity]
         more = {"status": "RECONSIDERED"} if oddity is Oddity.UNKNOWN else {}
         return Planted(mock.put("HASH_PDQ", value, **more), bytes.fromhex(PDQ))
+
+    def acts(self, mock: Mock) -> list[Outgoing]:
+        entries = [Entry(Kind.OTHER, {name: bytes.fromhex(value)}) for name, value in (("pdq", PDQ), ("md5", MD5))]
+        return [Outgoing(Act.SUBMIT, entry=entry) for entry in entries]
 
     @pytest.fixture
     def exchange(self, mock: Mock) -> ThreatExchangeMock:

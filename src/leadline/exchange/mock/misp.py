@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterator
+from functools import cached_property
 from typing import Any, ClassVar
 
 from leadline.exchange.mock.base import TOKEN, Asked, FaultKind, Mock, Reply, json_reply
@@ -66,12 +66,6 @@ class MispMock(Mock):
         self._tags[event], self._times[event] = tags, int(self.clock())
 
     # --- what is there -----------------------------------------------------------------------------------------------
-
-    def _events(self) -> Iterator[str]:
-        numbers = range(-(-self.entries // self._objects))
-        for name in (*(self._event_name(number) for number in numbers), *self._added):
-            if name not in self._gone_events:
-                yield name
 
     def _event_name(self, number: int) -> str:
         return str(uuid.UUID(hex=digits(self._seed + 1, number, 32)))
@@ -163,14 +157,25 @@ class MispMock(Mock):
         return Reply(404)
 
     def _index(self, told: dict[str, Any]) -> Reply:
-        rows = [
-            {"uuid": event, "timestamp": str(self._time(event)), "published": True, "sighting_timestamp": "0"}
-            for event in self._events()
-            if self._has_tag(event, told.get("tags")) and self._is_filled(event)
-        ]
+        """All events in one answer, as MISP tells them. The rows of those that never changed are made once."""
         if not told.get("minimal"):
             return Reply(400)
-        return json_reply(rows[::-1] if self.has_fault(FaultKind.OUT_OF_ORDER) else rows)
+        tag = told.get("tags")
+        changed = dict.fromkeys((*self._times, *self._gone_events, *self._added))
+        rows = [] if tag not in (None, *_TAGS) else [row for of, row in self._first_rows.items() if of not in changed]
+        rows += [
+            _row(event, self._time(event))
+            for event in changed
+            if event not in self._gone_events and self._has_tag(event, tag) and self._is_filled(event)
+        ]
+        body = ",".join(rows[::-1] if self.has_fault(FaultKind.OUT_OF_ORDER) else rows)
+        return Reply(200, f"[{body}]".encode())
+
+    @cached_property
+    def _first_rows(self) -> dict[str, str]:
+        """By event, of those that were there at first, as they were."""
+        numbers = range(-(-self.entries // self._objects))
+        return {(event := self._event_name(number)): _row(event, FIRST_S + number) for number in numbers}
 
     def _is_filled(self, event: str) -> bool:
         """An index of the minimal kind leaves out events whose attributes are all deleted."""
@@ -196,6 +201,11 @@ class MispMock(Mock):
         event = self._tell(self._event_of(key) or "", with_deleted=False) if self._event_of(key) else None
         found = [one for one in (event or {}).get("Object", []) if one["uuid"] == key]
         return json_reply({"Object": found[0]}) if found else Reply(404)
+
+
+def _row(event: str, time_s: int) -> str:
+    """Of the index."""
+    return json.dumps({"uuid": event, "timestamp": str(time_s), "published": True, "sighting_timestamp": "0"})
 
 
 def _object(made: str, name: str, values: dict[str, str], time_s: int) -> dict[str, Any]:
