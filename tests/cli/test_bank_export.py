@@ -7,6 +7,7 @@ import json
 import os
 import pwd
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,6 +48,36 @@ def test_one_illegal_entry_in_a_bank_of_another_kind_needs_a_reason(run: Any, tm
     bank.remove([2])
     assert run("bank", "export", bank.path, "--format", "csv", "--out", tmp_path / "out").code == 0
     assert not (bank.path / "exports.jsonl").exists(), "nothing to record: its folder may be read only"
+
+
+def test_more_than_a_look_at_guarded_entries_is_a_list_that_leaves(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank, other = bank_of(tmp_path, Kind.ILLEGAL), bank_of(tmp_path / "other", Kind.OTHER)
+    assert run("bank", "list", bank.path, "--json").code == 0
+    monkeypatch.setattr("leadline.cli.bank._MAX_LOOKED_AT", 1)
+    assert run("bank", "list", bank.path, "--json", "--limit", 1).code == 0
+    assert run("bank", "list", other.path).code == 0
+    for json_ in ((), ("--json",)):
+        ended = run("bank", "list", bank.path, *json_)
+        assert (ended.code, ended.out) == (2, "")
+        assert "--reason" in ended.faults[0]
+    assert not (bank.path / "exports.jsonl").exists()
+    ended = run("bank", "list", bank.path, "--json", "--reason", WHY)
+    assert len(ended.objects) == 2
+    begun, written = recorded(bank)
+    assert (begun["state"], begun["format"], begun["reason"]) == ("begun", "list", WHY)
+    data = ended.out.encode()
+    assert (written["entries"], written["bytes"]) == (2, len(data))
+    assert written["sha256"] == hashlib.sha256(data).hexdigest()
+
+
+def test_at_a_terminal_the_reason_is_asked_for(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bank, terminal = bank_of(tmp_path, Kind.ILLEGAL), SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("leadline.cli.options.sys", terminal)
+    monkeypatch.setattr("leadline.cli.options.typer.prompt", lambda *_, **__: WHY)
+    assert run("bank", "export", bank.path, "--format", "text", "--out", tmp_path / "out").code == 0
+    assert recorded(bank)[0]["reason"] == WHY
 
 
 @pytest.mark.parametrize("out", ["file", "-"])

@@ -14,7 +14,7 @@ import typer
 
 from leadline.cli import bank_export, bank_fill
 from leadline.cli.files import path_fields
-from leadline.cli.options import Json, check_text
+from leadline.cli.options import Json, ask_reason, check_text
 from leadline.cli.output import (
     EXIT_DONE,
     EXIT_NOTHING,
@@ -26,14 +26,15 @@ from leadline.cli.output import (
     encode_line,
     one_line,
     say,
+    standard_output,
     table,
-    write,
 )
 from leadline.domain import Entry, Kind, Tlp
 from leadline.errors import BankCorrupt, ConfigError, InputError
 
 if TYPE_CHECKING:
     from leadline.match.bank import Bank
+    from leadline.match.exports import ExportRecord
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -44,6 +45,7 @@ app.command("add")(bank_fill.add_command)
 app.command("export")(bank_export.export_command)
 
 _LISTED_AT_ONCE = 500
+_MAX_LOOKED_AT = 500  # entries: more of them, not for a terminal, are a list that leaves
 _FOLLOW_S = 0.5
 BankPath = Annotated[str, typer.Argument(metavar="BANK", help="Folder of the bank.")]
 Gently = Annotated[
@@ -94,6 +96,16 @@ def _told(value: object) -> str:
 def list_command(
     bank: BankPath,
     limit: Annotated[int, typer.Option("--limit", min=0, help="At most so many entries; 0 for all.")] = 0,
+    reason: Annotated[
+        str,
+        typer.Option(
+            "--reason",
+            metavar="TEXT",
+            callback=check_text,
+            help="Why they leave; recorded beside the bank. Needed where more than 500 entries of a bank with illegal"
+            " or exploitative ones go elsewhere than to a terminal.",
+        ),
+    ] = "",
     json: Json = False,
 ) -> int:
     """List the entries of a bank, one a line.
@@ -101,15 +113,33 @@ def list_command(
     \b
     Examples:
       leadline bank list known --limit 20
-      leadline bank list known --json > entries.jsonl
+      leadline bank list known --json --reason "for the second office, order 17" > entries.jsonl
 
-    Exit codes: 0 listed, 1 no bank there or damaged.
+    Exit codes: 0 listed, 1 no bank there or damaged, 2 a reason is missing.
     """
-    entries = islice(_open(bank).entries(), limit or None)
+    opened = _open(bank)
+    record = _begin_list(opened, min(limit or opened.count, opened.count), reason)
+    entries, count = islice(opened.entries(), limit or None), 0
     show = _encode_entry if json else _show_entry
-    while lines := b"".join(map(show, islice(entries, _LISTED_AT_ONCE))):
-        write(lines)
+    with standard_output() as stream:
+        measured = bank_export.Measured(stream)
+        while lines := [show(entry) for entry in islice(entries, _LISTED_AT_ONCE)]:
+            measured.write(b"".join(lines))
+            stream.flush()
+            count += len(lines)
+    if record is not None:
+        record.finish(count, measured.size_bytes, measured.digest.hexdigest())
     return EXIT_DONE
+
+
+def _begin_list(bank: Bank, count: int, reason: str) -> ExportRecord | None:
+    """The record of entries that leave: more than a look takes, and for no terminal. None where nothing is recorded."""
+    from leadline.match.exports import ExportRecord
+
+    if not reason and (count <= _MAX_LOOKED_AT or sys.stdout.isatty()):
+        return None
+    reason = ask_reason(reason, bank)
+    return ExportRecord(bank, "list", reason) if reason else None
 
 
 def _encode_entry(entry: Entry) -> bytes:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
-from leadline.cli.options import check_text
+from leadline.cli.options import ask_reason, check_text
 from leadline.cli.output import EXIT_DONE, EXIT_PARTLY, complain, standard_output
 from leadline.domain import Entry, Kind
 from leadline.errors import ConfigError, InputError
@@ -68,7 +68,8 @@ def export_command(
             "--reason",
             metavar="TEXT",
             callback=check_text,
-            help="Why it leaves; recorded beside the bank. Needed where it holds illegal or exploitative entries.",
+            help="Why it leaves; recorded beside the bank. Needed where it holds illegal or exploitative entries, and"
+            " asked for at a terminal.",
         ),
     ] = "",
     only: Annotated[
@@ -107,7 +108,7 @@ def export_command(
     3 some entries were left out.
     """
     from leadline.match.bank import Bank
-    from leadline.match.exports import ExportRecord, check_reason
+    from leadline.match.exports import ExportRecord
 
     if only and format_ is not ExportFormat.TEXT:
         raise ConfigError("--only is for plain text", where=f"--format {format_}", mend="leave --only out")
@@ -116,10 +117,10 @@ def export_command(
     opened = Bank.open(Path(bank))
     if format_ in (ExportFormat.NSRL, ExportFormat.NSRL_DATABASE):
         _check_harmless(opened)
-    reason = check_reason(opened, reason)
+    reason = ask_reason(reason, opened)
     with _sink(out) as stream:
         record = ExportRecord(opened, format_, reason) if reason else None
-        measured = _Measured(stream)
+        measured = Measured(stream)
         written = io.BufferedWriter(measured, 1 << 18)
         counted = _Counted(opened)
         left_out = _write(format_, counted, written, only, category_set, vics_version)
@@ -181,7 +182,7 @@ class _Counted:
             yield entry
 
 
-class _Measured(io.RawIOBase):
+class Measured(io.RawIOBase):
     """Passes bytes on, and knows how many and their digest. Closing it closes nothing."""
 
     def __init__(self, stream: BinaryIO) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import re
-import sys
 import time
 from contextlib import closing, suppress
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ import typer
 
 from leadline.cli import exchange, feed_keys
 from leadline.cli.exchange_setup import with_libraries
-from leadline.cli.options import Json
+from leadline.cli.options import Json, ask_reason
 from leadline.cli.output import EXIT_DONE, EXIT_PARTLY, EXIT_WRONG, Faults, complain, emit, say, table
 from leadline.cli.progress import Counter
 from leadline.domain import Kind
@@ -24,7 +23,6 @@ from leadline.errors import ConfigError, FeedRefused, InputError
 if TYPE_CHECKING:
     from leadline.exchange.feed.ledger import Ledger, Standing
     from leadline.exchange.feed.publishing import Told
-    from leadline.match.bank import Bank
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -91,7 +89,7 @@ def publish_command(
 
     opened = Bank.open(Path(bank))
     terms = Terms(
-        _span(lasts, "--lasts"), _span(withdraw_within, "--withdraw-within"), _reason(reason, opened),
+        _span(lasts, "--lasts"), _span(withdraw_within, "--withdraw-within"), ask_reason(reason, opened),
         getpass.getuser(),
     )  # fmt: skip
     if not subscribers.is_dir():
@@ -124,18 +122,6 @@ def _told_lines(told: Told) -> list[str]:
         why = ", ".join(f"{count} for their {'TLP' if of == 'tlp' else of}" for of, count in sorted(told.stays.items()))
         lines.append(f"{told.name}: entries that stay here: {why}; its file says what may leave")
     return lines
-
-
-def _reason(given: str, bank: Bank) -> str:
-    """Asked of a person where it is needed and was not given."""
-    from leadline.match.exports import check_reason
-
-    try:
-        return check_reason(bank, given)
-    except ConfigError:
-        if given or not sys.stdin.isatty():
-            raise
-    return typer.prompt("why does this list leave? (recorded)", err=True)  # type: ignore[no-any-return]
 
 
 def _span(text: str, option: str) -> int:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from leadline.errors import ConfigError
 from leadline.exchange.base import HashType
 from leadline.match.search import MAX_RADIUS_BITS
+
+if TYPE_CHECKING:
+    from leadline.match.bank import Bank
 
 
 def check_text(value: str | list[str] | None) -> str | list[str] | None:
@@ -18,6 +23,18 @@ def check_text(value: str | list[str] | None) -> str | list[str] | None:
         except UnicodeEncodeError:
             raise typer.BadParameter("not UTF-8") from None
     return value
+
+
+def ask_reason(given: str, bank: Bank) -> str:
+    """Why entries of this bank leave; asked of a person where it is needed and was not given. ConfigError without."""
+    from leadline.match.exports import check_reason
+
+    try:
+        return check_reason(bank, given)
+    except ConfigError:
+        if given.strip() or not sys.stdin.isatty():
+            raise
+    return check_reason(bank, typer.prompt("why does this list leave? (recorded)", err=True))
 
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
