@@ -123,7 +123,7 @@ def test_what_it_holds_is_told_as_of_one_bank(both: tuple[Lists, RemoteLists]) -
     before = remote.opened
     assert remote.refresh() == {}
     assert remote.opened is before, "who listens for changes would be woken for none"
-    with pytest.raises(RequestRefused, match="not read or changed here"):
+    with pytest.raises(RequestRefused, match="not made, renamed or removed here"):
         remote.bank("known")
     with pytest.raises(BankNotFound):
         remote.bank("absent")
@@ -223,7 +223,7 @@ def test_what_the_manual_says_that_shards_lack_is_told_so_and_all_else_is_answer
     document = worker.ask("GET", "/v1/openapi.json").json()["paths"]
     labels = {f"{method.upper()} {path}" for path, methods in document.items() for method in methods}
     lacking = set()
-    for label in (labels | set(test_hma_document.OPERATIONS)) - {"GET /v1/changes"}:
+    for label in sorted((labels | set(test_hma_document.OPERATIONS)) - {"GET /v1/changes"}):
         answer, is_own = ask_rightly(worker, label), " /v1/" in label
         if answer.status_code != 501:
             assert answer.status_code < 500, (label, answer.text)
@@ -234,7 +234,9 @@ def test_what_the_manual_says_that_shards_lack_is_told_so_and_all_else_is_answer
         assert answer.json().get("code") == ("sharded" if is_own else None), label
     section = MANUAL.partition("### What shards do not have")[2].partition("\n## ")[0]
     assert lacking == set(re.findall(r"`([A-Z]+ /[^`?]+)`", section))
-    assert [part.count for part in map(Bank.open, parts)] == [1, 1]  # 7 and 8, as they were
+    renamed = worker.ask("PUT", "/c/bank/known", json={"name": "RENAMED"})
+    assert (renamed.status_code, "on shards" in renamed.json()["message"]) == (501, True)
+    assert [Bank.open(part).name for part in parts] == ["known", "known"]
 
 
 def test_false_positives_that_are_not_on_every_shard_are_a_fault(

@@ -75,7 +75,7 @@ from leadline.service.lists import Lists
 
 shelf, state, what, when = sys.argv[1:]
 lists = Lists((), shelf=Path(shelf))
-curation = Curation(lists, Acts(Path(state)), threads=1)
+curation = Curation(lists, Acts(Path(state)))
 if when == "never":
     pass
 elif when == "after":  # the bank was changed, the answer is not kept

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from leadline.errors import RequestRefused
 from leadline.service.acts import Act
 from leadline.service.calls import Call
-from leadline.service.curation import NewBank, find_entry
+from leadline.service.curation import NewBank
 from leadline.service.desk import Desk
 from leadline.service.endpoints import demand, desk_of, read_as, read_limit, tell_json
 from leadline.service.entries import MAX_ENTRIES, EntryChange, tell_entry
@@ -49,14 +49,14 @@ async def list_entries(request: Request) -> Response:
     """By id. `after`: the `next` of the page before; whatever is added or removed meanwhile, none is told twice."""
     demand(request, Scope.CURATE, Scope.DETAILS)
     desk = desk_of(request)
-    bank = desk.lists.bank(request.path_params["name"])
+    bank = desk.lists.kept(request.path_params["name"])
     limit = read_limit(request, _PAGE, _MOST)
     after = request.query_params.get("after", "0")
     if not re.fullmatch(r"[0-9]{1,16}", after):
         raise RequestRefused("not a place to go on from", where="after", mend="give the `next` of the page before")
 
     def tell() -> Response:
-        page = bank.entries_after(int(after), limit)
+        page = bank.page(int(after), limit)
         more = page[-1].id if len(page) == limit else None
         return tell_json({"entries": [tell_entry(entry) for entry in page], "next": more})
 
@@ -66,8 +66,8 @@ async def list_entries(request: Request) -> Response:
 async def get_entry(request: Request) -> Response:
     demand(request, Scope.CURATE, Scope.DETAILS)
     desk = desk_of(request)
-    bank = desk.lists.bank(request.path_params["name"])
-    return tell_json(tell_entry(await _in_thread(desk, lambda: find_entry(bank, _entry_id(request)))))
+    bank = desk.lists.kept(request.path_params["name"])
+    return tell_json(tell_entry(await _in_thread(desk, lambda: bank.get(_entry_id(request)))))
 
 
 async def make_bank(request: Request) -> Response:

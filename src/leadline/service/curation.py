@@ -23,16 +23,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-import numpy as np
 
 from leadline.domain import DEFAULT_QUALITY_FLOOR, DEFAULT_RADIUS_BITS, Entry, Kind, Tlp
 from leadline.errors import ConfigError, InputError, LeadlineError, RequestRefused
 from leadline.exchange.base import HashType, parse_hash
 from leadline.match.bank import Bank
-from leadline.match.locate import find_holders
 from leadline.match.manifest import FILE_NAME
 from leadline.service.acts import Act, Acts
 from leadline.service.entries import EntryChange, changed_entry, read_entries, tell_entry
+from leadline.service.keeping import KeptBank
 from leadline.service.lists import Lists
 from leadline.service.repeats import Reply, Turn
 
@@ -52,10 +51,13 @@ class NewBank(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Curation:
-    """Over the banks that one worker has open. Waits for files: in threads only."""
+    """Over the banks that one worker has open, here or on shards. Waits for files: in threads only.
 
-    def __init__(self, lists: Lists, acts: Acts, *, threads: int) -> None:
-        self._lists, self._acts, self._threads = lists, acts, threads
+    A change matches here already when it is answered, since the bank is the one that is searched; other workers look
+    twice a second, and shards are asked by all."""
+
+    def __init__(self, lists: Lists, acts: Acts) -> None:
+        self._lists, self._acts = lists, acts
 
     def make_bank(self, act: Act, new: NewBank) -> Reply:
         """On the shelf. RequestRefused `exists` where the name is taken."""
@@ -75,13 +77,13 @@ class Curation:
         return self._acts.perform(act, work)
 
     def add(self, act: Act, untrusted: Sequence[msgspec.Raw]) -> Reply:
-        bank = self._lists.bank(act.bank)
+        bank = self._lists.kept(act.bank)
 
         def work(turn: Turn) -> tuple[int, dict[str, Any]]:
             bank.refresh()
             was_begun = turn.plan is not None
             if turn.plan is None:
-                turn.begin({"next_id": bank.snapshot.next_id, "added": bank.now()})
+                turn.begin({"next_id": bank.next_id, "added": bank.now()})
             assert turn.plan is not None
             offered = _stamped(read_entries(untrusted, bank, f"token {act.token_id}"), turn.plan["added"])
             there = _added_since(bank, turn.plan) if was_begun else {}
@@ -90,10 +92,10 @@ class Curation:
             told = {"asked": len(untrusted), "added": sum(i is not None for i in ids), "ids": ids, "refused": refused}
             return 200, {"bank": bank.name, "list_version": bank.list_version, **told}
 
-        return self._finish(bank, self._acts.perform(act, work))
+        return self._acts.perform(act, work)
 
     def _add_missing(
-        self, act: Act, bank: Bank, offered: Sequence[Entry | LeadlineError], ids: list[int | None]
+        self, act: Act, bank: KeptBank, offered: Sequence[Entry | LeadlineError], ids: list[int | None]
     ) -> list[dict[str, Any]]:
         """Those without an id are added, and get one, or a reason."""
         left = [number for number, entry in enumerate(offered) if ids[number] is None and isinstance(entry, Entry)]
@@ -102,7 +104,7 @@ class Curation:
             entries = [entry for number in left if isinstance(entry := offered[number], Entry)]
             kinds = Counter(str(entry.kind) for entry in entries)
             with self._acts.noted(act, {"entries": len(entries), "kinds": kinds}) as done:
-                result = bank.add(entries, threads=self._threads)
+                result = bank.add(entries)
                 done(bank.list_version, result.ids)
             refused |= {left[refusal.position]: refusal.error for refusal in result.refused}
             taken = iter(result.ids)
@@ -112,7 +114,7 @@ class Curation:
 
     def remove(self, act: Act, ids: Sequence[int], untrusted_hashes: Sequence[str]) -> Reply:
         """By ids, or by hashes: every entry that holds one of them."""
-        bank = self._lists.bank(act.bank)
+        bank = self._lists.kept(act.bank)
 
         def work(turn: Turn) -> tuple[int, dict[str, Any]]:
             bank.refresh()
@@ -129,44 +131,30 @@ class Curation:
             told = {"bank": bank.name, "list_version": bank.list_version, "removed": len(going), **turn.plan}
             return 200, told
 
-        return self._finish(bank, self._acts.perform(act, work))
+        return self._acts.perform(act, work)
 
     def change(self, act: Act, entry_id: int, change: EntryChange) -> Reply:
         """RequestRefused `no-entry`; InputError where it would be no entry any more."""
-        bank = self._lists.bank(act.bank)
+        bank = self._lists.kept(act.bank)
 
         def work(turn: Turn) -> tuple[int, dict[str, Any]]:
             bank.refresh()
-            before = find_entry(bank, entry_id)
+            before = bank.get(entry_id)
             after = changed_entry(before, change)
             if turn.plan is None:
                 turn.begin({})
             if after != before:
                 with self._acts.noted(act, {"entries": 1, "kinds": {str(after.kind): 1}}) as done:
-                    result = bank.update([after])
-                    if result.refused:
-                        raise result.refused[0].error
+                    bank.change(after)
                     done(bank.list_version, [entry_id])
             return 200, tell_entry(after)
 
-        return self._finish(bank, self._acts.perform(act, work))
+        return self._acts.perform(act, work)
 
     def _refuse_taken(self, name: str, path: Path) -> None:
         self._lists.refresh()  # another worker may have made it, or given a bank that name
         if name in self._lists.opened.versions or (path / FILE_NAME).exists():
             raise RequestRefused("a bank of that name is there", status=409, code="exists", mend="use another name")
-
-    def _finish(self, bank: Bank, reply: Reply) -> Reply:
-        """It matches here already, since the bank is the one that is searched; others look twice a second."""
-        bank.merge_in_background()
-        return reply
-
-
-def find_entry(bank: Bank, entry_id: int) -> Entry:
-    """RequestRefused `no-entry` where there is none of that id."""
-    if not bank.snapshot.holds(np.array([entry_id], np.int64))[0]:
-        raise RequestRefused("no such entry", status=404, code="no-entry", mend="its bank's /entries lists them")
-    return bank.get(entry_id)
 
 
 def folder_name(bank: str) -> str:
@@ -223,16 +211,12 @@ def _stamped(entries: Sequence[Entry | LeadlineError], added: int) -> list[Entry
     return [msgspec.structs.replace(entry, added=added) if isinstance(entry, Entry) else entry for entry in entries]
 
 
-def _added_since(bank: Bank, plan: Mapping[str, int]) -> dict[object, list[int]]:
+def _added_since(bank: KeptBank, plan: Mapping[str, int]) -> dict[object, list[int]]:
     """Contents -> ids of what was added from the plan's id on, at its moment."""
     found: defaultdict[object, list[int]] = defaultdict(list)
-    for table in bank.snapshot.tables:
-        records = table.records
-        rows = np.flatnonzero((records.ids >= plan["next_id"]) & (records.added == plan["added"]))
-        alive = rows if table.dead is None else rows[~table.dead[rows]]
-        for entry in records.entries(alive):
-            assert entry.id is not None
-            found[_contents(entry)].append(entry.id)
+    for entry in bank.added_since(plan["next_id"], plan["added"]):
+        assert entry.id is not None
+        found[_contents(entry)].append(entry.id)
     return found
 
 
@@ -248,15 +232,14 @@ def _contents(entry: Entry | LeadlineError) -> object:
 _NOT_COMPARED = frozenset({"id", "fingerprints"})
 
 
-def _find_by_id(bank: Bank, ids: Sequence[int]) -> tuple[list[int], list[dict[str, Any]]]:
+def _find_by_id(bank: KeptBank, ids: Sequence[int]) -> tuple[list[int], list[dict[str, Any]]]:
     """Ids that are there, and a refusal for each that is not."""
-    there = bank.snapshot.holds(np.array(ids, np.int64)).tolist()
+    there = bank.held(ids)
     absent = InputError("no such entry", mend="it may be removed already", code="absent")
-    refused = [_refusal(number, absent) for number, is_there in enumerate(there) if not is_there]
-    return sorted({i for i, is_there in zip(ids, there, strict=True) if is_there}), refused
+    return sorted(there), [_refusal(number, absent) for number, entry_id in enumerate(ids) if entry_id not in there]
 
 
-def _find_by_hash(bank: Bank, untrusted: Sequence[str]) -> tuple[list[int], list[dict[str, Any]]]:
+def _find_by_hash(bank: KeptBank, untrusted: Sequence[str]) -> tuple[list[int], list[dict[str, Any]]]:
     """Ids of all entries that hold one of the hashes, and a refusal for each hash that is none or that none holds."""
     wanted: defaultdict[str, list[tuple[int, bytes]]] = defaultdict(list)
     faults: dict[int, LeadlineError] = {}
@@ -275,11 +258,11 @@ def _find_by_hash(bank: Bank, untrusted: Sequence[str]) -> tuple[list[int], list
     return ids, [_refusal(number, faults[number]) for number in sorted(faults)]
 
 
-def _holders(bank: Bank, wanted: Mapping[str, Sequence[tuple[int, bytes]]]) -> Iterator[tuple[int, list[int]]]:
+def _holders(bank: KeptBank, wanted: Mapping[str, Sequence[tuple[int, bytes]]]) -> Iterator[tuple[int, list[int]]]:
     found: defaultdict[int, list[int]] = defaultdict(list)
     for algorithm, asked in wanted.items():
-        rows = np.frombuffer(b"".join(value for _, value in asked), np.uint8).reshape(len(asked), -1)
-        for (number, _), ids in zip(asked, find_holders(bank.snapshot, algorithm, rows), strict=True):
+        holders = bank.holders(algorithm, [value for _, value in asked])
+        for (number, _), ids in zip(asked, holders, strict=True):
             if ids:
                 found[number] += ids
     yield from found.items()

@@ -53,7 +53,7 @@ class Desk:
         self.hma = HmaState(options.state)
         self.watch = Watch(options, lists, self.searchers, counters.worker)
         self.acts = Acts(options.state, clock=Clock())
-        self.curation = Curation(lists, self.acts, threads=options.threads)
+        self.curation = Curation(lists, self.acts)
         self.feed, self.woken = Feed(), asyncio.Event()
         self.publications = Publications(options.publish)
         self.publisher = ThreadPoolExecutor(1, thread_name_prefix="publish")  # a long list takes it seconds

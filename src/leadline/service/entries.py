@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from leadline.domain import EMPTY_FILE_DIGESTS, Entry, Kind, PdqFamily, Tlp
 from leadline.errors import HashFormatError, InputError, LeadlineError
 from leadline.exchange.base import parse_hex
-from leadline.match.bank import Bank
+from leadline.service.keeping import KeptBank
 from leadline.service.problems import place_of
 
 MAX_ENTRIES = 10_000
@@ -76,18 +76,18 @@ _decode = msgspec.json.Decoder(NewEntry).decode
 _PLAIN = ("label", "scheme", "source", "source_id", "licence", "note", "disabled_until", "first_seen", "last_seen")
 
 
-def read_entries(untrusted: Sequence[msgspec.Raw], bank: Bank, source: str) -> list[Entry | LeadlineError]:
+def read_entries(untrusted: Sequence[msgspec.Raw], bank: KeptBank, source: str) -> list[Entry | LeadlineError]:
     """Each as an entry of this bank, or why it is none. source: of those that name none."""
     return [_read_entry(item, bank, source) for item in untrusted]
 
 
-def _read_entry(untrusted: msgspec.Raw, bank: Bank, source: str) -> Entry | LeadlineError:
+def _read_entry(untrusted: msgspec.Raw, bank: KeptBank, source: str) -> Entry | LeadlineError:
     try:
         new = _decode(untrusted)
         entry = Entry(
             kind=new.kind or bank.kind,
             fingerprints={},
-            tlp=new.tlp or bank.snapshot.manifest.tlp,
+            tlp=new.tlp or bank.tlp,
             metadata=_text_of(new.metadata),
             radius_bits=new.radius,
             **{name: getattr(new, name) for name in _PLAIN},

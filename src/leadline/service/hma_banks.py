@@ -15,7 +15,6 @@ from starlette.routing import Route
 
 from leadline.domain import Kind
 from leadline.errors import LeadlineError, RequestRefused
-from leadline.match.bank import Bank
 from leadline.match.removal import remove_bank
 from leadline.service.acts import Act
 from leadline.service.calls import Call
@@ -24,6 +23,7 @@ from leadline.service.desk import Desk
 from leadline.service.endpoints import demand, desk_of, may_know_all, tell_json
 from leadline.service.hma_lookup import count_signals
 from leadline.service.hma_types import PHOTO, SIGNALS, VIDEO, algorithm_of, refuse
+from leadline.service.keeping import KeptBank
 from leadline.service.repeats import Turn
 from leadline.service.settings import BankSettings
 from leadline.service.tokens import Scope
@@ -85,7 +85,7 @@ async def change_bank(request: Request) -> Response:
     def change() -> None:
         before = desk.settings.of(bank.name)
         if wanted != bank.name:
-            _rename(desk, call, bank, wanted)
+            _rename(desk, call, bank.name, wanted)
         if ratio is not None:
             before = BankSettings(ratio=ratio, shadow=before.shadow)
         desk.settings.set(wanted, before)
@@ -95,15 +95,15 @@ async def change_bank(request: Request) -> Response:
     return tell_json(_config(desk, wanted))
 
 
-def _rename(desk: Desk, call: Call, bank: Bank, name: str) -> None:
+def _rename(desk: Desk, call: Call, old: str, name: str) -> None:
     """In the turn of whoever makes a bank of that name."""
+    bank = desk.lists.bank(old)
 
     def work(turn: Turn) -> tuple[int, dict[str, Any]]:
         turn.begin({})
         desk.refresh()
         if name in desk.lists.opened.versions:
             raise refuse("Bank name already exists", 403)
-        old = bank.name
         with desk.acts.noted(act_of(call, "hma-rename-bank", old), {"renamed": name}) as done:
             bank.set_settings(name=name)
             done(bank.list_version, ())
@@ -119,11 +119,10 @@ async def remove(request: Request) -> Response:
     call, desk = demand(request, Scope.CURATE), desk_of(request)
     name = request.path_params["bank"]
     try:
-        bank = await find_bank(desk, name)
-    except RequestRefused as error:
-        if error.status != 404:
-            raise
+        await find_bank(desk, name)
+    except RequestRefused:
         return tell_json({"message": "Done"})
+    bank = desk.lists.bank(name)
     if bank.path.parent != _shelf(desk):
         raise refuse("this bank is none of those that the service makes and removes", 403)
 
@@ -176,15 +175,13 @@ async def in_thread(desk: Desk, work: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(desk.clerks, work)
 
 
-async def find_bank(desk: Desk, name: str) -> Bank:
+async def find_bank(desk: Desk, name: str) -> KeptBank:
     """RequestRefused with 404. A bank that another worker has just made is looked for once."""
     if name not in desk.lists.opened.versions:
         await asyncio.get_running_loop().run_in_executor(desk.refresher, desk.refresh)
     if name not in desk.lists.opened.versions:
         raise _absent()
-    if desk.lists.is_remote:
-        raise refuse("banks on shards are not kept through the service", 501)
-    return desk.lists.bank(name)
+    return desk.lists.kept(name)
 
 
 async def read_object(call: Call) -> dict[str, Any]:

@@ -12,8 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from leadline.domain import Entry
-from leadline.errors import BankError, RequestRefused
-from leadline.match.bank import Bank
+from leadline.errors import RequestRefused
 from leadline.service.calls import Call
 from leadline.service.desk import Desk
 from leadline.service.endpoints import demand, desk_of, tell_json
@@ -30,6 +29,7 @@ from leadline.service.hma_types import (
     split_number,
     ts_of,
 )
+from leadline.service.keeping import KeptBank
 from leadline.service.repeats import Turn
 from leadline.service.tokens import Scope
 
@@ -60,12 +60,9 @@ async def add_file(request: Request) -> Response:
     else:
         hashed, fields = await take_file(call, desk, asked.get("types"))
         note, metadata = _note(fields.get("note")), _metadata_of_form(fields)
-    told = hashed.signals()
-    entry = Entry(
-        bank.kind, _prints(hashed), quality=hashed.quality, note=note, metadata=metadata,
-        source=f"token {call.token.id}", tlp=bank.snapshot.manifest.tlp,
-    )  # fmt: skip
-    number = await in_thread(desk, lambda: _add(desk, call, bank, entry))
+    told, quality = hashed.signals(), hashed.quality
+    more = {"quality": quality, "note": note, "metadata": metadata}
+    number = await in_thread(desk, lambda: _add(desk, call, bank, _prints(hashed), more))
     return tell_json({"id": await _content_number(desk, bank, number), "signals": told}, headers=hashed.headers)
 
 
@@ -79,8 +76,7 @@ async def add_signals(request: Request) -> Response:
         raise refuse("No signals given")
     told = {name: _digits(name, value) for name, value in asked.items()}
     prints = {algorithm_of(name): bytes.fromhex(value) for name, value in told.items()}
-    entry = Entry(bank.kind, prints, note=note, source=f"token {call.token.id}", tlp=bank.snapshot.manifest.tlp)
-    number = await in_thread(desk, lambda: _add(desk, call, bank, entry))
+    number = await in_thread(desk, lambda: _add(desk, call, bank, prints, {"note": note}))
     return tell_json({"id": await _content_number(desk, bank, number), "signals": told})
 
 
@@ -112,7 +108,7 @@ async def change(request: Request) -> Response:
     return tell_json(await _config(desk, bank, after))
 
 
-def _change(desk: Desk, call: Call, bank: Bank, entry_id: int, changes: Mapping[str, Any]) -> Entry:
+def _change(desk: Desk, call: Call, bank: KeptBank, entry_id: int, changes: Mapping[str, Any]) -> Entry:
     """The entry as it then is. One change of a bank at a time, so that none undoes another."""
     act, changed = act_of(call, "hma-change-content", bank.name), list[Entry]()
 
@@ -122,9 +118,7 @@ def _change(desk: Desk, call: Call, bank: Bank, entry_id: int, changes: Mapping[
         changed.append(msgspec.structs.replace(before, **changes))
         if changed[0] != before:
             with desk.acts.noted(act, {"entries": 1}) as done:
-                result = bank.update(changed)
-                if result.refused:
-                    raise result.refused[0].error
+                bank.change(changed[0])
                 done(bank.list_version, [entry_id])
         return 200, {}
 
@@ -142,7 +136,6 @@ async def remove(request: Request) -> Response:
         with desk.acts.noted(act_of(call, "hma-remove-content", bank.name), {"entries": 1}) as done:
             removed = bank.remove([entry_id])
             done(bank.list_version, [entry_id] if removed else [])
-        bank.merge_in_background()
         return removed
 
     removed = await in_thread(desk, work)
@@ -150,16 +143,25 @@ async def remove(request: Request) -> Response:
     return tell_json({"deleted": removed})
 
 
-def _add(desk: Desk, call: Call, bank: Bank, entry: Entry) -> int:
+def _add(desk: Desk, call: Call, bank: KeptBank, prints: Mapping[str, bytes], more: Mapping[str, Any]) -> int:
     """Its id. RequestRefused where the bank does not take it."""
-    with desk.acts.noted(act_of(call, "hma-add-content", bank.name), {"entries": 1}) as done:
-        result = bank.add([entry])
-        done(bank.list_version, result.ids)
-    if not result.ids:
-        raise refuse(f"not taken: {result.refused[0].error.what}")
-    bank.merge_in_background()
+    act, ids = act_of(call, "hma-add-content", bank.name), list[int]()
+
+    def work(turn: Turn) -> tuple[int, dict[str, Any]]:
+        turn.begin({})
+        bank.refresh()
+        entry = Entry(bank.kind, prints, source=f"token {call.token.id}", tlp=bank.tlp, **more)
+        with desk.acts.noted(act, {"entries": 1}) as done:
+            result = bank.add([entry])
+            done(bank.list_version, result.ids)
+        if not result.ids:
+            raise refuse(f"not taken: {result.refused[0].error.what}")
+        ids.extend(result.ids)
+        return 200, {}
+
+    desk.acts.perform(act, work)
     desk.refresh()
-    return result.ids[0]
+    return ids[0]
 
 
 def _prints(hashed: Hashed) -> dict[str, bytes]:
@@ -170,23 +172,23 @@ def _prints(hashed: Hashed) -> dict[str, bytes]:
     return prints
 
 
-def _read(bank: Bank, entry_id: int) -> Entry:
+def _read(bank: KeptBank, entry_id: int) -> Entry:
     """RequestRefused with 404. Another worker may have added it this moment."""
     bank.refresh()
     try:
         return bank.get(entry_id)
-    except BankError as error:
-        raise (_absent() if error.code == BankError.code else error) from None
+    except RequestRefused as error:
+        raise (_absent() if error.status == 404 else error) from None
 
 
-async def _entry_id(desk: Desk, bank: Bank, content: int) -> int:
+async def _entry_id(desk: Desk, bank: KeptBank, content: int) -> int:
     number, entry_id = split_number(content)
     if number != (await desk.hma.numbers(desk))[bank.name]:
         raise _absent()
     return entry_id
 
 
-async def _content_number(desk: Desk, bank: Bank, entry_id: int) -> int:
+async def _content_number(desk: Desk, bank: KeptBank, entry_id: int) -> int:
     return join_number((await desk.hma.numbers(desk))[bank.name], entry_id)
 
 
@@ -194,7 +196,7 @@ def _absent() -> RequestRefused:
     return refuse("content not found", 404)
 
 
-async def _config(desk: Desk, bank: Bank, entry: Entry) -> dict[str, Any]:
+async def _config(desk: Desk, bank: KeptBank, entry: Entry) -> dict[str, Any]:
     settings = desk.settings.of(bank.name)
     metadata = _kept_metadata(entry.metadata)
     return {

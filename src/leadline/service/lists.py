@@ -14,6 +14,7 @@ from leadline.match.bank import Bank
 from leadline.match.manifest import FILE_NAME
 from leadline.match.matcher import Matcher
 from leadline.match.snapshot import Snapshot
+from leadline.service.keeping import HereBank
 
 STALE_S = 10.0
 _MATCHERS_KEPT = 256
@@ -44,9 +45,15 @@ class Lists:
     is_remote = False
 
     def __init__(
-        self, folders: Sequence[Path], *, shelf: Path | None = None, radius_bits: int | None = None, threads: int = 1
+        self,
+        folders: Sequence[Path],
+        *,
+        shelf: Path | None = None,
+        radius_bits: int | None = None,
+        threads: int = 1,
+        lock_timeout_s: float = 10.0,
     ) -> None:
-        self._folders, self._shelf = tuple(folders), shelf
+        self._folders, self._shelf, self._lock_timeout_s = tuple(folders), shelf, lock_timeout_s
         self._radius_bits, self._threads = radius_bits, threads
         self._by_folder: dict[Path, Bank] = {}
         self._leaving: list[Snapshot] = []
@@ -56,7 +63,7 @@ class Lists:
         self._left_out: frozenset[str] = frozenset()
         self._matchers: dict[tuple[tuple[str, ...] | None, int | None], Matcher] = {}
         for folder in self._folders:  # what was named has to be there; what lies on the shelf may come and go
-            self._by_folder[folder] = Bank.open(folder, warm_bytes=_WARM_AT_MOST_BYTES)
+            self._by_folder[folder] = self._open(folder)
         self.refresh()
         if self.faults and not self.opened.banks:
             raise next(iter(self.faults.values()))
@@ -102,11 +109,14 @@ class Lists:
             return
         for folder in sorted(there - self._by_folder.keys()):
             try:
-                self._by_folder[folder] = Bank.open(folder, warm_bytes=_WARM_AT_MOST_BYTES)
+                self._by_folder[folder] = self._open(folder)
             except LeadlineError as error:
                 faults[folder.name] = error
         for folder in [f for f in self._by_folder if f not in there and f not in self._folders]:
             del self._by_folder[folder]  # a bank that was removed as a whole
+
+    def _open(self, folder: Path) -> Bank:
+        return Bank.open(folder, warm_bytes=_WARM_AT_MOST_BYTES, lock_timeout_s=self._lock_timeout_s)
 
     def _publish(self, faults: dict[str, LeadlineError]) -> None:
         banks: dict[str, Bank] = {}
@@ -146,6 +156,10 @@ class Lists:
     def bank(self, name: str) -> Bank:
         """BankNotFound where none of that name is open."""
         return self.opened.named([name])[0]
+
+    def kept(self, name: str) -> HereBank:
+        """The bank for those who change it. BankNotFound."""
+        return HereBank(self.bank(name), self._threads)
 
     @property
     def is_stale(self) -> bool:

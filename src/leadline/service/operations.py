@@ -231,6 +231,7 @@ _BANKS = (
     "`details`, `curate` or `admin` will do as well as `match`, and tell also radius, floor, source, settings and "
     "faults, and the banks that no answer names."
 )
+_ON_SHARDS = "409 `id-twice`: two shards have different entries of this id. docs/scale.md says how that comes."
 _KEY = Parameter(
     "Idempotency-Key",
     "header",
@@ -332,7 +333,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Parameter("after", "query", "`next` of the page before.", _NUMBER),
             _LIMIT,
         ),
-        problems=(404, 422, 501),
+        problems=(404, 422),
     ),
     Operation(
         "POST", "/v1/banks/{name}/entries", "entries-add", "Add 1 to 10,000 entries", (Scope.CURATE,),
@@ -345,24 +346,24 @@ OPERATIONS: tuple[Operation, ...] = (
                 "type": "array", "minItems": 1, "maxItems": 10_000, "items": {"$ref": "#/components/schemas/NewEntry"},
             }},
         }, {"entries": [_ENTRY]}),
-        (_BANK, _KEY), problems=(404, 409, 501),
+        (_BANK, _KEY), problems=(404, 409),
         meaning="What is no entry is refused by itself and costs no other.",
     ),
     Operation(
         "GET", "/v1/banks/{name}/entries/{id}", "entry", "One entry", (Scope.CURATE, Scope.DETAILS),
-        {200: _json(KeptEntry)}, parameters=(_BANK, _ID), problems=(404, 501),
+        {200: _json(KeptEntry)}, parameters=(_BANK, _ID), problems=(404, 409), meaning=_ON_SHARDS,
     ),
     Operation(
         "PATCH", "/v1/banks/{name}/entries/{id}", "entry-change", "Change an entry", (Scope.CURATE, Scope.DETAILS),
         {200: _json(KeptEntry)}, _json(entries.EntryChange, {"disabled_until": 1767225600}), (_BANK, _ID, _KEY),
-        problems=(404, 409, 501),
+        problems=(404, 409), meaning=_ON_SHARDS,
     ),
     Operation(
         "POST", "/v1/banks/{name}/remove", "entries-remove", "Remove entries by ids, or by hashes", (Scope.CURATE,),
         {200: _json(RemovedEntries, {
             "bank": "known", "list_version": 43, "asked": 1, "found": 1, "removed": 1, "ids": [8], "refused": [],
         })},
-        _json(curating.Removals, {"ids": [8]}), (_BANK, _KEY), problems=(404, 409, 501),
+        _json(curating.Removals, {"ids": [8]}), (_BANK, _KEY), problems=(404, 409), meaning=_ON_SHARDS,
     ),
     Operation(
         "GET", "/v1/changes", "changes", "Hear when a bank changes", (Scope.MATCH,),

@@ -15,15 +15,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.domain import Fingerprints, Kind, Match
-from leadline.errors import BankNotFound, ConfigError, LeadlineError, RequestRefused, ServiceError, ShardLost
+from leadline.errors import (
+    BankError,
+    BankLocked,
+    BankNotFound,
+    ConfigError,
+    LeadlineError,
+    RequestRefused,
+    ServiceError,
+    ShardLost,
+)
 from leadline.match.fingerprints import FingerprintKind, load_kinds
 from leadline.match.policy import NO_MATCH, MatchAnswer
+from leadline.service.errands import Done, Errand
 from leadline.service.lists import STALE_S
+from leadline.service.parted import PartedBank
 from leadline.service.shard import Ask, BankFacts, Holds, Told, pack_prints
 
 LIMIT = 100  # matches of an answer at most, as the matcher's own
 _SERIOUSNESS = {kind: rank for rank, kind in enumerate(Kind)}
 _encode, _told_decoder = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(Told)
+_OF_WRITERS: Mapping[str, type[LeadlineError]] = {kind.code: kind for kind in (BankError, BankLocked, BankNotFound)}
 Send = Callable[[int, bytes], bytes]  # number of the shard, message -> answer; ShardLost where none comes
 
 
@@ -62,6 +74,23 @@ class Shards:
 
     def ask_one(self, number: int, ask: Ask) -> Told:
         return self._read(number, self._send(number, _encode(ask)))
+
+    def run(self, errands: Mapping[int, Errand]) -> dict[int, Done | LeadlineError]:
+        """What became of each, by number of its shard. Comes to its end when all have; raises nothing."""
+        waiting = {number: self._pool.submit(self._run, number, errand) for number, errand in errands.items()}
+        return {number: done.result() for number, done in waiting.items()}
+
+    def _run(self, number: int, errand: Errand) -> Done | LeadlineError:
+        try:
+            told = _told_decoder.decode(self._send(number, _encode(Ask(errand=errand))))
+        except ShardLost as error:
+            return error
+        except msgspec.DecodeError:
+            return ShardLost(f"shard {number} answers in another form")
+        if told.fault is not None:
+            code, what = told.fault
+            return _OF_WRITERS.get(code, ShardLost)(f"shard {number}: {what}")
+        return told.done if told.done is not None else ShardLost(f"shard {number} is of another version")
 
     def _read(self, number: int, message: bytes) -> Told:
         told = _told_decoder.decode(message)
@@ -135,7 +164,7 @@ def _rank(match: Match) -> tuple[int, float, str, int, str]:
 
 
 class RemoteLists:
-    """What `Lists` is, over shards. Changes are made in the shards' folders; each shard sees them by itself."""
+    """What `Lists` is, over shards. A shard sees by itself what others change in its folder."""
 
     is_remote = True
 
@@ -161,11 +190,14 @@ class RemoteLists:
         self._refuse()
 
     def _refuse(self) -> NoReturn:
-        what, mend = (
-            "entries of banks on shards are not read or changed here",
-            "use `leadline bank` on the shards' folders",
-        )
+        mend = "use `leadline bank` on the shards' folders"
+        what = "banks on shards are not made, renamed or removed here"
         raise RequestRefused(what, status=501, mend=mend, code="sharded")
+
+    def kept(self, name: str) -> PartedBank:
+        """The bank for those who change it. BankNotFound."""
+        self._demand([name])
+        return PartedBank(self.shards, name)
 
     def _demand(self, names: Sequence[str]) -> None:
         if unknown := [name for name in names if name not in self.opened.versions]:

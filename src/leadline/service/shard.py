@@ -13,13 +13,16 @@ import msgspec
 import numpy as np
 
 from leadline.domain import Fingerprints, Kind, PdqFamily, ViewHashes
-from leadline.errors import LeadlineError, ShardLost
+from leadline.errors import BankNotFound, LeadlineError, ShardLost
 from leadline.match.bank import Bank
 from leadline.match.policy import MatchAnswer
 from leadline.match.records import KIND_CODES
+from leadline.service import errands
+from leadline.service.errands import Done, Errand
 from leadline.service.lists import Lists
 
 _REFRESH_S = 0.5
+_LOCK_S = 5.0  # for another writer: less than those who ask wait for an answer (cluster.py)
 
 
 class View(msgspec.Struct, array_like=True):
@@ -40,7 +43,7 @@ class File(msgspec.Struct, array_like=True):
 
 
 class Ask(msgspec.Struct):
-    """One of `lines`, `rows` and `files`; none of them: what the shard holds.
+    """One of `lines`, `rows`, `files` and `errand`; none of them: what the shard holds.
 
     banks        names, those that the shard does not hold included; None: all
     radius_bits  in place of the banks' own
@@ -52,6 +55,7 @@ class Ask(msgspec.Struct):
     lines: list[tuple[str, bytes]] | None = None
     rows: tuple[str, int, bytes] | None = None  # algorithm, bytes of one hash, hashes
     files: list[File] | None = None
+    errand: Errand | None = None
 
 
 class BankFacts(msgspec.Struct, frozen=True):
@@ -76,10 +80,12 @@ class Holds(msgspec.Struct):
 
 
 class Told(msgspec.Struct):
-    """`found`: answers by number of the line, row or file; one that met nothing and has nothing to say is left out."""
+    """`found`: answers by number of the line, row or file; one that met nothing and has nothing to say is left out.
+    `done`: what became of an errand."""
 
     found: dict[int, MatchAnswer] | None = None
     holds: Holds | None = None
+    done: Done | None = None
     fault: tuple[str, str] | None = None  # code and what, of an error that is ours to tell
 
 
@@ -92,7 +98,7 @@ class Shard:
     def __init__(self, folder: str, threads: int = 1, *, is_bank: bool = False) -> None:
         """is_bank: whether the folder is that of one bank, not one of banks."""
         banks, shelf = ((Path(folder),), None) if is_bank else ((), Path(folder))
-        self._lists = Lists(banks, shelf=shelf, threads=threads)
+        self._lists = Lists(banks, shelf=shelf, threads=threads, lock_timeout_s=_LOCK_S)
         self._end = threading.Event()
         threading.Thread(target=self._keep_fresh, daemon=True).start()
 
@@ -110,11 +116,13 @@ class Shard:
             return _encode(Told(fault=(error.code, error.what)))
 
     def _answer(self, ask: Ask) -> Told:
-        if ask.lines is None and ask.rows is None and ask.files is None:
+        if ask.lines is None and ask.rows is None and ask.files is None and ask.errand is None:
             return Told(holds=self._holds())
         held = self._lists.opened.versions
         if unopened := sorted(self._lists.faults.keys() - held.keys()):  # without it an answer would be a miss
             raise ShardLost(f"{unopened[0]} cannot be read there")
+        if ask.errand is not None:
+            return Told(done=self._run(ask.errand))
         names = None if ask.banks is None else tuple(name for name in sorted(ask.banks) if name in held)
         if names == ():
             return Told({})
@@ -127,6 +135,14 @@ class Shard:
         else:
             answers = matcher.match([_prints(file) for file in ask.files or []])
         return Told({at: answer for at, answer in enumerate(answers) if answer != MatchAnswer()})
+
+    def _run(self, errand: Errand) -> Done:
+        """A bank that is made or brought here while it runs is seen within half a second, as for look-ups."""
+        if errand.bank in self._lists.opened.versions:
+            return errands.run(errand, self._lists.kept(errand.bank))
+        if isinstance(errand, errands.Add | errands.Place | errands.Remove):
+            raise BankNotFound("no such bank there any more")
+        return Done()
 
     def _holds(self) -> Holds:
         banks, matcher = self._lists.opened.banks, self._lists.matcher()
