@@ -17,6 +17,7 @@ from tests.service.served import served
 from leadline.domain import Entry, Kind
 from leadline.match.bank import Bank
 from leadline.match.split import split_bank
+from leadline.service.tokens import Scope, Tokens
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::FutureWarning", "ignore::DeprecationWarning"
@@ -53,16 +54,22 @@ def test_a_split_bank_answers_as_the_whole_one_and_a_lost_node_is_an_error_never
     whole.add([Entry(Kind.ILLEGAL, {"md5": bytes([number]) * 16}, number) for number in range(1, 21)])
     shards = [tmp_path / f"{number}" for number in range(2)]
     split_bank(whole, [shard / "known" for shard in shards])
-    port = free_port()
+    port, (_, token) = free_port(), Tokens(tmp_path / "state").add("test", frozenset(Scope))
     command = [
-        *("-m", "leadline", "serve", "--ray", cluster.address, "--port", str(port), "--no-token", "--workers", "1"),
+        *("-m", "leadline", "serve", "--ray", cluster.address, "--port", str(port), "--workers", "1"),
         *("--state", str(tmp_path / "state"), "--bank", str(shards[0] / "known"), "--shard", str(shards[1])),
     ]
     hashes = [f"{number:02x}" * 16 for number in range(1, 31)]
-    with served(command, port, tmp_path / "log") as service:
+    with served(command, port, tmp_path / "log", token) as service:
         entries = [[match["entry"] for match in answer["matches"]] for answer in service.match(*hashes)]
         assert entries == [[number] for number in range(1, 21)] + [[]] * 10
         assert service.match(hashes[2])[0]["matches"][0]["entry"] == 3
+        added = [{"hashes": {"md5": f"{number:02x}" * 16}} for number in (41, 42)]
+        status, told = service.ask("POST", "/v1/banks/known/entries", {"entries": added})
+        assert (status, json.loads(told)["ids"]) == (200, [21, 22])
+        assert [len(answer["matches"]) for answer in service.match("29" * 16, "2a" * 16)] == [1, 1]
+        assert json.loads(service.ask("POST", "/v1/banks/known/remove", {"ids": [21, 22]})[1])["removed"] == 2
+        assert service.match("29" * 16)[0]["matches"] == []
         cluster.remove_node(cluster.nodes[1], allow_graceful=False)
         status, told = 200, b""
         for _ in range(100):  # until Ray has noticed; an answer before that would be a whole one

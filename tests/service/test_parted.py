@@ -20,7 +20,7 @@ from leadline.errors import ShardLost
 from leadline.match.bank import Bank
 from leadline.match.split import split_bank
 from leadline.service import app
-from leadline.service.errands import Add, Errand
+from leadline.service.errands import Add, Errand, Place
 from leadline.service.remote import RemoteLists
 from leadline.service.shard import Ask, Shard
 
@@ -156,6 +156,19 @@ def test_a_kind_that_changes_brings_an_entry_to_every_shard_or_takes_it_from_the
     refused = sharded.ask("PATCH", path, json={"kind": "false-positive"})  # its id was given and taken back elsewhere
     assert (refused.status_code, cluster.ids()) == (422, [[], [7], [8]])
     assert remove(sharded, ids=[7])["removed"] == 1
+
+
+def test_a_change_that_fails_between_shards_is_finished_by_being_sent_again(cluster: Cluster, sharded: Worker) -> None:
+    path = "/v1/banks/known/entries/7"
+    cluster.fails = lambda number, errand, when: isinstance(errand, Place) and number == 1  # that owns 7
+    assert sharded.ask("PATCH", path, json={"kind": "false-positive"}).json()["code"] == "shard-lost"
+    cluster.fails = lambda *asked: False
+    assert sharded.ask("GET", path).json()["kind"] == "illegal"
+    sharded.refresh()
+    assert sharded.ask("GET", "/readyz").json()["reasons"] == ["known: false-positives: config"]
+    assert sharded.ask("PATCH", path, json={"kind": "false-positive"}).json()["kind"] == "false-positive"
+    sharded.refresh()
+    assert (cluster.ids(), sharded.ask("GET", "/readyz").status_code) == ([[7], [7], [7, 8]], 200)
 
 
 def test_what_came_another_way_is_found_and_one_id_for_two_entries_is_told(cluster: Cluster, sharded: Worker) -> None:

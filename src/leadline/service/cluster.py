@@ -99,9 +99,11 @@ def _lists_of(options: Options) -> RemoteLists:
     handles = [serve.get_app_handle(_APP.format(number)) for number in range(len(options.shard_folders))]
 
     def send(number: int, message: bytes) -> bytes:
+        asked = handles[number].answer.remote(message)
         try:
-            answer: bytes = handles[number].answer.remote(message).result(timeout_s=_ANSWER_S)
+            answer: bytes = asked.result(timeout_s=_ANSWER_S)
         except Exception as error:  # a dead node, no replica in time, the actor's own fault: all one to the asker
+            asked.cancel()  # what still waits for its turn there is not to be done when nobody reckons with it
             raise ShardLost(f"shard {number} does not answer ({type(error).__name__})") from None
         return answer
 
