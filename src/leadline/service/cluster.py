@@ -96,7 +96,7 @@ def open_lists(options: Options) -> RemoteLists:
 def _lists_of(options: Options) -> RemoteLists:
     from ray import serve
 
-    handles = [serve.get_app_handle(_APP.format(number)) for number in range(len(options.shard_folders))]
+    handles: list[Any] = [serve.get_app_handle(_APP.format(number)) for number in range(len(options.shard_folders))]
 
     def send(number: int, message: bytes) -> bytes:
         asked = handles[number].answer.remote(message)
