@@ -14,7 +14,7 @@ import typer
 
 from leadline.cli import bank_export, bank_fill
 from leadline.cli.files import path_fields
-from leadline.cli.options import Json, ask_reason, check_text
+from leadline.cli.options import Json, ask_reason, check_text, reason_option
 from leadline.cli.output import (
     EXIT_DONE,
     EXIT_NOTHING,
@@ -98,12 +98,9 @@ def list_command(
     limit: Annotated[int, typer.Option("--limit", min=0, help="At most so many entries; 0 for all.")] = 0,
     reason: Annotated[
         str,
-        typer.Option(
-            "--reason",
-            metavar="TEXT",
-            callback=check_text,
-            help="Why they leave; recorded beside the bank. Needed where more than 500 entries of a bank with illegal"
-            " or exploitative ones go elsewhere than to a terminal.",
+        reason_option(
+            "Why they leave; recorded beside the bank. Needed where more than 500 entries of a bank with illegal"
+            " or exploitative ones go elsewhere than to a terminal."
         ),
     ] = "",
     json: Json = False,

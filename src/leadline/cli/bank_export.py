@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
-from leadline.cli.options import ask_reason, check_text
+from leadline.cli.options import ask_reason, reason_option
 from leadline.cli.output import EXIT_DONE, EXIT_PARTLY, complain, standard_output
 from leadline.domain import Entry, Kind
 from leadline.errors import ConfigError, InputError
@@ -64,12 +64,9 @@ def export_command(
     out: Annotated[str, typer.Option("--out", metavar="FILE", help="File to write, or - for standard output.")],
     reason: Annotated[
         str,
-        typer.Option(
-            "--reason",
-            metavar="TEXT",
-            callback=check_text,
-            help="Why it leaves; recorded beside the bank. Needed where it holds illegal or exploitative entries, and"
-            " asked for at a terminal.",
+        reason_option(
+            "Why it leaves; recorded beside the bank. Needed where it holds illegal or exploitative entries, and"
+            " asked for at a terminal."
         ),
     ] = "",
     only: Annotated[

@@ -14,7 +14,7 @@ import typer
 
 from leadline.cli import exchange, feed_keys
 from leadline.cli.exchange_setup import with_libraries
-from leadline.cli.options import Json, ask_reason
+from leadline.cli.options import Json, ask_reason, reason_option
 from leadline.cli.output import EXIT_DONE, EXIT_PARTLY, EXIT_WRONG, Faults, complain, emit, say, table
 from leadline.cli.progress import Counter
 from leadline.domain import Kind
@@ -60,9 +60,7 @@ def publish_command(
     withdraw_within: Annotated[
         str, typer.Option("--withdraw-within", metavar="TIME", help="Time for subscribers to prove a withdrawal.")
     ] = "24h",
-    reason: Annotated[
-        str, typer.Option("--reason", metavar="TEXT", help="Why it leaves; illegal and exploitative entries need one.")
-    ] = "",
+    reason: Annotated[str, reason_option("Why it leaves; illegal and exploitative entries need one.")] = "",
     json: Json = False,
 ) -> int:
     """Bring a feed to what the bank is now: only what changed is written, encrypted to each subscriber, and signed.

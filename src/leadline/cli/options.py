@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,11 @@ def check_text(value: str | list[str] | None) -> str | list[str] | None:
         except UnicodeEncodeError:
             raise typer.BadParameter("not UTF-8") from None
     return value
+
+
+def reason_option(help_: str) -> Any:
+    """`--reason`: why a list leaves. It is recorded, so it has to be text."""
+    return typer.Option("--reason", metavar="TEXT", callback=check_text, help=help_)
 
 
 def ask_reason(given: str, bank: Bank) -> str:

@@ -6,7 +6,7 @@ it, so that a stream of single additions costs a logarithm of rebuilding and a q
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -63,10 +63,22 @@ class Snapshot:
     def holds(self, ids: I64) -> Bools:
         """Which ids are those of an entry that is not removed."""
         alive = np.zeros(len(ids), np.bool_)
+        for _, _, there in self._find(ids):
+            alive |= there
+        return alive
+
+    def added_at(self, ids: I64) -> dict[int, int]:
+        """id -> when it was added, of those that `holds` tells."""
+        found: dict[int, int] = {}
+        for table, rows, there in self._find(ids):
+            found.update(zip(ids[there].tolist(), table.records.added[rows[there]].tolist(), strict=True))
+        return found
+
+    def _find(self, ids: I64) -> Iterator[tuple[LiveTable, I64, Bools]]:
+        """Of each table the rows of these ids, and which of them are there and not removed."""
         for table in self.tables:
             rows = table.records.find_rows(ids)
-            alive |= (rows >= 0) if table.dead is None else (rows >= 0) & ~table.dead[rows]
-        return alive
+            yield table, rows, (rows >= 0) if table.dead is None else (rows >= 0) & ~table.dead[rows]
 
     def prepare(self, now: int, warm_bytes: int) -> None:
         """Do what the first search would wait for: indexes of recent changes, masks, and the maps of stored segments'

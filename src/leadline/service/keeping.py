@@ -110,16 +110,7 @@ class HereBank:
         return self.bank.entries_after(after, limit)
 
     def held(self, ids: Sequence[int]) -> dict[int, int]:
-        found: dict[int, int] = {}
-        wanted = np.array(ids, np.int64)
-        for table in self.bank.snapshot.tables:
-            rows = table.records.find_rows(wanted)
-            there = rows >= 0
-            if table.dead is not None:
-                there[there] = ~table.dead[rows[there]]
-            moments = table.records.added[rows[there]]
-            found.update(zip(wanted[there].tolist(), moments.tolist(), strict=True))
-        return found
+        return self.bank.snapshot.added_at(np.array(ids, np.int64))
 
     def holders(self, algorithm: str, hashes: Sequence[bytes]) -> list[list[int]]:
         rows = np.frombuffer(b"".join(hashes), np.uint8).reshape(len(hashes), -1)

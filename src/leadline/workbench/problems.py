@@ -81,14 +81,20 @@ def problem_of(error: Exception) -> HttpResponse:
         return problem(413, "too-large", "Send less at once.")
     if isinstance(error, SuspiciousOperation | TooManyFieldsSent | MultiPartParserError | UnicodeError):
         return problem(400, "request", "The request cannot be read.")
-    if isinstance(error, DatabaseError) and not isinstance(error, IntegrityError):
-        log.error("database: %s", type(error).__name__)
-        return problem(503, "unavailable", "Try again.", retry_after_s=_RETRY_AFTER_S)
-    if isinstance(error, OSError):  # a disk that is full or away; its text might hold a path
-        log.error("disk: %s", errno.errorcode.get(error.errno or 0, type(error).__name__))
+    if away := _away(error):
+        log.error(away)
         return problem(503, "unavailable", "Try again.", retry_after_s=_RETRY_AFTER_S)
     log.error("unforeseen: %s", type(error).__name__)  # its text might hold evidence
     return problem(500, "fault", "This is our fault. It is in the log of the server.")
+
+
+def _away(error: Exception) -> str:
+    """Which of our own does not answer, and may again; empty for any other fault. Its text might hold a path."""
+    if isinstance(error, DatabaseError) and not isinstance(error, IntegrityError):
+        return f"database: {type(error).__name__}"
+    if isinstance(error, OSError):  # a disk that is full, or gone
+        return f"disk: {errno.errorcode.get(error.errno or 0, type(error).__name__)}"
+    return ""
 
 
 def _of_leadline(error: LeadlineError) -> HttpResponse:

@@ -427,9 +427,10 @@ def find_assessment(actor: Actor, assessment_id: Any) -> Assessment | None:
 
 def assessments(actor: Actor) -> QuerySet[Assessment]:
     """Those that count now, newest first, of clusters that this person may see; for a day their trials among them."""
-    visible, now = visible_reviews(actor).values("cluster"), timezone.now()
+    visible, now = Exists(visible_reviews(actor).order_by().filter(cluster=OuterRef("cluster"))), timezone.now()
     untold = Q(by=actor.person, standing=Standing.TRIAL.value, effective_at__lte=now, made_at__gt=now - TOLD_AFTER)
-    found = Assessment.objects.filter(Q(standing=Standing.IN_FORCE.value, cluster__in=visible) | untold)
+    # Each asks for its own: SQLite would make a list of all reviews that are seen, also for one assessment.
+    found = Assessment.objects.filter(Q(visible, standing=Standing.IN_FORCE.value) | untold)
     found = found.exclude(untold_to(actor.person))
     return found.select_related("by", "cluster__centre").prefetch_related("labels").order_by("-made_at", "-id")
 

@@ -7,6 +7,7 @@ near each other only throughout, and never near a single picture.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -198,14 +199,15 @@ def _queue(cluster: Cluster, asset: Asset) -> None:
     else:
         purpose = Purpose.DECISION
     urgency, why = urgency_of([asset])
-    severity, category = cost_of(cluster)
+    cost = functools.cache(lambda: cost_of(cluster))  # only where a review is made: `_join` has weighed an open one
     review, is_new = Review.objects.get_or_create(
         cluster=cluster,
         purpose=purpose.value,
         state__in=[state.value for state in access.OPEN],
         defaults={
-            "state": "waiting", "urgency": urgency, "rank": 3 - urgency, "why": why, "severity": severity,
-            "category": _told_category(purpose, category), "received_at": asset.received_at,
+            "state": "waiting", "urgency": urgency, "rank": 3 - urgency, "why": why,
+            "severity": lambda: cost()[0], "category": lambda: _told_category(purpose, cost()[1]),
+            "received_at": asset.received_at,
             # Of what is known just this file is checked: others of its cluster may wait for a decision.
             "subject": asset if purpose is Purpose.SAMPLE else None,
         },
