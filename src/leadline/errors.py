@@ -5,6 +5,7 @@ LeadlineError                       what, where, how to mend; `exit_code`, `code
 │   ├── HashFormatError             a hash that is not one
 │   ├── ListFormatError             a list that cannot be read
 │   │   ├── ListBroken              it ends here, and not as it should: what would have followed is not known
+│   │   ├── HashesUnknown           a record whose hashes are all of kinds that nobody here can compare
 │   │   └── HashRefused             one hash of a list's record; the rest of the record was taken
 │   ├── UrlFormatError              a text that is no URL, or a URL that names no place
 │   ├── AddressRefused              an address that is not fetched: private, without TLS, redirected too far
@@ -57,6 +58,8 @@ LeadlineError                       what, where, how to mend; `exit_code`, `code
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class Sentence(str):
     """A sentence with its values in it, which still knows both apart: so a page can say it in another language."""
@@ -106,6 +109,13 @@ class ListFormatError(InputError):
 
 class ListBroken(ListFormatError):
     """Not one record: the list ends here, so that what it does not tell may be in what is missing."""
+
+
+class HashesUnknown(ListFormatError):
+    """kept: {kind: text}, bounded; source_id: the list's own name of the record, or empty."""
+
+    kept: Mapping[str, str] = {}
+    source_id: str = ""
 
 
 class HashRefused(ListFormatError):

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import pytest
 from pydantic import Field
-from tests.subscriptions.sources import BAD, GONE, MadeUpSource
+from tests.subscriptions.sources import BAD, GONE, UNKNOWN, MadeUpSource, record_of
 
 from leadline.cli import exchange_mock
 from leadline.custody.keys import InstanceKey
@@ -110,6 +110,20 @@ BASE = ("exchange", "add", "src", "--connector", "made-up", "--kind", "illegal",
 @pytest.fixture
 def added(run: Any, file: Path) -> None:
     assert run(*BASE, "--secret", f"key=file:{file}").code == 0
+
+
+def test_what_is_kept_and_not_compared_is_counted_and_printed(run: Any, added: None, source: MadeUpSource) -> None:
+    source.tell("u1", UNKNOWN)
+    [pulled] = run("exchange", "pull", "src", "--json").objects
+    assert (pulled["added"], pulled["kept"], pulled["refused"]) == (7, 1, 0)
+    [status] = run("exchange", "status", "src", "--json").objects
+    assert (status["kept"], status["last_run"]["kept"], status["entries"]) == ({"made-up": 1}, 1, 7)
+    assert re.search(r"kept, not compared +made-up 1\n", run("exchange", "status", "src").out)
+    ended = run("exchange", "status", "--kept")
+    value, digest = f"print {UNKNOWN}", record_of("u1", UNKNOWN).digest.hex()
+    assert [json.loads(line) for line in ended.out.splitlines()] == [
+        {"source": "src", "key": "u1", "kind": "made-up", "value": value, "digest": digest}
+    ]
 
 
 # --- adding -----------------------------------------------------------------------------------------------------------

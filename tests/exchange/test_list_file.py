@@ -213,6 +213,21 @@ def test_several_records_of_one_md5_stay_several_wherever_they_stand(
     assert sorted(labels) == ["A", "C"]
 
 
+def test_a_record_with_hashes_alone_that_nobody_here_knows_is_kept_and_no_entry(
+    new: Callable[..., Subscriber], path: Path
+) -> None:
+    other = [{"HashName": "netclean", "HashValue": "77"}]
+    records = [{"MediaID": 1, "MD5": MD5S[0]}, {"MediaID": 2, "AlternativeHashes": other}, {"AlternativeHashes": other}]
+    path.write_text(json.dumps({"value": records}))
+    subscriber = new()
+    outcome = subscriber.pull()
+    assert (outcome.added, outcome.kept, outcome.refused) == (1, 2, 0)
+    assert outcome.unknown == {"fingerprint netclean": 2}
+    assert list(subscriber.entries()) == ["1"]
+    path.write_text(json.dumps({"value": records[:2]}))
+    assert subscriber.pull().withdrawn == 1
+
+
 def test_what_nobody_here_knows_of_a_record_is_kept_counted_and_a_change_like_another(
     new: Callable[..., Subscriber], path: Path
 ) -> None:

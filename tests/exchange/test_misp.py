@@ -333,9 +333,9 @@ def test_fingerprints_of_other_kinds_are_kept_and_counted() -> None:
     assert told.unknown == {"fingerprint example": 1}
 
 
-def test_an_object_with_unknown_fingerprints_alone_is_not_held() -> None:
+def test_an_object_with_unknown_fingerprints_alone_is_kept_and_no_entry() -> None:
     told = read(("other-fingerprint", "example:0102"))
-    assert told.records[0].entry is None
+    assert (told.records[0].entry, told.records[0].kept) == (None, {"example": "0102"})
     assert told.unknown["object without a fingerprint known here"] == 1
 
 

@@ -149,11 +149,16 @@ def test_an_unknown_fingerprint_is_kept_as_text_and_a_link_is_not_kept_at_all(
     assert all("TMK" not in one.path for one in mock.asked)
 
 
-def test_an_entry_with_nothing_that_is_known_here_is_not_held(mock: NcmecMock, connect: Connect) -> None:
-    key = mock.put("a", "<netclean>made up</netclean><md5></md5>", time_s=FIRST_S)
+def test_an_entry_with_nothing_that_is_known_here_is_kept_and_no_entry(mock: NcmecMock, connect: Connect) -> None:
+    link = '<tmk-pdqf rel="self" href="/v2/entries/41/a/TMK_PDQF/fingerprint"/>'
+    key = mock.put("a", f"<netclean>made up</netclean><md5></md5>{link}", time_s=FIRST_S)
     (page,) = connect().pull(None)
-    assert [(record.key, record.entry) for record in page.records] == [(key, None)]
-    assert page.unknown == {"fingerprint netclean": 1, "entry without a fingerprint that is known here": 1}
+    assert [(record.key, record.entry, record.kept) for record in page.records] == [
+        (key, None, {"tmk-pdqf": "", "netclean": "made up"})
+    ]
+    assert page.unknown == {
+        "fingerprint netclean": 1, "fingerprint tmk-pdqf": 1, "entry without a fingerprint that is known here": 1,
+    }  # fmt: skip
     assert not page.faults
 
 

@@ -182,6 +182,17 @@ def test_what_a_source_calls_benign_is_never_illegal_by_default() -> None:
     assert [one.records[0].entry and one.records[0].entry.kind for one in told] == [Kind.ILLEGAL, Kind.OTHER]
 
 
+def test_an_object_with_unknown_hashes_alone_is_kept_until_it_is_revoked() -> None:
+    first = {"type": "file", "id": FILE, "spec_version": "2.1", "hashes": {"SSDEEP": "3:abc:def"}}
+    (record,) = read(first).records
+    assert (record.entry, record.kept) == (None, {"SSDEEP": "3:abc:def"})
+    for versions, kept in (([first], [{"SSDEEP": "3:abc:def"}]), ([first, {**first, "revoked": True}], [])):
+        untrusted = io.BytesIO(json.dumps({"type": "bundle", "objects": versions}).encode())
+        refused = list(stix.read(untrusted, where="list", defaults=DEFAULTS))
+        assert [getattr(one, "kept", None) for one in refused] == kept
+        assert [getattr(one, "source_id", None) for one in refused] == [FILE] * len(kept)
+
+
 def test_a_bundle_of_the_stix2_library_is_read_and_what_nobody_here_knows_is_counted() -> None:
     pattern = f"[file:hashes.'SHA-256' = '{SHA256}' OR file:hashes.SSDEEP = '3:abc:def']"
     made = stix2.Indicator(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -65,6 +66,18 @@ class TestStopNcii(ListConnectorContract, SendContract):
         given.mock.set_status(key, status)
         assert subscriber.pull().withdrawn == 1
         assert key not in subscriber.entries()
+
+    def test_a_signal_that_nobody_here_knows_is_kept_until_it_is_withdrawn(
+        self, new: Callable[[], Subscriber], given: Given
+    ) -> None:
+        assert isinstance(given.mock, StopNciiMock)
+        key = given.mock.put("VideoTMK", "aB/1+")
+        subscriber = new()
+        assert subscriber.pull().kept == 1
+        assert [(one.key, one.kind, one.value) for one in subscriber.holdings.kept()] == [(key, "VideoTMK", "aB/1+")]
+        given.mock.set_status(key, "Withdrawn")
+        assert subscriber.pull().withdrawn == 1
+        assert not list(subscriber.holdings.kept())
 
     def test_a_record_replaces_the_earlier_one_of_its_signal_and_hash(
         self, new: Callable[[], Subscriber], given: Given
@@ -231,14 +244,34 @@ def test_the_md5_of_a_video_is_an_md5() -> None:
     assert told.records[0].entry.fingerprints == {"md5": bytes.fromhex(MD5)}
 
 
-def test_signals_without_a_fingerprint_here_are_counted() -> None:
+def test_signals_without_a_fingerprint_here_are_kept_and_counted() -> None:
     signals = ["VideoTMK", "Text", "URL", "URL", "HologramX"]
-    told = read_records([record(signalType=signal) for signal in signals], DEFAULTS, "list")
-    assert not told.records
+    told = read_records([record(signalType=signal, hashValue="aB/1") for signal in signals], DEFAULTS, "list")
+    assert [(one.key, one.entry, one.kept) for one in told.records] == [
+        (f"{signal}:aB/1", None, {signal: "aB/1"}) for signal in signals
+    ]
     assert not told.faults
     assert told.unknown == {
         "signalType VideoTMK": 1, "signalType Text": 1, "signalType URL": 2, "signalType HologramX": 1,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("status", ["Withdrawn", "Deleted"])
+def test_a_withdrawn_signal_without_a_fingerprint_here_is_withdrawn(status: str) -> None:
+    (before, now) = read_records(
+        [record(signalType="Text", hashValue="aB"), record(signalType="Text", hashValue="aB", hashStatus=status)],
+        DEFAULTS, "list",
+    ).records  # fmt: skip
+    assert (now.key, now.entry, now.kept) == (before.key, None, None)
+
+
+def test_of_a_long_signal_the_beginning_is_kept_under_the_name_of_the_whole() -> None:
+    texts = ["a" * 5000, "a" * 4999 + "b"]
+    told = read_records([record(signalType="VideoTMK", hashValue=text) for text in texts], DEFAULTS, "list")
+    assert [one.key for one in told.records] == [
+        f"VideoTMK:sha256={hashlib.sha256(text.encode()).hexdigest()}" for text in texts
+    ]
+    assert [one.kept for one in told.records] == [{"VideoTMK": "a" * 4096}] * 2
 
 
 def test_words_nobody_here_knows_are_kept_and_counted() -> None:

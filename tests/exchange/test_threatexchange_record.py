@@ -71,9 +71,10 @@ def test_each_type_of_hash_has_its_fingerprint(of_type: str, algorithm: str, len
     assert record.entry.fingerprints == {algorithm: b"\xab" * (length // 2)}
 
 
-def test_types_without_a_fingerprint_here_are_counted() -> None:
-    told = read(update(type="HASH_TMK"), update(type="URI"), update(type="URI"), update(type="NEW_TYPE"))
-    assert not told.records
+def test_types_without_a_fingerprint_here_are_kept_and_counted() -> None:
+    types = ["HASH_TMK", "URI", "URI", "NEW_TYPE"]
+    told = read(*(update(type=name, indicator=f"{name} 1") for name in types))
+    assert [(one.entry, one.kept) for one in told.records] == [(None, {name: f"{name} 1"}) for name in types]
     assert not told.faults
     assert told.unknown == {"type HASH_TMK": 1, "type URI": 2, "type NEW_TYPE": 1}
 

@@ -11,7 +11,7 @@ from tests.subscriptions.sources import MadeUpSource
 
 from leadline.domain import Entry, Kind
 from leadline.match.bank import Bank
-from leadline.subscriptions.holdings import Holdings
+from leadline.subscriptions.holdings import Holdings, Kept
 from leadline.subscriptions.importing import Importer, Outcome
 
 NOW_S = 1_795_000_000.0
@@ -41,6 +41,10 @@ class Place:
     def md5s(self) -> dict[str, bytes]:
         return {key: entry.fingerprints["md5"] for key, entry in self.entries().items()}
 
+    def kept(self) -> list[Kept]:
+        with closing(Holdings(self.holdings_path)) as holdings:
+            return list(holdings.kept())
+
     def id_of(self, key: str) -> int:
         return self.entries()[key].id or 0
 
@@ -51,6 +55,6 @@ def place(tmp_path: Path) -> Place:
 
 
 def is_sound(outcome: Outcome) -> bool:
-    """told = added + changed + withdrawn + same + left out + absent + refused"""
+    """told = added + changed + withdrawn + same + left out + absent + refused + kept"""
     parts = (outcome.added, outcome.changed, outcome.withdrawn, outcome.same, outcome.left_out, outcome.absent)
-    return outcome.told == sum(parts) + outcome.refused
+    return outcome.told == sum(parts) + outcome.refused + outcome.kept

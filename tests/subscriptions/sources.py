@@ -11,7 +11,7 @@ from leadline.domain import Entry, Kind
 from leadline.errors import SourceUnavailable
 from leadline.exchange.connector import Page, Record
 
-GONE, BAD, OTHER_LABEL = -1, -2, -3  # beside numbers of versions
+GONE, BAD, OTHER_LABEL, UNKNOWN, OTHER_UNKNOWN = -1, -2, -3, -4, -5  # beside numbers of versions
 
 
 def md5_of(key: str, version: int) -> bytes:
@@ -19,10 +19,15 @@ def md5_of(key: str, version: int) -> bytes:
 
 
 def record_of(key: str, version: int) -> Record:
-    """BAD: with a hash that no bank takes; OTHER_LABEL: with the label `other`; GONE: withdrawn."""
+    """BAD: with a hash that no bank takes; OTHER_LABEL: with the label `other`; GONE: withdrawn.
+
+    UNKNOWN, OTHER_UNKNOWN: with a fingerprint alone of a kind that nobody here knows, and with another one of it.
+    """
     digest = hashlib.sha256(f"record {key} {version}".encode()).digest()
     if version == GONE:
         return Record(key, digest, None)
+    if version in (UNKNOWN, OTHER_UNKNOWN):
+        return Record(key, digest, None, {"made-up": f"print {version}"})
     md5 = b"short" if version == BAD else md5_of(key, version)
     entry = Entry(
         Kind.OTHER, {"md5": md5}, scheme="made-up", label="other" if version == OTHER_LABEL else "some",

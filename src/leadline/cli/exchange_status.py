@@ -12,22 +12,29 @@ from leadline.cli.options import Json
 from leadline.cli.output import EXIT_DONE, EXIT_WRONG, complain, emit, say, table
 from leadline.errors import ConfigError, LeadlineError
 
-_RUN_COUNTS = ("told", "added", "changed", "withdrawn", "same", "left_out", "absent", "refused", "refused_hashes")
+_RUN_COUNTS = (
+    "told", "added", "changed", "withdrawn", "same", "left_out", "absent", "kept", "refused", "refused_hashes",
+)  # fmt: skip
 
 
 def status_command(
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Names; none: all sources.")] = None,
+    kept: Annotated[
+        bool, typer.Option("--kept", help="Print what is kept without an entry, a line of JSON each, and no status.")
+    ] = False,
     json: Json = False,
 ) -> int:
     """Show how sources are: last success, lag, entries, what the last pull did, what is refused, what is pending.
 
     The lag is the time since the last pull that ended well began. A withdrawal is pending where the source no longer
-    has an entry that still matches here; see the last fault.
+    has an entry that still matches here; see the last fault. What is kept and not compared are fingerprints of kinds
+    that nobody here knows, of records that hold no others: --kept prints source, key, kind, value and digest of each.
 
     \b
     Examples:
       leadline exchange status
       leadline exchange status hotline --json
+      leadline exchange status hotline --kept
 
     Exit codes: 0 all are well, 2 no such source, 4 some are not: never pulled, cut off, failed, bank damaged,
     its receipt not confirmed.
@@ -38,6 +45,8 @@ def status_command(
         raise ConfigError("no source is set up", where="leadline exchange", mend="see `leadline exchange add --help`")
     for name in names or ():
         subscriptions.path(name)
+    if kept:
+        return _print_kept(chosen)
     records = [_describe(name) for name in chosen]
     for record in records:
         if json:
@@ -45,6 +54,15 @@ def status_command(
         else:
             say(*_lines(record))
     return EXIT_DONE if all(record["is_well"] for record in records) else EXIT_WRONG
+
+
+def _print_kept(names: list[str]) -> int:
+    with with_libraries():
+        from leadline.subscriptions.health import read_kept
+    for name in names:
+        for one in read_kept(open_subscriptions(), name):
+            emit({"source": name, "key": one.key, "kind": one.kind, "value": one.value, "digest": one.digest.hex()})
+    return EXIT_DONE
 
 
 def _describe(name: str) -> dict[str, Any]:
@@ -61,7 +79,7 @@ def _describe(name: str) -> dict[str, Any]:
         "connector": health.subscription.connector, "bank": health.subscription.bank,
         "last_success": _moment(health.last_success), "lag_s": None if health.lag_s < 0 else health.lag_s,
         "entries": health.entries, "by_kind": {str(kind): count for kind, count in health.by_kind.items()},
-        "by_fingerprint": dict(health.by_fingerprint), "list_version": health.list_version,
+        "by_fingerprint": dict(health.by_fingerprint), "kept": dict(health.kept), "list_version": health.list_version,
         "withdrawals_pending": health.withdrawals_pending,
         "last_run": {count: run.get(count, 0) for count in _RUN_COUNTS} if run else {},
         "last_run_ended": _moment(int(run.get("ended", 0))), "unknown": run.get("unknown", {}),
@@ -85,6 +103,7 @@ def _lines(record: dict[str, Any]) -> list[str]:
         ("entries", record["entries"]),
         *((of.replace("by_", "by "), _counted(record[of])) for of in ("by_kind", "by_fingerprint") if record[of]),
     ]
+    rows += [("kept, not compared", _counted(record["kept"]))] if record["kept"] else []
     if record["last_run"]:
         rows.append(("last run", f"{record['last_run_ended']}  {_counted(record['last_run'])}"))
     rows += [(name, _counted(record[name])) for name in ("unknown", "reasons") if record[name]]

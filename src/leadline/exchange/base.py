@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import islice
 from typing import Any, BinaryIO, TypeAlias
 
 import msgspec
 
 from leadline.domain import EXACT_ALGORITHMS, MAX_METADATA_BYTES, PDQ_BYTES, Entry, Kind, PdqFamily, Tlp
-from leadline.errors import HashFormatError, HashRefused, ListBroken, ListFormatError, sentence
+from leadline.errors import HashesUnknown, HashFormatError, HashRefused, ListBroken, ListFormatError, sentence
 
 MAX_LINE_BYTES = 1 << 20
 MAX_RECORD_BYTES = 16 << 20
@@ -29,6 +30,7 @@ PHOTODNA_BYTES = 144
 ABSENT = frozenset({"", "-", "null", "none", "n/a", "na", "nan"})  # words for nothing, in small letters
 _CHUNK_BYTES = 1 << 18
 _MAX_OTHERS, _MAX_OTHER_CHARS = 8, 300  # of fingerprints in a record that nobody here knows, and of one's text
+_MAX_KEPT_CHARS = 4096  # of such a text where there is nothing else
 _KEPT_NAMES = 200
 _HASH_BYTES: Mapping[str, int] = {**EXACT_ALGORITHMS, "pdq": PDQ_BYTES}
 _BY_DIGITS = {32: "md5", 40: "sha1"}
@@ -204,6 +206,17 @@ def file_of(entry: Entry) -> tuple[str, int]:
     return "".join(c if c.isprintable() else "_" for c in name), size
 
 
+def kept_texts(untrusted_others: Mapping[str, str]) -> dict[str, str]:
+    """Fingerprints of unknown kinds, as they are kept where their record holds no other: the first eight kinds, 4096
+    characters of each."""
+    return {name: text[:_MAX_KEPT_CHARS] for name, text in islice(untrusted_others.items(), _MAX_OTHERS)}
+
+
+def shown_texts(untrusted_others: Mapping[str, str]) -> dict[str, str]:
+    """Such fingerprints as they stand in the metadata of an entry: 300 characters of each."""
+    return {name: text[:_MAX_OTHER_CHARS] for name, text in untrusted_others.items()}
+
+
 def record_digest(untrusted_record: object) -> bytes:
     """SHA-256 of a record of JSON, however its fields were ordered and spaced. ListFormatError beyond all depth."""
     try:
@@ -328,7 +341,7 @@ def count_name(counter: Counter[str], name: str, count: int = 1) -> None:
 class RecordHashes:
     """The hashes of one record: a malformed one is a fault and never costs the record its good ones.
 
-    others  kinds that nobody here knows, with the beginning of their text, for the metadata
+    others  kinds that nobody here knows, with the beginning of their text
     """
 
     found: dict[str, bytes] = field(default_factory=dict)
@@ -349,23 +362,33 @@ class RecordHashes:
         name = "".join(c for c in untrusted_name if c.isprintable())[:40] or "without a name"
         if name not in self.others and len(self.others) >= _MAX_OTHERS:
             name = "others"
-        self.others[name] = untrusted_text[:_MAX_OTHER_CHARS]
+        self.others[name] = untrusted_text[:_MAX_KEPT_CHARS]
 
-    def require(self, what: str, mend: str) -> None:
-        """Raises the first fault, or ListFormatError where there was nothing at all, unless a good hash is there."""
+    def require(self, what: str, mend: str, source_id: str = "") -> None:
+        """Unless a good hash is there, raises the first fault, HashesUnknown, or ListFormatError where nothing was.
+
+        source_id  the list's own name of the record
+        """
         if self.found:
             return
         if self.faults:
             raise self.faults[0]
         if self.others:
-            raise ListFormatError(
+            unknown = HashesUnknown(
                 "the record has no hash of a kind that is known here", mend="ask its source for an MD5 or SHA-1, too"
             )
+            unknown.kept, unknown.source_id = self.others, source_id
+            raise unknown
         raise ListFormatError(what, mend=mend)
 
+    @property
+    def other_names(self) -> list[str]:
+        """As they are counted."""
+        return [f"fingerprint {name}" for name in self.others]
+
     def count_others(self, unknown: Counter[str]) -> None:
-        for name in self.others:
-            count_name(unknown, f"fingerprint {name}")
+        for name in self.other_names:
+            count_name(unknown, name)
 
 
 def with_faults(entry: Entry, hashes: RecordHashes, where: str) -> Iterator[Entry | ListFormatError]:
@@ -379,6 +402,9 @@ def with_faults(entry: Entry, hashes: RecordHashes, where: str) -> Iterator[Entr
 
 def located(error: HashFormatError | ListFormatError, where: str) -> ListFormatError:
     """The same fault, as one of the list, with its place."""
+    if isinstance(error, HashesUnknown):
+        error.where = where
+        return error
     return ListFormatError(error.what, where=where, mend=error.mend or "correct the record")
 
 

@@ -30,12 +30,15 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     key     the source's own name of the entry, the same for ever; at most 1000 characters
     digest  32 bytes: SHA-256 of the raw record. The same digest means: nothing to do
     entry   with its source, source_id, classification as given (scheme, label), licence, TLP, first and last seen, and
-            {"record": hex digest, ...} as metadata; without an id. None: the source withdrew it
+            {"record": hex digest, ...} as metadata; without an id. None: the source withdrew it, or see `kept`
+    kept    without an entry: {kind: text} of fingerprints that nobody here can compare, where it holds no others.
+            They are kept beside the bank, in the source's folder; `base.kept_texts` bounds them. None: withdrawn
     """
 
     key: str
     digest: bytes
     entry: Entry | None
+    kept: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from leadline.exchange.base import (
     metadata_text,
     numbered_lines,
     parse_hex,
+    shown_texts,
     too_long,
     unknown_version,
     with_faults,
@@ -107,7 +108,7 @@ def _entry(untrusted_cells: Mapping[str, str], defaults: EntryDefaults, hashes: 
     if size.isascii() and size.isdigit() and len(size) < 20:
         facts["size"] = int(size)
     if hashes.others:
-        facts["fingerprints"] = hashes.others
+        facts["fingerprints"] = shown_texts(hashes.others)
     return Entry(fingerprints=hashes.found, metadata=metadata_text(facts), **entry_fields(defaults))
 
 

@@ -21,11 +21,19 @@ import msgspec
 from pydantic import Field
 
 from leadline.domain import Entry, Kind, PdqFamily
-from leadline.errors import ConfigError, HashRefused, LeadlineError, ListBroken, SourceBroken, SourceUnavailable
+from leadline.errors import (
+    ConfigError,
+    HashesUnknown,
+    HashRefused,
+    LeadlineError,
+    ListBroken,
+    SourceBroken,
+    SourceUnavailable,
+)
 from leadline.exchange.base import EntryDefaults, HashType, metadata_text
 from leadline.exchange.connector import Checked, Checkpoint, ListConnector, Options, Page, Record, RootedPath
 from leadline.exchange.detect import HEAD_BYTES, ListFormat, detect_format
-from leadline.exchange.list_keys import Keys, key_of
+from leadline.exchange.list_keys import Keys, key_of, key_of_id
 from leadline.exchange.lists import read_list
 
 PAGE_RECORDS = 1000  # several pages are read ahead
@@ -185,7 +193,7 @@ class _Telling:
     broken: ListBroken | None = None
     stamps: list[_Stamp] = field(default_factory=list)
     _keys: Keys = field(default_factory=Keys)
-    _waiting: list[tuple[str, bytes, Entry]] = field(default_factory=list)
+    _waiting: list[tuple[str, bytes, Entry | Mapping[str, str]]] = field(default_factory=list)
     _faults: list[LeadlineError] = field(default_factory=list)
     unknown: Counter[str] = field(default_factory=Counter)
     _was_left_out: bool = False
@@ -204,6 +212,10 @@ class _Telling:
     def take(self, item: Entry | LeadlineError, prefix: str) -> None:
         if isinstance(item, ListBroken):
             self.broken = self.broken or item
+        elif isinstance(item, HashesUnknown):
+            self.told += 1
+            digest = hashlib.sha256(_encode(item.kept)).digest()
+            self._waiting.append((prefix + (key_of_id(item.source_id) or f"unknown:{digest.hex()}"), digest, item.kept))
         elif isinstance(item, LeadlineError):
             if not (isinstance(item, HashRefused) and self._was_left_out):
                 self._faults.append(item)
@@ -226,7 +238,9 @@ class _Telling:
         return Page(records, checkpoint, faults, unknown, begins_whole=begins_whole, is_last=is_last)
 
 
-def _record(key: str, digest: bytes, entry: Entry) -> Record:
+def _record(key: str, digest: bytes, entry: Entry | Mapping[str, str]) -> Record:
+    if not isinstance(entry, Entry):
+        return Record(key, digest, None, entry)
     made = msgspec.structs.replace(entry, id=None, source_id=key, metadata=_with_digest(digest, entry.metadata))
     return Record(key, digest, made)
 

@@ -18,13 +18,18 @@ _Hashes = npt.NDArray[np.int64]
 
 def key_of(entry: Entry) -> str:
     """The list's own id of it, or its strongest hash with the kind of hash before it."""
-    if (given := entry.source_id) and given.isprintable() and len(given) <= MAX_KEY_CHARS - _SUFFIX_DIGITS - 1:
-        return given
-    if given:
-        return f"id:{hashlib.sha256(given.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    if entry.source_id:
+        return key_of_id(entry.source_id)
     names = [name for name in _ORDER if name in entry.fingerprints] or sorted(entry.fingerprints)
     digest = entry.fingerprints[names[0]]
     return f"{names[0]}:{digest.hex() if len(digest) <= 32 else hashlib.sha256(digest).hexdigest()}"
+
+
+def key_of_id(given: str) -> str:
+    """The list's own id of a record; its digest where it is too long, or holds what is not printed."""
+    if given.isprintable() and len(given) <= MAX_KEY_CHARS - _SUFFIX_DIGITS - 1:
+        return given
+    return f"id:{hashlib.sha256(given.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 class Keys:

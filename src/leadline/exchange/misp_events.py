@@ -18,6 +18,7 @@ from leadline.exchange.base import (
     EntryDefaults,
     RecordHashes,
     entry_fields,
+    kept_texts,
     located,
     parse_hex,
     parse_photodna,
@@ -25,6 +26,7 @@ from leadline.exchange.base import (
     parse_whole,
     record_digest,
     record_metadata,
+    shown_texts,
 )
 from leadline.exchange.connector import Record
 from leadline.exchange.misp_tags import Said, read_tags, tag_names
@@ -43,7 +45,6 @@ _STATED = (
     "uuid", "name", "object_relation", "type", "value", "comment", "deleted", "timestamp", "first_seen", "last_seen",
 )  # fmt: skip
 _MAX_UUID_CHARS = 36
-_MAX_OTHER_CHARS = 300
 
 
 @dataclass(slots=True)
@@ -102,7 +103,7 @@ class _Object:
             return Record(key, digest, None)
         is_bare = not sum(self._take(attribute) for attribute in self._attributes())
         if not self._hashes.found:
-            return self._without_prints(Record(key, digest, None), is_bare=is_bare)
+            return self._without_prints(key, digest, is_bare=is_bare)
         for fault in self._hashes.faults:
             what = sentence("%(what)s; the rest of its record stays", what=fault.what)
             self._told.faults.append(HashRefused(what, where=self._place, mend=fault.mend))
@@ -146,14 +147,15 @@ class _Object:
             self._hashes.take(lambda: {"photodna": parse_photodna(digits)})
             return
         self._told.unknown[f"fingerprint {_word(name)}"] += 1
-        self._others[_word(name)] = digits[:_MAX_OTHER_CHARS]
+        self._others[_word(name)] = digits
 
-    def _without_prints(self, withdrawn: Record, *, is_bare: bool) -> Record:
+    def _without_prints(self, key: str, digest: bytes, *, is_bare: bool) -> Record:
+        """What only holds fingerprints that nobody here can compare is kept; one whose hashes are deleted is gone."""
         if self._hashes.faults:
             raise self._hashes.faults[0]
         if not is_bare:
             self._told.unknown[NO_PRINT] += 1
-        return withdrawn
+        return Record(key, digest, None, kept_texts(self._others) or None)
 
     def _entry(self, key: str, digest: bytes) -> Entry:
         said = read_tags(self._tags, self._told.unknown)
@@ -201,7 +203,7 @@ class _Object:
 
     def _facts(self, said: Said) -> dict[str, object]:
         facts: dict[str, object] = {
-            "pap": said.pap, "tags": list(said.tags), "fingerprints": self._others,
+            "pap": said.pap, "tags": list(said.tags), "fingerprints": shown_texts(self._others),
             **{name: self._texts.get(name, "")[:MAX_TEXT_CHARS] for name in ("source", "source-id")},
         }  # fmt: skip
         return {name: value for name, value in facts.items() if value}

@@ -15,6 +15,7 @@ from leadline.errors import HashFormatError, HashRefused, LeadlineError, ListFor
 from leadline.exchange.base import (
     EntryDefaults,
     RecordHashes,
+    kept_texts,
     located,
     metadata_text,
     parse_hex,
@@ -67,7 +68,7 @@ class RecordMaker:
         if hashes.faults or not hashes.found:
             place = f"{self._where}: entry {key}"
             if not hashes.found:
-                return self._without_prints(Record(key, told.digest, None), hashes, place)
+                return self._without_prints(told, key, hashes, place)
             for fault in hashes.faults:
                 what = sentence("%(what)s; the rest of its record stays", what=fault.what)
                 self.faults.append(HashRefused(what, where=place, mend=fault.mend))
@@ -83,13 +84,16 @@ class RecordMaker:
         taken, self.unknown = self.unknown, Counter()
         return taken
 
-    def _without_prints(self, record: Record, hashes: RecordHashes, place: str) -> Record | None:
-        """An entry that holds only what cannot be compared here is not held: a later state of it may be."""
+    def _without_prints(self, told: ToldEntry, key: str, hashes: RecordHashes, place: str) -> Record | None:
+        """An entry that holds only what cannot be compared here is kept beside the bank: a later state may be in it.
+        Of a large fingerprint its kind is kept, and no link."""
         if hashes.faults:
             self.faults.append(located(hashes.faults[0], place))
             return None
         self.unknown[NO_PRINT] += 1
-        return record
+        stated = {**dict.fromkeys(told.linked, ""), **told.prints}
+        kept = kept_texts({name[:40]: text for name, text in stated.items()})
+        return Record(key, told.digest, None, kept or None)
 
     def _take_prints(self, told: ToldEntry, hashes: RecordHashes, others: dict[str, str]) -> None:
         found = hashes.found

@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 import ijson
 
 from leadline.domain import EXACT_ALGORITHMS, Entry, Kind, Tlp
-from leadline.errors import HashRefused, LeadlineError, ListBroken, ListFormatError
+from leadline.errors import HashesUnknown, HashRefused, LeadlineError, ListBroken, ListFormatError
 from leadline.exchange.base import BoundedRecords, EntryDefaults, broken, count_name, recode
 from leadline.exchange.stix_markings import make_marking, marking_name
 from leadline.exchange.stix_objects import BENIGN, EXTENSION, INDICATOR_TYPES, NO_PRINT, ToldObject, read_objects
@@ -29,6 +29,7 @@ _NAMES = uuid.UUID("7e7a2f0e-3a57-4f0c-9a0b-0d8f6f0d7c11")  # of indicators made
 _PUBLISHED = "2026-11-27T00:00:00.000Z"  # of author and extension
 _HASH_NAMES = {"md5": "MD5", "sha1": "'SHA-1'", "sha256": "'SHA-256'", "pdq": "PDQ"}  # as a pattern writes them
 _LATEST_S = 1 << 37
+_NO_HASH, _MEND_NOTHING = "it holds no hash of a file that is known here", "nothing to mend"
 
 
 def read(
@@ -49,18 +50,21 @@ def read(
     for told in latest.values():
         if told.record.entry is not None:
             yield told.record.entry
+        if not told.record.is_gone:
             yield from told.refused
 
 
 class _Told(NamedTuple):
     record: ToldObject
-    refused: Sequence[LeadlineError]  # single hashes out of it
+    refused: Sequence[LeadlineError]  # single hashes out of it, or that it holds none that is known here
 
 
 def _is_later(one: ToldObject, other: ToldObject) -> bool:
     """Nothing comes after a revocation."""
+    if one.is_gone or other.is_gone:
+        return one.is_gone
     if one.entry is None or other.entry is None:
-        return one.entry is None
+        return True
     return one.entry.last_seen >= other.entry.last_seen
 
 
@@ -92,12 +96,18 @@ def _read_one(
     told = read_objects([untrusted_object], defaults, place)
     refused = [fault for fault in told.faults if isinstance(fault, HashRefused)]
     yield from (fault for fault in told.faults if not isinstance(fault, HashRefused))
-    yield from (_Told(record, refused) for record in told.records)
+    yield from (_Told(record, [_unknown(record, place)] if record.kept else refused) for record in told.records)
     for name, count in told.unknown.items():
         if name != NO_PRINT:  # which is told as a record that was refused
             count_name(unknown, name, count)
-    if NO_PRINT in told.unknown:
-        yield ListFormatError("it holds no hash of a file that is known here", where=place, mend="nothing to mend")
+    if NO_PRINT in told.unknown and not any(record.kept for record in told.records):
+        yield ListFormatError(_NO_HASH, where=place, mend=_MEND_NOTHING)
+
+
+def _unknown(record: ToldObject, place: str) -> HashesUnknown:
+    error = HashesUnknown(_NO_HASH, where=place, mend=_MEND_NOTHING)
+    error.kept, error.source_id = record.kept or {}, record.key
+    return error
 
 
 # --- out

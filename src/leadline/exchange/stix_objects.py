@@ -19,12 +19,14 @@ from leadline.exchange.base import (
     EntryDefaults,
     RecordHashes,
     entry_fields,
+    kept_texts,
     located,
     parse_hex,
     parse_photodna,
     parse_time,
     record_digest,
     record_metadata,
+    shown_texts,
     unknown_version,
 )
 from leadline.exchange.stix_markings import read_markings
@@ -47,15 +49,21 @@ _PART = re.compile(
 _HASHES = (*EXACT_ALGORITHMS, "pdq")
 _FAMILIES = {str(family): family for family in PdqFamily}
 _VERSIONS = frozenset({"2.0", "2.1"})
-_MAX_LABELS, _MAX_OTHER_CHARS = 10, 300
+_MAX_LABELS = 10
 
 
 class ToldObject(NamedTuple):
-    """key: its STIX id; digest: 32 bytes of the raw object; entry: None where it is revoked or has no fingerprint."""
+    """key: its STIX id; digest: 32 bytes of the raw object; entry: None where it is revoked or has no fingerprint that
+    is known here; kept: then {kind: text} of those that are not, as of a Record."""
 
     key: str
     digest: bytes
     entry: Entry | None
+    kept: Mapping[str, str] | None = None
+
+    @property
+    def is_gone(self) -> bool:
+        return self.entry is None and self.kept is None
 
 
 @dataclass(slots=True)
@@ -118,7 +126,7 @@ class _Object:
             if self._hashes.faults:
                 raise self._hashes.faults[0]
             self._told.unknown[NO_PRINT] += 1
-            return ToldObject(key, digest, None)
+            return ToldObject(key, digest, None, kept_texts(self._others) or None)
         for fault in self._hashes.faults:
             what = sentence("%(what)s; the rest of its record stays", what=fault.what)
             self._told.faults.append(HashRefused(what, where=f"{self._place} {key}", mend=fault.mend))
@@ -155,7 +163,7 @@ class _Object:
             self._take_known(kind, text)
         else:
             self._told.unknown[f"fingerprint {_word(name)}"] += 1
-            self._others[_word(name)] = text[:_MAX_OTHER_CHARS]
+            self._others[_word(name)] = text
 
     def _take_known(self, kind: str, text: str) -> None:
         before = self._hashes.found.get(kind)
@@ -205,7 +213,7 @@ class _Object:
 
     def _facts(self) -> dict[str, object]:
         facts: dict[str, object] = {
-            "labels": self._words("labels"), "fingerprints": self._others,
+            "labels": self._words("labels"), "fingerprints": shown_texts(self._others),
             "valid_until": _word(self._untrusted.get("valid_until")),
             **{name: self._said(name) for name in ("source", "source_id")},
         }  # fmt: skip

@@ -6,6 +6,7 @@ members only. A withdrawn or deleted hash is removed here, which that client doe
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from leadline.errors import ActNotOffered, HashFormatError, InputError, Leadline
 from leadline.exchange.base import (
     EntryDefaults,
     entry_fields,
+    kept_texts,
     located,
     parse_hex,
     record_digest,
@@ -200,24 +202,20 @@ def read_records(
     unknown: Counter[str] = Counter()
     for number, untrusted_record in enumerate(untrusted_records, start=1):
         try:
-            record = _read(untrusted_record, defaults, unknown)
+            records.append(_read(untrusted_record, defaults, unknown))
         except (HashFormatError, ListFormatError) as error:
             changed = untrusted_record.get("lastModtimestamp") if isinstance(untrusted_record, dict) else None
             faults.append(located(error, f"{where}: record {number} of a page, changed {_seconds(changed)}"))
-            continue
-        if record is not None:
-            records.append(record)
     return Told(records, token, next_s, faults, unknown)
 
 
-def _read(untrusted_record: object, defaults: EntryDefaults, unknown: Counter[str]) -> Record | None:
-    """None where nobody here knows such a signal; it is counted."""
+def _read(untrusted_record: object, defaults: EntryDefaults, unknown: Counter[str]) -> Record:
+    """A signal that nobody here knows is counted, and kept."""
     if not isinstance(untrusted_record, dict):
         raise ListFormatError("a record is no object", mend="tell the source")
     signal, value = _text(untrusted_record.get("signalType")), _text(untrusted_record.get("hashValue"))
     if signal not in _KINDS:
-        unknown[f"signalType {_word(signal) or 'missing'}"] += 1
-        return None
+        return _keep(signal, value, untrusted_record, unknown)
     if not value or len(signal) + 1 + len(value) > MAX_KEY_CHARS:
         raise ListFormatError("a record has no hashValue, or an endless one", mend="tell the source")
     key, digest = f"{signal}:{value.lower()}", record_digest(untrusted_record)  # of any case: the same hash
@@ -238,6 +236,20 @@ def _read(untrusted_record: object, defaults: EntryDefaults, unknown: Counter[st
         **fields,
     )
     return Record(key, digest, entry)
+
+
+def _keep(signal: str, value: str, untrusted_record: Mapping[str, object], unknown: Counter[str]) -> Record:
+    """Its value may be long, and hold letters of both cases that differ."""
+    kind, digest = _word(signal) or "missing", record_digest(untrusted_record)
+    unknown[f"signalType {kind}"] += 1
+    if _text(untrusted_record.get("hashStatus")).lower() in _GONE:
+        kept = None
+    else:
+        kept = kept_texts({kind: value})
+    name = f"{kind}:{value}"
+    if len(name) > MAX_KEY_CHARS or not name.isprintable():
+        name = f"{kind}:sha256={hashlib.sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    return Record(name, digest, None, kept)
 
 
 def _told_beside(untrusted_record: Mapping[str, object], unknown: Counter[str]) -> dict[str, object]:

@@ -16,6 +16,7 @@ from leadline.errors import HashFormatError, LeadlineError, ListFormatError
 from leadline.exchange.base import (
     EntryDefaults,
     entry_fields,
+    kept_texts,
     located,
     parse_hex,
     parse_time,
@@ -58,18 +59,15 @@ def read_updates(
             if not isinstance(untrusted_update, dict):
                 raise ListFormatError("an update is no object", mend="tell the source")
             next_s = max(next_s, _seconds(untrusted_update.get("last_updated")))
-            record = _read(untrusted_update, defaults, unknown)
+            records.append(_read(untrusted_update, defaults, unknown))
         except (HashFormatError, ListFormatError) as error:
             key = _word(untrusted_update.get("id")) if isinstance(untrusted_update, dict) else ""
             faults.append(located(error, f"{where}: {f'indicator {key}' if key else f'update {number} of a page'}"))
-            continue
-        if record is not None:
-            records.append(record)
     return Told(records, token, next_s, faults, unknown)
 
 
-def _read(untrusted_update: Mapping[str, Any], defaults: EntryDefaults, unknown: Counter[str]) -> Record | None:
-    """None where nobody here knows such a type; it is counted."""
+def _read(untrusted_update: Mapping[str, Any], defaults: EntryDefaults, unknown: Counter[str]) -> Record:
+    """A type that nobody here knows is counted, and kept."""
     key = _plain(untrusted_update.get("id"))
     if not key or len(key) > MAX_KEY_CHARS:
         raise ListFormatError("an update has no id", mend="tell the source")
@@ -80,8 +78,9 @@ def _read(untrusted_update: Mapping[str, Any], defaults: EntryDefaults, unknown:
         return Record(key, digest, None)
     of_type = _plain(untrusted_update.get("type"))
     if of_type not in KINDS:
-        unknown[f"type {_word(of_type) or 'missing'}"] += 1
-        return None
+        kind = _word(of_type) or "missing"
+        unknown[f"type {kind}"] += 1
+        return Record(key, digest, None, kept_texts({kind: _plain(untrusted_update.get("indicator"))}))
     algorithm = KINDS[of_type]
     fingerprints = {algorithm: parse_hex(algorithm, _plain(untrusted_update.get("indicator")))}
     entry = Entry(

@@ -37,6 +37,7 @@ from leadline.exchange.base import (
     parse_photodna,
     parse_time,
     recode,
+    shown_texts,
     unknown_version,
     with_faults,
 )
@@ -203,14 +204,14 @@ def _checked(
 def _entry(untrusted_media: Mapping[str, Any], scheme: str, defaults: EntryDefaults, hashes: RecordHashes) -> Entry:
     metadata = _metadata(untrusted_media)
     take_hashes(untrusted_media, hashes)
-    photodna = _hash_text(untrusted_media.get("PhotoDNA"))
-    if photodna and not hashes.take(lambda: {"photodna": parse_photodna(photodna)}):
+    if not take_photodna(untrusted_media, hashes):
         metadata["photodna_unreadable"] = True
-    hashes.require("the record has no hash", "fill MD5, SHA1 or PhotoDNA, or leave the record out")
+    media_id = plain_text(untrusted_media.get("MediaID"))
+    hashes.require("the record has no hash", "fill MD5, SHA1 or PhotoDNA, or leave the record out", media_id)
     if hashes.others:
-        metadata["fingerprints"] = hashes.others
+        metadata["fingerprints"] = shown_texts(hashes.others)
     code = plain_text(untrusted_media.get("Category"))
-    fields = entry_fields(defaults) | {"source_id": plain_text(untrusted_media.get("MediaID"))}
+    fields = entry_fields(defaults) | {"source_id": media_id}
     own = _own_words(untrusted_media.get("MediaMetadata"), defaults)
     fields |= own
     if code and own.get("label") != code:  # a head before 2.0 does not say whose code it is
@@ -264,6 +265,12 @@ def take_hashes(untrusted_media: Mapping[str, Any], hashes: RecordHashes) -> Non
     for algorithm, text in named:
         if text:
             hashes.take(lambda algorithm=algorithm, text=text: {algorithm: parse_hex(algorithm, text)})  # type: ignore[misc]
+
+
+def take_photodna(untrusted_media: Mapping[str, Any], hashes: RecordHashes) -> bool:
+    """False where it is malformed."""
+    photodna = _hash_text(untrusted_media.get("PhotoDNA"))
+    return not photodna or hashes.take(lambda: {"photodna": parse_photodna(photodna)})
 
 
 def _hash_text(untrusted_value: object) -> str:
@@ -330,6 +337,7 @@ class VicsMedia:
                     and the label is a whole number; else they stand in MediaMetadata
     relative_path   shown text; anything that leads out of a folder is taken out
     updated    seconds since 1970, or 0
+    others     kind -> text of hashes that nobody here can compare
     flags      of FLAGS, as a record says them
     metadata   name -> value for MediaMetadata
     """
@@ -340,6 +348,7 @@ class VicsMedia:
     sha256: bytes | None = None
     pdq: bytes | None = None
     photodna: bytes | None = None
+    others: Mapping[str, str] = field(default_factory=dict)
     size_bytes: int | None = None
     mime: str = ""
     relative_path: str = ""
@@ -418,8 +427,9 @@ def media_record(record: VicsMedia, scheme: str, *, is_set_named: bool = True) -
         "Comments": record.comments or None,
         **{name: record.flags[name] for name in FLAGS if name in record.flags and name != "IsPrecategorized"},
     }
-    others = [(name, value) for name, value in (("SHA256", record.sha256), ("PDQ", record.pdq)) if value]
-    values["AlternativeHashes"] = [{"MD5": md5, "HashName": n, "HashValue": v.hex().upper()} for n, v in others]
+    own_names = (("SHA256", record.sha256), ("PDQ", record.pdq))
+    others = {name: value.hex().upper() for name, value in own_names if value} | dict(record.others)
+    values["AlternativeHashes"] = [{"MD5": md5, "HashName": n, "HashValue": v} for n, v in others.items()]
     facts = dict(record.metadata)
     if not (own and is_set_named) and (record.scheme or record.label):
         facts |= {_SCHEME: record.scheme, _LABEL: record.label}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,7 +13,7 @@ from leadline.domain import Kind
 from leadline.errors import LeadlineError
 from leadline.match.bank import Bank
 from leadline.subscriptions.folder import Subscription, Subscriptions
-from leadline.subscriptions.holdings import Holdings, State
+from leadline.subscriptions.holdings import Holdings, Kept, State
 
 
 class Standing(StrEnum):
@@ -33,6 +33,7 @@ class Health:
     lag_s                seconds since the start of the last pull that ended well; -1 before the first
     last_run             as subscriptions/pulling.py notes it: counts, unknown, reasons, faults, error, unconfirmed
     withdrawals_pending  entries that the source no longer has and our bank still does
+    kept                 fingerprints that nobody here can compare and that are kept beside the bank, by kind
     bank_error           why the bank does not open, else empty
     """
 
@@ -46,6 +47,7 @@ class Health:
     by_kind: Mapping[Kind, int] = field(default_factory=dict)
     by_fingerprint: Mapping[str, int] = field(default_factory=dict)
     list_version: int = 0
+    kept: Mapping[str, int] = field(default_factory=dict)
     bank_error: str = ""
 
     @property
@@ -61,13 +63,15 @@ def describe_source(subscriptions: Subscriptions, name: str, now_s: float) -> He
         return Health(subscription, Standing.ASKED)
     last = runs[-1] if runs else {}
     started = int(success.get("started", 0))
+    half_removed, kept = _of_holdings(subscriptions, name)
     return Health(
         subscription,
         _standing(status, last, is_busy=subscriptions.is_busy(name)),
         last_success=int(success.get("ended", 0)),
         lag_s=int(now_s) - started if started else -1,
         last_run=last,
-        withdrawals_pending=int(last.get("pending", 0)) + _half_removed(subscriptions, name),
+        withdrawals_pending=int(last.get("pending", 0)) + half_removed,
+        kept=kept,
         **_of_bank(subscription.bank),
     )
 
@@ -85,16 +89,24 @@ def _standing(status: Mapping[str, Any], last: Mapping[str, Any], *, is_busy: bo
     return Standing.UNCONFIRMED if last.get("unconfirmed") else Standing.GOOD
 
 
-def _half_removed(subscriptions: Subscriptions, name: str) -> int:
-    """Of a batch that a kill cut between its note and the bank."""
+def _of_holdings(subscriptions: Subscriptions, name: str) -> tuple[int, dict[str, int]]:
+    """Withdrawals of a batch that a kill cut between its note and the bank, and what is kept."""
     path = subscriptions.holdings_path(name)
     if not path.exists():
-        return 0
+        return 0, {}
     try:
         with closing(Holdings(path)) as holdings:
-            return len(holdings.unsettled(State.REMOVING))
+            return len(holdings.unsettled(State.REMOVING)), holdings.kept_counts()
     except LeadlineError:
-        return 0  # the next pull tells what is wrong with them
+        return 0, {}  # the next pull tells what is wrong with them
+
+
+def read_kept(subscriptions: Subscriptions, name: str) -> Iterator[Kept]:
+    """What is kept without an entry. As `describe_source`; BankError, ConfigError of damaged holdings."""
+    path = subscriptions.holdings_path(name)
+    if path.exists():
+        with closing(Holdings(path)) as holdings:
+            yield from holdings.kept()
 
 
 def _of_bank(path: str) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Which entry of our bank stands for which entry of a source, and where its pull stands; one SQLite file a source.
 
 A batch is noted before the bank changes and settled after it, together with the checkpoint. What a kill leaves between
-the two is put right from the bank, which alone is the truth (recovery.py). Holds keys, ids, digests; no fingerprint.
+the two is put right from the bank, which alone is the truth (recovery.py). Of the bank's entries it holds keys, ids and
+digests. Fingerprints that nobody here can compare have no place in a bank: what holds no others is kept here alone.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import msgspec
 from leadline.errors import BankError, ConfigError
 from leadline.exchange.connector import Checkpoint
 
-_VERSION = 1
+_VERSION = 2  # 2: with `kept`
 _ASKED_AT_ONCE = 500
 # Rounds have no index: they are asked for once a whole list, and one would cost a quarter of each row that is written.
 _TABLES = """
@@ -29,6 +30,16 @@ CREATE TABLE entry (
 CREATE INDEX entry_unsettled ON entry (state) WHERE state <> 1;
 CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+# A row a fingerprint: the source's name of its record, its kind and text as the source gave them, the record's digest.
+_KEPT = (
+    "CREATE TABLE kept (key TEXT NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL, digest BLOB NOT NULL, "
+    "round INTEGER NOT NULL, PRIMARY KEY (key, kind))",
+    "CREATE INDEX kept_kind ON kept (kind)",
+    # what was passed over before there was this table is to be told again
+    "UPDATE fact SET value = '' WHERE name = 'checkpoint'",
+    "UPDATE fact SET value = '0' WHERE name = 'in-round'",
+    f"PRAGMA user_version = {_VERSION}",
+)
 
 
 class State(IntEnum):
@@ -43,6 +54,16 @@ class Held(NamedTuple):
     digest: bytes | None
 
 
+class Kept(NamedTuple):
+    """A fingerprint of a kind that nobody here can compare, of a record that holds no other: the source's name of the
+    record, kind and text as the source gives them (`exchange.base.kept_texts`), 32 bytes digest of the raw record."""
+
+    key: str
+    kind: str
+    value: str
+    digest: bytes
+
+
 class Holdings:
     """Of one source, for one process at a time. BankError where the disk refuses, ConfigError where it is damaged."""
 
@@ -55,9 +76,18 @@ class Holdings:
             self._file.execute("PRAGMA synchronous = FULL")
             (version,) = self._file.execute("PRAGMA user_version").fetchone()
             if version == 0:
-                self._file.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;")
+                self._file.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = 1; COMMIT;")
         if version > _VERSION:
             raise ConfigError("made by a newer leadline", where=str(path), mend="use that one")
+        if version < _VERSION:
+            self._bring_up()
+        self._has_kept = bool(self._ask("SELECT 1 FROM kept LIMIT 1"))
+
+    def _bring_up(self) -> None:
+        with self._writing() as file:
+            if file.execute("PRAGMA user_version").fetchone()[0] < _VERSION:  # nobody did meanwhile
+                for statement in _KEPT:
+                    file.execute(statement)
 
     def close(self) -> None:
         self._file.close()
@@ -119,7 +149,8 @@ class Holdings:
     @property
     def next_round(self) -> int:
         """A number that no entry bears: also after a kill in the middle of a batch that began a round."""
-        return max(self.round, self._number("SELECT max(round) FROM entry")) + 1
+        kept = self._number("SELECT max(round) FROM kept") if self._has_kept else 0
+        return max(self.round, kept, self._number("SELECT max(round) FROM entry")) + 1
 
     @property
     def is_in_round(self) -> bool:
@@ -129,6 +160,10 @@ class Holdings:
     def set_facts(self, facts: Mapping[str, str]) -> None:
         with self._writing() as file:
             _put_facts(file, facts)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._has_kept and self.count == 0
 
     @property
     def count(self) -> int:
@@ -145,6 +180,25 @@ class Holdings:
                 rows = self._file.execute(f"SELECT key, id, digest FROM entry WHERE key IN ({marks})", asked)  # noqa: S608
                 found.update((key, Held(entry_id, digest)) for key, entry_id, digest in rows)
         return found
+
+    def find_kept(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """Key -> digest of records that are kept without an entry."""
+        found: dict[str, bytes] = {}
+        for start in range(0, len(keys) if self._has_kept else 0, _ASKED_AT_ONCE):
+            asked = keys[start : start + _ASKED_AT_ONCE]
+            marks = ",".join("?" * len(asked))
+            found.update(self._ask(f"SELECT key, digest FROM kept WHERE key IN ({marks})", asked))  # noqa: S608
+        return found
+
+    def kept_counts(self) -> dict[str, int]:
+        """Fingerprints that nobody here can compare, by kind."""
+        return dict(self._ask("SELECT kind, count(*) FROM kept GROUP BY kind ORDER BY count(*) DESC, kind"))
+
+    def kept(self) -> Iterator[Kept]:
+        """All of them, by the source's name of their record."""
+        with self._told():
+            for row in self._file.execute("SELECT key, kind, value, digest FROM kept ORDER BY key, kind"):
+                yield Kept(*row)
 
     def note(self, adding: Mapping[str, int], changing: Iterable[str], removing: Iterable[str]) -> None:
         """What the bank is about to be given, as key -> id that it will have unless another writer comes first, to
@@ -164,19 +218,29 @@ class Holdings:
         made: Iterable[tuple[str, bytes, int]],
         gone: Iterable[str],
         same: Iterable[str],
+        kept: Iterable[Kept] = (),
         *,
         round_: int,
         facts: Mapping[str, str],
     ) -> None:
-        """The bank has it. made: (key, digest, id); gone: keys; same: keys told again."""
+        """The bank has it. made: (key, digest, id); gone, same (told again): keys, of what is only kept, too.
+
+        kept  put in after `gone` went, so that a record's fingerprints replace those that it had
+        """
         held = int(State.HELD)  # an IntEnum is adapted anew for each row
         rows = [(entry_id, key, digest, round_, held) for key, digest, entry_id in made]
+        lost, told = [(key,) for key in gone], [(round_, key, round_) for key in same]
+        kept_rows = [(*one, round_) for one in kept]
         with self._writing() as file:
-            file.executemany("DELETE FROM entry WHERE key = ?", ((key,) for key in gone))
+            file.executemany("DELETE FROM entry WHERE key = ?", lost)
             file.executemany("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, ?)", rows)
-            told = ((round_, key, round_) for key in same)
             file.executemany("UPDATE entry SET round = ? WHERE key = ? AND round <> ?", told)
+            if self._has_kept:
+                file.executemany("DELETE FROM kept WHERE key = ?", lost)
+                file.executemany("UPDATE kept SET round = ? WHERE key = ? AND round <> ?", told)
+            file.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?)", kept_rows)
             _put_facts(file, {"adding": "{}", **facts})
+        self._has_kept = self._has_kept or bool(kept_rows)
 
     def not_told(self, number: int, at_most: int) -> list[tuple[str, int]]:
         """(key, id) of some of what the source has not told since round `number` began."""
@@ -185,6 +249,17 @@ class Holdings:
 
     def count_not_told(self, number: int) -> int:
         return self._number("SELECT count(*) FROM entry WHERE round < ?", (number,))
+
+    def count_kept_not_told(self, number: int, *, is_dry: bool = False) -> int:
+        """Records that are kept without an entry and that the source has not told since round `number` began."""
+        told = " AND key NOT IN (SELECT key FROM mark)" if is_dry else ""
+        return self._number(f"SELECT count(DISTINCT key) FROM kept WHERE round < ?{told}", (number,))  # noqa: S608
+
+    def end_round(self, number: int, facts: Mapping[str, str]) -> None:
+        """What is kept without an entry and was not told goes, with the facts in one step."""
+        with self._writing() as file:
+            file.execute("DELETE FROM kept WHERE round < ?", (number,))
+            _put_facts(file, facts)
 
     # --- a dry run ---------------------------------------------------------------------------------------------------
 
@@ -239,8 +314,8 @@ class Holdings:
     def forget_all(self) -> None:
         """The bank is another one: the source is pulled from its beginning."""
         with self._writing() as file:
-            file.execute("DELETE FROM entry")
-            file.execute("DELETE FROM fact")
+            for table in ("entry", "fact", "kept"):
+                file.execute(f"DELETE FROM {table}")  # noqa: S608
 
 
 def _put_removing(file: sqlite3.Connection, keys: Iterable[str]) -> None:

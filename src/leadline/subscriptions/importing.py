@@ -23,20 +23,22 @@ from leadline.exchange.base import count_name
 from leadline.exchange.connector import MAX_KEY_CHARS, Checkpoint, Page, Record
 from leadline.match.bank import Bank
 from leadline.match.changes import AddResult
-from leadline.subscriptions.holdings import Held, Holdings
+from leadline.subscriptions.holdings import Held, Holdings, Kept
 from leadline.subscriptions.recovery import reconcile
 
 BATCH_RECORDS = 10_000
 LONG_BATCH_RECORDS = 40_000  # where nearly all is new: they become a segment on disk, and do not stay in memory
 _MOST_IN_LOG = 20_000  # the log lies in memory, and is read again whenever a segment is added
 _KEPT_FAULTS = 1_000
+_MOST_KEPT_CHARS = 16 << 20  # that wait; one record may hold 32,768
 _SHRINK_FROM, _SHRINK_SHARE = 100, 0.5  # a whole list that loses so much is looked at by a person first
 
 
 @dataclass(slots=True)
 class Outcome:
-    """told = added + changed + withdrawn + same + left_out + absent + refused.
+    """told = added + changed + withdrawn + same + left_out + absent + refused + kept.
 
+    kept       without an entry, since nobody here can compare its fingerprints: new, or other than before
     withdrawn  removed here, since the source withdrew it or no longer tells it (the latter count as told, too)
     left_out   of a label that this subscription skips, or taken out here by a person before
     absent     withdrawn by the source, and not held here
@@ -54,6 +56,7 @@ class Outcome:
     same: int = 0
     left_out: int = 0
     absent: int = 0
+    kept: int = 0
     refused: int = 0
     refused_hashes: int = 0
     pages: int = 0
@@ -97,12 +100,18 @@ _Made: TypeAlias = tuple[str, bytes, int]  # key, digest, id
 
 
 class _Batch(NamedTuple):
-    """What of a batch has to be done. new, changed: (record, entry); gone: (key, id); same: keys."""
+    """What of a batch has to be done. new, changed: (record, entry); gone: (key, id); same: keys.
+
+    kept     without an entry, new or changed
+    dropped  keys of what was kept so and is not any more, or is another
+    """
 
     new: list[_Pair]
     changed: list[_Pair]
     gone: list[tuple[str, int]]
     same: list[str]
+    kept: list[Record]
+    dropped: list[str]
 
 
 class Importer:
@@ -138,8 +147,9 @@ class Importer:
         if is_dry:
             holdings.forget_marks()
         # From the beginning with something held: what is not told any more went while nobody looked.
-        self._begins_whole = not is_partial and holdings.checkpoint is None and holdings.count > 0
+        self._begins_whole = not is_partial and holdings.checkpoint is None and not holdings.is_empty
         self._waiting: dict[str, Record] = {}
+        self._kept_chars = 0  # of what waits
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -163,7 +173,7 @@ class Importer:
                 self._end_round(last)
                 self.outcome.is_complete = True
                 return self.outcome
-            if len(self._waiting) >= self._batch_records:
+            if len(self._waiting) >= self._batch_records or self._kept_chars > _MOST_KEPT_CHARS:
                 self._settle(last)
         self._settle(last)
         return self.outcome
@@ -199,6 +209,8 @@ class Importer:
                 del waiting[key]
                 same += 1
             waiting[key] = record
+            if record.kept is not None:
+                self._kept_chars += sum(map(len, record.kept.values()))
         outcome.told += len(page.records) - (outcome.refused - before)
         outcome.same += same
         self._say(outcome)
@@ -215,7 +227,7 @@ class Importer:
             self._settle_some(piece, None)
             left -= len(piece)
         self._settle_some(list(waiting), checkpoint)  # a small rest goes with the last: alone it would lie in the log
-        self._waiting = {}
+        self._waiting, self._kept_chars = {}, 0
         self._say(self.outcome)
 
     def _settle_some(self, records: Sequence[Record], checkpoint: Checkpoint | None) -> None:
@@ -233,10 +245,13 @@ class Importer:
         return {"checkpoint": text, "list-version": str(self._bank.list_version), **round_}
 
     def _sort(self, records: Sequence[Record]) -> _Batch:
-        batch, held = _Batch([], [], [], []), self._holdings.find([record.key for record in records])
+        keys = [record.key for record in records]
+        batch, held, kept = _Batch([], [], [], [], [], []), self._holdings.find(keys), self._holdings.find_kept(keys)
         for record in records:
             entry = self._labelled(record)
             before = held.get(record.key)
+            if kept and self._sort_kept(batch, record, kept.get(record.key)) and before is None:
+                continue
             if entry is None:
                 self._sort_away(batch, record, before)
             elif before is None:
@@ -248,9 +263,25 @@ class Importer:
         self.outcome.same += len(batch.same)
         return batch
 
+    def _sort_kept(self, batch: _Batch, record: Record, digest: bytes | None) -> bool:
+        """Of a record that was kept without an entry (`digest`); whether that was all."""
+        if digest is None:
+            return False
+        if record.kept is not None and digest == record.digest:
+            batch.same.append(record.key)
+            return True
+        batch.dropped.append(record.key)
+        is_withdrawn = record.entry is None and record.kept is None
+        self.outcome.withdrawn += is_withdrawn
+        return is_withdrawn
+
     def _sort_away(self, batch: _Batch, record: Record, before: Held | None) -> None:
+        if record.kept is not None:
+            batch.kept.append(record)
         if before is not None:
             batch.gone.append((record.key, before.id))
+        elif record.kept is not None:
+            self.outcome.kept += 1
         elif record.entry is None:
             self.outcome.absent += 1
         else:
@@ -285,7 +316,11 @@ class Importer:
         made = [*self._change(batch.changed, gone), *self._add(batch.new, gone)]
         self._bank.snapshot.cool()
         facts = {} if checkpoint is None else self._facts(checkpoint)
-        self._holdings.settle(made, [key for key, _ in gone], batch.same, round_=self._round, facts=facts)
+        lost = [*(key for key, _ in gone), *batch.dropped]
+        kept = [
+            Kept(one.key, kind, text, one.digest) for one in batch.kept for kind, text in (one.kept or {}).items()
+        ]
+        self._holdings.settle(made, lost, batch.same, kept, round_=self._round, facts=facts)
 
     def _remove(self, gone: Sequence[tuple[str, int]]) -> None:
         removed = self._bank.remove([entry_id for _, entry_id in gone]) if gone else 0
@@ -363,7 +398,9 @@ class Importer:
         count = holdings.count_not_marked(self._round) if self._is_dry else holdings.count_not_told(self._round)
         self._refuse_shrinking(count, holdings.count)
         self._in_round = False
-        self.outcome.told += count
+        kept = holdings.count_kept_not_told(self._round, is_dry=self._is_dry)
+        self.outcome.told += count + kept
+        self.outcome.withdrawn += kept
         if self._is_dry:
             self.outcome.withdrawn += count
             return
@@ -372,7 +409,7 @@ class Importer:
             holdings.note({}, [], keys)
             self._remove(gone)
             holdings.settle([], keys, [], round_=self._round, facts={})
-        holdings.set_facts(self._facts(checkpoint))
+        holdings.end_round(self._round, self._facts(checkpoint))
 
     def _refuse_shrinking(self, count: int, held: int) -> None:
         if count > _SHRINK_FROM and count > _SHRINK_SHARE * held and not self._allow_shrink:

@@ -22,7 +22,7 @@ from leadline.subscriptions.holdings import Holdings
 from leadline.subscriptions.importing import Importer, Outcome
 
 _TOLD_FAULTS = 20
-COUNTS = ("told", "added", "changed", "withdrawn", "same", "left_out", "absent", "refused", "refused_hashes")
+COUNTS = ("told", "added", "changed", "withdrawn", "same", "left_out", "absent", "kept", "refused", "refused_hashes")
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,11 +138,12 @@ def test_entries_that_take_matches_away_come_in_only_where_wanted(publisher: Pub
     assert reader.pages[0].unknown == {"kind false-positive": 1}
 
 
-def test_a_line_of_which_nothing_is_known_here_is_counted_and_no_fault() -> None:
+def test_a_line_of_which_nothing_is_known_here_is_kept_and_counted_and_no_fault() -> None:
     reading = Reading(EntryDefaults(Kind.OTHER), frozenset(), takes_clearing=False, publisher="Example Hotline")
     line = b'{"id":7,"kind":"other","hashes":{"nobody-knows":"00ff"}}'
     (record,) = reading.records([line], "feed")
-    assert (record.key, record.entry, reading.faults) == ("7", None, [])
+    assert (record.key, record.entry, record.kept) == ("7", None, {"nobody-knows": "00ff"})
+    assert not reading.faults
     assert reading.unknown == {
         "fingerprint nobody-knows": 1, "entry without a fingerprint that is known here": 1,
     }  # fmt: skip

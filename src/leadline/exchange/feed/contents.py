@@ -17,7 +17,14 @@ import pyrage
 
 from leadline.domain import EXACT_ALGORITHMS, Entry, Kind, PdqFamily, Tlp
 from leadline.errors import FeedRefused, HashFormatError, HashRefused, LeadlineError, ListFormatError, sentence
-from leadline.exchange.base import EntryDefaults, RecordHashes, parse_hex, record_metadata
+from leadline.exchange.base import (
+    EntryDefaults,
+    RecordHashes,
+    kept_texts,
+    parse_hex,
+    record_metadata,
+    shown_texts,
+)
 from leadline.exchange.connector import Record
 from leadline.exchange.feed.keys import SubscriberKey
 from leadline.match.admission import MAX_ID
@@ -144,38 +151,39 @@ class Reading:
     def records(self, lines: Iterable[bytes], where: str) -> Iterator[Record]:
         for number, untrusted in enumerate(lines, 2):
             try:
-                line = read_line(untrusted)
-                yield Record(
-                    str(line.id), line_digest(untrusted), self._entry(line, untrusted, f"{where}: line {number}")
-                )
+                yield self._record(read_line(untrusted), untrusted, f"{where}: line {number}")
             except ListFormatError as fault:
                 fault.where = f"{where}: line {number}"
                 self.faults.append(fault)
 
-    def _entry(self, line: Line, untrusted: bytes, where: str) -> Entry | None:
+    def _record(self, line: Line, untrusted: bytes, where: str) -> Record:
+        key, digest = str(line.id), line_digest(untrusted)
         if line.withdrawn:
-            return None
-        assert line.kind is not None
+            return Record(key, digest, None)
         if line.kind in CLEARING and not self.takes_clearing:
             self.unknown[f"kind {line.kind}"] += 1
-            return None
+            return Record(key, digest, None)
         hashes = self._hashes(line, where)
         if not hashes.found:
             self.unknown[NO_PRINT] += 1
-            return None
+            return Record(key, digest, None, kept_texts(hashes.others))
+        return Record(key, digest, self._entry(line, digest, hashes))
+
+    def _entry(self, line: Line, digest: bytes, hashes: RecordHashes) -> Entry:
+        assert line.kind is not None
         quality = line.quality if line.quality is not None and 0 <= line.quality <= 100 else None
         return Entry(
             line.kind, hashes.found, pdq_family=line.pdq_family, quality=quality, scheme=line.scheme, label=line.label,
             source=self.defaults.source, source_id=str(line.id), licence=line.licence or self.defaults.licence,
             tlp=line.tlp, first_seen=max(0, line.first_seen), last_seen=max(0, line.last_seen),
             radius_bits=line.radius if line.kind is Kind.FALSE_POSITIVE else 0,
-            metadata=record_metadata(line_digest(untrusted), self._facts(line, hashes)),
+            metadata=record_metadata(digest, self._facts(line, hashes)),
         )  # fmt: skip
 
     def _facts(self, line: Line, hashes: RecordHashes) -> Mapping[str, object]:
         told = {
             "publisher": self.publisher, "origin": line.source, "origin_id": line.source_id,
-            "fingerprints": hashes.others,
+            "fingerprints": shown_texts(hashes.others),
         }  # fmt: skip
         return {name: value for name, value in told.items() if value}
 
