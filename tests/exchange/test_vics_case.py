@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from typing import Any
 
 import pytest
 
-from leadline.errors import ConfigError, ListFormatError
+from leadline.errors import ConfigError, HashesUnknown, ListFormatError
 from leadline.exchange.vics import VicsMedia
 from leadline.exchange.vics_case import (
     MAX_CASES,
@@ -100,6 +101,24 @@ def test_a_record_that_cannot_be_read_has_its_fault_and_the_rest_goes_on() -> No
     fault = found[0].fault
     assert fault is not None
     assert fault.where == "file: case 1, record 1"
+
+
+def test_hashes_that_nobody_here_knows_are_kept_and_named_and_photodna_is_a_hash() -> None:
+    photodna = base64.b64encode(b"\x07" * 144).decode()
+    others = [{"HashName": f"h{number}", "HashValue": "7" * 400} for number in range(9)]
+    document = {"value": [
+        {"MD5": MD5, "PhotoDNA": photodna, "AlternativeHashes": others}, {"PhotoDNA": photodna},
+        {"MediaID": 3, "AlternativeHashes": others[:1]},
+    ]}  # fmt: skip
+    beside, licensed, unread = media(document)
+    assert beside.hashes == {"md5": bytes.fromhex(MD5), "photodna": b"\x07" * 144}
+    assert beside.facts["fingerprints"] == {name: "7" * 300 for name in (*(f"h{n}" for n in range(8)), "others")}
+    assert beside.unknown == (*(f"fingerprint h{number}" for number in range(8)), "fingerprint others")
+    assert (licensed.hashes, licensed.fault, licensed.unknown) == ({"photodna": b"\x07" * 144}, None, ())
+    assert (unread.record, unread.hashes, unread.unknown) == ("id:3", {}, ("fingerprint h0",))
+    assert unread.facts["fingerprints"] == {"h0": "7" * 300}
+    assert isinstance(unread.fault, HashesUnknown)
+    assert unread.fault.where == "file: case 1, record 3"
 
 
 def test_a_file_that_breaks_off_gives_what_came_before() -> None:

@@ -45,7 +45,8 @@ def import_command(
     Each media file is taken in as the office's media mode says: kept, or hashed and let go; where the office takes no
     files only the records come in. A file has to have the hashes of its record. A path that leads outside the folder,
     and a link, are refused. What the file calls a record stays with it as (scheme, code), marked as imported: nobody
-    here has assessed it. came in + without a file + refused is the number of records.
+    here has assessed it. came in + without a file + refused is the number of records. What nobody here knows, a kind of
+    hash say, is kept with its record and counted by name as unknown.
 
     \b
     Examples:
@@ -86,11 +87,13 @@ def _tell(tally: Any, *, json: bool) -> None:
         "refused": tally.refused, "again": tally.again,
     }  # fmt: skip
     if json:
-        emit({"case": tally.number, "id": tally.case_id, "new": tally.is_new, **counts, "faults": dict(tally.faults)})
+        beside = {"faults": dict(tally.faults), "unknown": dict(tally.unknown)}
+        emit({"case": tally.number, "id": tally.case_id, "new": tally.is_new, **counts, **beside})
         return
     say(f"{tally.number}  {'new' if tally.is_new else 'was here already'}")
     say(*table([(name.replace("_", " "), value) for name, value in counts.items()]))
     say(*table([(f"  {code}", count) for code, count in sorted(tally.faults.items())]))
+    say(*table([(f"  unknown: {name}", count) for name, count in sorted(tally.unknown.items())]))
 
 
 def _exit_code(tallies: list[Any]) -> int:

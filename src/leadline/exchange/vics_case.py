@@ -16,8 +16,17 @@ from typing import Any, BinaryIO, NamedTuple
 import ijson
 from ijson.common import ObjectBuilder
 
-from leadline.errors import ConfigError, HashFormatError, ListFormatError
-from leadline.exchange.base import ABSENT, MAX_TEXT_CHARS, BoundedRecords, RecordHashes, located, recode, recode_head
+from leadline.errors import ConfigError, HashesUnknown, HashFormatError, ListFormatError
+from leadline.exchange.base import (
+    ABSENT,
+    MAX_TEXT_CHARS,
+    BoundedRecords,
+    RecordHashes,
+    located,
+    recode,
+    recode_head,
+    shown_texts,
+)
 from leadline.exchange.vics import (
     CASES_ROOT,
     ENDS,
@@ -34,6 +43,7 @@ from leadline.exchange.vics import (
     root_of,
     scheme_of,
     take_hashes,
+    take_photodna,
 )
 
 LABELS, SELECTOR, TLP, PAP = "LeadlineLabels", "LeadlineSelector", "LeadlineTLP", "LeadlinePAP"
@@ -74,8 +84,10 @@ class CaseMedia:
     number  of the record in its case, from 1
     record  what names it in its case: its MediaID, or its number where it has none
     paths   untrusted, as written: RelativeFilePath, or else those of MediaFiles
-    facts   texts and flags that go out again as they came
-    fault   why the record cannot be read; the rest of it is empty then
+    facts   texts and flags that go out again as they came; `fingerprints`: {kind: text} of those that nobody here can
+            compare, the first eight kinds, 300 characters of each
+    unknown names of what nobody here knows in it
+    fault   why the record cannot be read; the rest of it is empty then, unless it is HashesUnknown
     """
 
     place: int
@@ -85,6 +97,7 @@ class CaseMedia:
     labels: tuple[CaseLabel, ...] = ()
     paths: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
     fault: ListFormatError | None = None
 
 
@@ -133,14 +146,21 @@ def _peek(stream: BinaryIO) -> str:
 
 def _media(untrusted: object, scheme: str, place: int, number: int, where: str) -> CaseMedia:
     if not isinstance(untrusted, dict):
-        fault = ListFormatError("a Media record is no object", where=where, mend="correct the record")
-        return CaseMedia(place, number, fault=fault)
+        what = ListFormatError("a Media record is no object", where=where, mend="correct the record")
+        return CaseMedia(place, number, fault=what)
     hashes = RecordHashes()
+    fault: ListFormatError | None = None
     try:
         take_hashes(untrusted, hashes)
+        take_photodna(untrusted, hashes)
         hashes.require("the record has no hash", "fill MD5 or SHA1, or leave the record out")
+    except HashesUnknown as error:
+        fault = located(error, where)
     except (HashFormatError, ListFormatError) as error:
         return CaseMedia(place, number, fault=located(error, where))
+    facts = _facts(untrusted)
+    if hashes.others:
+        facts["fingerprints"] = shown_texts(hashes.others)
     media_id = plain_text(untrusted.get("MediaID"))[:60]
     return CaseMedia(
         place,
@@ -149,7 +169,9 @@ def _media(untrusted: object, scheme: str, place: int, number: int, where: str) 
         dict(hashes.found),
         tuple(_labels(untrusted, scheme)),
         tuple(_paths(untrusted)),
-        _facts(untrusted),
+        facts,
+        tuple(hashes.other_names),
+        fault,
     )
 
 

@@ -18,7 +18,7 @@ from leadline.errors import ListFormatError, NotAllowed, WrongState
 from leadline.exchange.vics_case import CaseMedia, read_media
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
-from leadline.workbench.cases import access, actions
+from leadline.workbench.cases import access, actions, contents
 from leadline.workbench.cases.acts import importing
 from leadline.workbench.cases.folder import MediaFolder
 from leadline.workbench.cases.models import Case, Imported, Selector, Thing
@@ -87,6 +87,28 @@ def test_each_file_comes_in_and_everything_adds_up(make_file: Any, folder: Path,
     assert Asset.objects.count() == 3
     ended = json.loads(Line.objects.get(act="case.read-in").details)
     assert [ended[name] for name in WHOLE] == [7, 3, 2, 2, 0]
+
+
+def test_hashes_that_nobody_here_knows_are_kept_with_their_record_and_counted(
+    make_file: Any, folder: Path, lead: Person
+) -> None:
+    other = [{"HashName": "netclean", "HashValue": "77"}]
+    media = [record(1, png(1)) | {"AlternativeHashes": other}, {"MediaID": 2, "AlternativeHashes": other}]
+    media[1]["RelativeFilePath"] = record(2, png(2))["RelativeFilePath"]  # nothing says that this file is its
+    for again in (0, 1):
+        tally = read_in(make_file(media), folder, lead)
+        assert counts(tally) == [2, 1, 0, 1, again]
+        assert (dict(tally.unknown), dict(tally.faults)) == ({"fingerprint netclean": 2}, {"list-format": 1})
+    case = Case.objects.get()
+    first, second = Imported.objects.order_by("record")
+    for row in (first, second):
+        facts = json.loads(contents.open_text(row.facts_sealed, contents.record_context(case.pk, row.record)))
+        assert facts["fingerprints"] == {"netclean": "77"}
+    assert (second.state, second.hashes, second.asset) == ("refused", {}, None)
+    assert Asset.objects.count() == 1
+    (gone_out,) = json.loads(written(case))["value"]
+    named = [{one["HashName"]: one["HashValue"] for one in media["AlternativeHashes"]} for media in gone_out["Media"]]
+    assert [names.get("netclean") for names in named] == ["77", "77"]
 
 
 def test_a_category_stays_an_inference_with_its_scheme_and_is_nobodys_assessment(

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from leadline.domain import EXACT_ALGORITHMS, Tlp
 from leadline.errors import InputError, LeadlineError, ListFormatError, NotAllowed
+from leadline.exchange.base import count_name
 from leadline.exchange.vics_case import (
     PAP,
     SELECTOR,
@@ -65,6 +66,7 @@ class Tally:
 
     again   of those that came in, how many had come in before
     faults  code -> how many were refused, or named a file that is not there
+    unknown name -> how many records held what nobody here knows: kept beside the record
     """
 
     number: str
@@ -76,6 +78,7 @@ class Tally:
     refused: int = 0
     again: int = 0
     faults: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -178,10 +181,13 @@ class _Run:
 
     def take(self, media: CaseMedia, folder: MediaFolder | None, complain: Callable[[LeadlineError], None]) -> None:
         self.tally.records += 1
+        for name in media.unknown:
+            count_name(self.tally.unknown, name)
         if media.fault is not None:
             complain(media.fault)
-            self._refuse(media.fault.code)
-            return
+            if not media.unknown:
+                self._refuse(media.fault.code)
+                return
         state, held = self._known.get(media.record, ("", {}))
         if held and not _is_same(held, _hex(media)):
             self._refuse("record-differs")
@@ -306,7 +312,10 @@ def _selector(untrusted: str) -> Iterator[tuple[SelectorKind, str, PartyRole]]:
 
 
 def _read(media: CaseMedia, folder: MediaFolder | None) -> _Read:
-    """Its file taken in as the office's media mode says; a path that leads outside the folder is refused."""
+    """Its file taken in as the office's media mode says; a path that leads outside the folder is refused. So is a file
+    of which nobody here can say whether it is its record's: of that the record alone is kept."""
+    if media.fault is not None:
+        return _Read(media, ImportState.REFUSED, media.fault.code)
     if folder is None or not media.paths:
         return _Read(media, ImportState.WITHOUT_FILE)
     for untrusted_path in media.paths:
