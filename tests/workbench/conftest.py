@@ -40,6 +40,7 @@ ON_BOTH_DATABASES = (
     "banks/test_banks.py",
     "cases/test_cases.py",
     "cases/test_hints.py",
+    "cases/test_whose.py",
     "evidence/test_building.py",
     "evidence/test_changing_lists.py",
     "evidence/test_coming_back.py",

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 from django.db import IntegrityError, transaction
 
-from leadline.domain import Tlp
 from leadline.errors import InputError, WrongState
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
@@ -57,16 +56,6 @@ def test_a_victims_selector_of_another_case_that_one_sees_is_no_suspects_either(
     assert (listed(lead, case)["suspect"], listed(lead, case)["in doubt"]) == ([], ["made_up"])
     actions.remove_selector(lead, other.pk, selector.pk, "wrong-role")
     assert listed(lead, case)["suspect"] == ["made_up"]
-
-
-def test_a_case_that_one_may_not_see_tells_nothing_of_whose_a_selector_is(
-    case: Case, lead: Person, senior: Person
-) -> None:
-    actions.add_selector(lead, case.pk, HANDLE, "made_up", SUSPECT)
-    hidden = actions.open_case(senior, "hidden", tlp=Tlp.RED)
-    actions.add_selector(senior, hidden.pk, HANDLE, "made_up", VICTIM)
-    assert listed(lead, case)["suspect"] == ["made_up"]
-    assert listed(senior, case)["in doubt"] == ["made_up"]
 
 
 def test_a_selector_of_a_person_has_that_persons_role_and_changes_with_it(case: Case, lead: Person) -> None:

@@ -29,6 +29,7 @@ from leadline.workbench.cases.models import (
     Thing,
 )
 from leadline.workbench.cases.states import TRANSITIONS, MemberRole, PartyRole, State, TaskState
+from leadline.workbench.cases.whose import Doubt, doubts_about
 from leadline.workbench.cursors import Slice
 from leadline.workbench.evidence.access import page_of, visible_assets, visible_through
 from leadline.workbench.permissions import EVIDENCE_ROLES, Role
@@ -298,7 +299,11 @@ class SelectorView:
 
     selector: Selector
     shown: str
-    is_both: bool
+    doubt: Doubt
+
+    @property
+    def is_both(self) -> bool:
+        return self.doubt is Doubt.BOTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,39 +317,42 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """`in_doubt`: recorded as a suspect's, and also as a victim's: listed with neither until somebody decides."""
+    """Of what is recorded as a suspect's, and also as a victim's, until somebody decides: listed with neither.
+
+    in_doubt  the viewer may see both records
+    unclear   they may not, and are told nothing of the other one, nor that it is a victim's
+    """
 
     sections: tuple[Section, ...]
     in_doubt: tuple[SelectorView, ...]
+    unclear: tuple[SelectorView, ...]
 
 
 def people_of(actor: Actor | None, case: Case) -> People:
     """Each role apart. A victim's selector is in the section of victims and nowhere else. Actor None: the machine."""
     rows = list(case.selectors.filter(removed_at__isnull=True).select_related("party"))
-    both = _both_roles(actor, case, [row.key for row in rows])
-    shown = [SelectorView(row, value_of(row, defanged=actor is not None), row.key in both) for row in rows]
-    parties = [(one, contents.open_text(one.name_sealed, contents.party_context(one.pk))) for one in case.parties.all()]
-    in_doubt = [one for one in shown if one.is_both and one.selector.role == PartyRole.SUSPECT]
+    seen = Q() if actor is None else Q(case=case) | Q(case__in=visible_cases(actor).values("pk"))
+    shown = [
+        SelectorView(row, value_of(row, defanged=actor is not None), doubt)
+        for row, doubt in zip(rows, doubts_about(rows, seen), strict=True)
+    ]
+    parties = parties_of(case)
+    doubtful = [one for one in shown if one.doubt and one.selector.role == PartyRole.SUSPECT]
     sections = [
         Section(
             role.value,
             tuple(pair for pair in parties if pair[0].role == role),
-            tuple(one for one in shown if one.selector.role == role and one not in in_doubt),
+            tuple(one for one in shown if one.selector.role == role and one not in doubtful),
         )
         for role in PartyRole
     ]
-    return People(tuple(sections), tuple(in_doubt))
+    in_doubt = tuple(one for one in doubtful if one.is_both)
+    return People(tuple(sections), in_doubt, tuple(one for one in doubtful if not one.is_both))
 
 
-def _both_roles(actor: Actor | None, case: Case, keys: Sequence[str]) -> set[str]:
-    """Keys that are a victim's and a suspect's, in this case or in others as far as this actor may see them."""
-    cases = Case.objects.all() if actor is None else visible_cases(actor)
-    of_both = (PartyRole.VICTIM.value, PartyRole.SUSPECT.value)
-    told = Selector.objects.filter(key__in=keys, removed_at__isnull=True, role__in=of_both)
-    roles: dict[str, set[str]] = {}
-    for key, role in told.filter(Q(case=case) | Q(case__in=cases)).values_list("key", "role"):
-        roles.setdefault(key, set()).add(role)
-    return {key for key, found in roles.items() if len(found) > 1}
+def parties_of(case: Case) -> list[tuple[Party, str]]:
+    """Each with their name, for whoever sees the case."""
+    return [(one, contents.open_text(one.name_sealed, contents.party_context(one.pk))) for one in case.parties.all()]
 
 
 def value_of(selector: Selector, *, defanged: bool = True) -> str:

@@ -36,7 +36,7 @@ _FIRST = ("assessed", "imported")
 
 @dataclass(frozen=True)
 class Export:
-    """What goes out; `left_out`: records and selectors that whoever exports may not see, or that are in doubt."""
+    """What goes out; `left_out`: records and selectors that whoever exports may not see, or whose owner is in doubt."""
 
     pieces: Iterator[bytes]
     records: int
@@ -108,13 +108,14 @@ def _head(case: Case, selectors: Sequence[str]) -> CaseHead:
 
 
 def _selectors(actor: Actor | None, case: Case) -> tuple[list[str], int]:
-    """Each with its one role. Those in doubt go to nobody before somebody has decided."""
+    """Each with its one role. Those in doubt or unclear go to nobody before somebody has decided."""
     people = access.people_of(actor, case)
-    rows = [one.selector for section in people.sections for one in section.selectors]
+    rows = [(section.role, one.selector) for section in people.sections for one in section.selectors]
     texts = [
-        json.dumps({"kind": row.kind, "value": access.value_of(row, defanged=False), "role": row.role}) for row in rows
+        json.dumps({"kind": row.kind, "value": access.value_of(row, defanged=False), "role": role})
+        for role, row in rows
     ]
-    return texts, len(people.in_doubt)
+    return texts, len(people.in_doubt) + len(people.unclear)
 
 
 # --- records ---------------------------------------------------------------------------------------------------------
@@ -181,8 +182,6 @@ def _of_row(case: Case, row: Imported, number: int, labels: Sequence[LabelView],
         sha1=held.get("sha1"),
         sha256=held.get("sha256"),
         pdq=held.get("pdq"),
-        photodna=held.get("photodna"),
-        others=facts.get("fingerprints", {}),
         size_bytes=asset.size_bytes if asset is not None else None,
         mime=asset.mime if asset is not None else facts.get("MimeType", ""),
         relative_path=facts.get("RelativeFilePath", ""),
