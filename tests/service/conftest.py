@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
+from tests.service.sharding import cluster, make_sharded, sharded  # noqa: F401 (fixtures)
 
 from leadline.domain import Entry, Kind
 from leadline.match.bank import Bank

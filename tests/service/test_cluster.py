@@ -70,6 +70,13 @@ def test_a_split_bank_answers_as_the_whole_one_and_a_lost_node_is_an_error_never
         assert [len(answer["matches"]) for answer in service.match("29" * 16, "2a" * 16)] == [1, 1]
         assert json.loads(service.ask("POST", "/v1/banks/known/remove", {"ids": [21, 22]})[1])["removed"] == 2
         assert service.match("29" * 16)[0]["matches"] == []
+        made = {"name": "NEW", "kind": "other"}
+        assert service.ask("POST", "/v1/banks", made)[0] == 201
+        assert service.ask("PUT", "/c/bank/NEW", {"name": "RENAMED"})[0] == 200
+        assert Bank.open(shards[1] / "NEW").name == "RENAMED", "in every folder of banks, which --bank names none of"
+        assert json.loads(service.ask("GET", "/m/index/status")[1])["md5"]["size"] == 20
+        assert service.ask("DELETE", "/c/bank/RENAMED")[0] == 200
+        assert [path.name for path in shards[1].iterdir()] == ["known"]
         cluster.remove_node(cluster.nodes[1], allow_graceful=False)
         status, told = 200, b""
         for _ in range(100):  # until Ray has noticed; an answer before that would be a whole one
@@ -79,6 +86,7 @@ def test_a_split_bank_answers_as_the_whole_one_and_a_lost_node_is_an_error_never
             assert [bool(answer["matches"]) for answer in json.loads(told)["answers"]] == [True] * 20 + [False] * 10
             time.sleep(0.1)
         assert (status, json.loads(told)["code"]) == (503, "shard-lost")
+        assert service.ask("POST", "/v1/banks", made, timeout_s=60)[0] == 503
         for _ in range(100):  # until the service's own next look at its shards
             if (ready := service.ask("GET", "/readyz")[0]) == 503:
                 break

@@ -14,7 +14,7 @@ from tests.service.conftest import MD5, PDQ, SHA1, SHA256, Worker
 from tests.service.test_flood import until
 
 from leadline.match.bank import Bank
-from leadline.service.curation import folder_name
+from leadline.service.shelving import folder_name
 from leadline.service.tokens import Scope
 
 

@@ -4,97 +4,26 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import pytest
-from tests.service import test_curating, test_hma_curate, test_repeats
+from tests.service import test_curating, test_hma_curate, test_hma_lookup, test_repeats
 from tests.service.conftest import MD5, PDQ, SHA1, Worker
+from tests.service.sharding import KEY, SHARDS, Cluster
 from tests.service.test_curating import add, is_met, md5, remove
 from tests.service.test_flood import until
 
 from leadline.domain import Entry, Kind
-from leadline.errors import ShardLost
 from leadline.match.bank import Bank
-from leadline.match.split import split_bank
-from leadline.service import app
 from leadline.service.errands import Add, Errand, Place
-from leadline.service.remote import RemoteLists
-from leadline.service.shard import Ask, Shard
-
-SHARDS = 3
-KEY = {"idempotency-key": "one"}
-_read = msgspec.msgpack.Decoder(Ask).decode
-
-
-class Cluster:
-    """Three shards in this process. lost: those that do not answer. fails: asked before each errand, and after it
-    with what it did: ShardLost where True."""
-
-    def __init__(self, folders: list[Path]) -> None:
-        self.folders = folders
-        self._shards = [Shard(str(folder)) for folder in folders]
-        self.lost: set[int] = set()
-        self.fails: Callable[[int, Errand, str], bool] = lambda number, errand, when: False
-
-    def send(self, number: int, message: bytes) -> bytes:
-        errand = _read(message).errand
-        if number in self.lost or (errand is not None and self.fails(number, errand, "before")):
-            raise ShardLost(f"shard {number} does not answer")
-        told = self._shards[number].answer(message)
-        if errand is not None and self.fails(number, errand, "after"):
-            raise ShardLost(f"shard {number} does not answer")
-        return told
-
-    def parts(self, name: str = "known") -> list[Bank]:
-        return [Bank.open(folder / name) for folder in self.folders]
-
-    def ids(self, name: str = "known") -> list[list[int]]:
-        return [sorted(entry.id or 0 for entry in part.entries()) for part in self.parts(name)]
-
-    def versions(self) -> list[int]:
-        return [part.list_version for part in self.parts()]
-
-    def close(self) -> None:
-        for shard in self._shards:
-            shard.close()
-
-
-@pytest.fixture
-def cluster(shelf: Path, tmp_path: Path) -> Iterator[Cluster]:
-    """The banks of the shelf, each over three shards."""
-    folders = [tmp_path / f"shard-{number}" for number in range(SHARDS)]
-    Bank.create(shelf / "MADE", name="MADE", kind=Kind.OTHER)
-    for name in ("known", "harmless", "MADE"):
-        split_bank(Bank.open(shelf / name), [folder / name for folder in folders])
-    made = Cluster(folders)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def make_sharded(
-    cluster: Cluster, make_worker: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch, request: Any
-) -> Callable[..., Worker]:
-    def open_lists(options: Any) -> RemoteLists:
-        lists = RemoteLists(cluster.send, SHARDS)
-        request.addfinalizer(lists.close)
-        return lists
-
-    monkeypatch.setattr(app, "open_lists", open_lists)
-    return lambda *scopes, **options: make_worker(*scopes, shelf=None, ray="somewhere", **options)
-
-
-@pytest.fixture
-def sharded(make_sharded: Callable[..., Worker]) -> Worker:
-    return make_sharded()
 
 
 @pytest.mark.parametrize(
     "story",
     [
+        test_curating.test_the_whole_story_of_a_bank,
+        test_curating.test_banks_are_listed_by_name_in_pages,
         test_curating.test_what_cannot_be_taken_is_refused_by_its_number_and_the_rest_is_added,
         test_curating.test_entries_are_removed_by_hash_wherever_they_hold_it,
         test_curating.test_ids_that_are_not_there_are_told,
@@ -102,22 +31,30 @@ def sharded(make_sharded: Callable[..., Worker]) -> Worker:
         test_curating.test_what_is_no_entry_any_more_is_no_change,
         test_curating.test_entries_are_read_by_those_who_may_read_details,
         test_repeats.test_the_same_key_and_body_is_answered_the_same_and_done_once,
+        test_repeats.test_the_same_key_with_another_body_is_refused,
+        test_repeats.test_removals_changes_and_new_banks_are_answered_the_same_too,
         test_repeats.test_an_addition_that_was_cut_off_is_told_by_its_own_ids_though_others_wrote_since,
         test_repeats.test_a_disk_that_is_full_before_it_changes_nothing,
         test_hma_curate.test_a_content_is_switched_off_on_and_off_until_a_time,
         test_hma_curate.test_a_content_is_removed_and_then_there_is_none,
         test_hma_curate.test_changes_at_once_undo_none_of_each_other,
+        test_hma_curate.test_a_name_is_given_once,
+        test_hma_curate.test_a_bank_that_is_switched_off_matches_nothing_until_it_is_on_again,
+        test_hma_curate.test_a_bank_with_a_new_name_keeps_its_contents_and_their_numbers,
+        test_hma_curate.test_of_two_that_want_one_name_one_gets_it,
+        test_hma_curate.test_numbers_of_a_removed_bank_are_never_given_again,
+        test_hma_curate.test_a_content_of_another_bank_is_not_found,
+        test_hma_curate.test_each_change_is_written_down_with_its_token,
+        test_hma_curate.test_two_workers_of_one_state_see_each_others_banks_and_contents,
+        test_hma_lookup.test_the_index_holds_what_the_banks_hold,
     ],
 )
 def test_what_holds_on_one_machine_holds_on_shards(
-    story: Callable[..., None], make_sharded: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch
+    story: Callable[..., None], make_sharded: Callable[..., Worker], request: pytest.FixtureRequest
 ) -> None:
-    monkeypatch.setattr(test_hma_curate, "made", lambda worker: None)  # it is there: no bank is made on shards
+    given = {"make_worker": lambda: make_sharded, "worker": make_sharded}
     needed = inspect.signature(story).parameters
-    given = {"make_worker": make_sharded, "monkeypatch": monkeypatch}
-    if "worker" in needed:
-        given["worker"] = make_sharded()
-    story(**{name: given[name] for name in needed})
+    story(**{name: given[name]() if name in given else request.getfixturevalue(name) for name in needed})
 
 
 def test_an_entry_goes_to_the_shard_of_its_id_and_a_false_positive_to_every_one(
@@ -203,7 +140,7 @@ CHANGES: list[tuple[str, str, Any]] = [
     ("PATCH", "/v1/banks/known/entries/7", {"note": "n"}),
     ("POST", "/v1/banks/known/remove", {"ids": [7]}),
     ("POST", "/v1/banks/known/remove", {"hashes": [MD5]}),
-    ("POST", "/c/bank/MADE/signal", {"pdq": "5" * 64}),
+    ("POST", "/c/bank/known/signal", {"pdq": "5" * 64}),
     ("PUT", "/c/bank/known/content/7", {"note": "n"}),
     ("DELETE", "/c/bank/known/content/7", None),
 ]
@@ -221,7 +158,7 @@ def test_while_a_shard_is_lost_every_change_is_an_error_and_none_is_made(cluster
         answer = sharded.ask(method, path.replace("content/7", f"content/{number + 7}"), json=body, headers=KEY)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1"), (method, path)
         assert "shard 2 does not answer" in answer.text
-    assert (cluster.ids(), cluster.versions(), cluster.ids("MADE")) == (*before, [[], [], []])
+    assert (cluster.ids(), cluster.versions()) == before
     cluster.lost.clear()
     assert add(sharded, {"hashes": {"md5": md5(1)}}, headers=KEY).json()["ids"] == [9]
 

@@ -14,7 +14,7 @@ from tests.service import test_hma_document, test_openapi
 from tests.service.conftest import MD5, SHA1, Worker
 
 from leadline.domain import Entry, Fingerprints, Kind, PdqFamily, ViewHashes
-from leadline.errors import BankNotFound, RequestRefused, ShardLost
+from leadline.errors import BankNotFound, ShardLost
 from leadline.match.bank import Bank
 from leadline.match.policy import MatchAnswer
 from leadline.match.split import split_bank
@@ -26,6 +26,7 @@ from leadline.service.shard import Shard
 
 ROWS = np.random.default_rng(4).integers(0, 256, (400, 32), np.uint8)
 SHARDS = 3
+NOWHERE = Path("/nonexistent")  # where nothing was begun with a whole bank
 
 
 def near(row: bytes, bits: int) -> bytes:
@@ -54,7 +55,7 @@ def shelves(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]
 def both(shelves: tuple[Path, list[Path]], request: pytest.FixtureRequest) -> Iterator[tuple[Lists, RemoteLists]]:
     whole, folders = shelves
     shards = open_shards(folders, request)
-    remote = RemoteLists(lambda number, message: shards[number].answer(message), SHARDS)
+    remote = RemoteLists(lambda number, message: shards[number].answer(message), SHARDS, state=NOWHERE)
     yield Lists((), shelf=whole), remote
     remote.close()
 
@@ -123,10 +124,8 @@ def test_what_it_holds_is_told_as_of_one_bank(both: tuple[Lists, RemoteLists]) -
     before = remote.opened
     assert remote.refresh() == {}
     assert remote.opened is before, "who listens for changes would be woken for none"
-    with pytest.raises(RequestRefused, match="not made, renamed or removed here"):
-        remote.bank("known")
     with pytest.raises(BankNotFound):
-        remote.bank("absent")
+        remote.kept("absent")
 
 
 def test_a_shard_whose_folder_is_that_of_one_bank_holds_that_bank(
@@ -136,7 +135,7 @@ def test_a_shard_whose_folder_is_that_of_one_bank_holds_that_bank(
     shards = [Shard(str(folder), is_bank=True) for folder in folders]
     for shard in shards:
         request.addfinalizer(shard.close)
-    remote = RemoteLists(lambda number, message: shards[number].answer(message), len(shards))
+    remote = RemoteLists(lambda number, message: shards[number].answer(message), len(shards), state=NOWHERE)
     assert [(b.name, b.count) for b in remote.opened.banks] == [(b.name, b.count) for b in both[1].opened.banks]
     assert plain(search(remote.matcher(), QUERIES)) == plain(search(both[0].matcher(), QUERIES))
 
@@ -165,7 +164,7 @@ def test_a_shard_that_does_not_answer_makes_every_answer_an_error(
             raise ShardLost(f"shard {number} does not answer")
         return shards[number].answer(message)
 
-    remote = RemoteLists(send, SHARDS)
+    remote = RemoteLists(send, SHARDS, state=NOWHERE)
     lost.add(2)
     matcher = remote.matcher()
     for query in QUERIES:
@@ -187,13 +186,12 @@ def test_a_shard_that_cannot_open_one_of_its_banks_answers_nothing(
         bank.add([Entry(Kind.ILLEGAL, {"md5": bytes([number]) * 16}, number)])
     (tmp_path / "other" / "manifest.json").write_text("{")
     (shard,) = open_shards([tmp_path], request)
-    remote = RemoteLists(lambda number, message: shard.answer(message), 1)
+    remote = RemoteLists(lambda number, message: shard.answer(message), 1, state=NOWHERE)
     assert list(remote.faults) == ["other on shard 0"]
     with pytest.raises(ShardLost, match="other cannot be read there"):
         search(remote.matcher(), [Query("md5", b"\2" * 16)])
 
 
-MANUAL = (Path(__file__).parents[2] / "docs" / "scale.md").read_text()
 THERE = {"name": "known", "bank": "known", "signal_type": "pdq", "type": "MD5"}
 
 
@@ -209,34 +207,24 @@ def ask_rightly(worker: Worker, label: str) -> httpx.Response:
     return worker.ask(method, address, params=good.get("query"), **sent)
 
 
-def test_what_the_manual_says_that_shards_lack_is_told_so_and_all_else_is_answered(
+def test_every_address_is_answered_over_shards(
     tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, make_worker: Callable[..., Worker]
 ) -> None:
     parts = [tmp_path / f"{number}" / "known" for number in range(2)]
     split_bank(Bank.open(tmp_path / "banks" / "known"), parts)
     shards = open_shards([part.parent for part in parts], request)
-    remote = RemoteLists(lambda number, message: shards[number].answer(message), 2)
+    remote = RemoteLists(lambda number, message: shards[number].answer(message), 2, state=tmp_path / "state")
     monkeypatch.setattr(app, "open_lists", lambda options: remote)
     worker = make_worker(shelf=None, ray="somewhere", hashers=1)
     answers = worker.ask("POST", "/v1/match", json={"hashes": [MD5, SHA1]}).json()["answers"]
     assert [match["entry"] for answer in answers for match in answer["matches"]] == [7, 8]
     document = worker.ask("GET", "/v1/openapi.json").json()["paths"]
     labels = {f"{method.upper()} {path}" for path, methods in document.items() for method in methods}
-    lacking = set()
-    for label in sorted((labels | set(test_hma_document.OPERATIONS)) - {"GET /v1/changes"}):
-        answer, is_own = ask_rightly(worker, label), " /v1/" in label
-        if answer.status_code != 501:
-            assert answer.status_code < 500, (label, answer.text)
-            continue
-        lacking.add(label)
-        assert answer.headers["content-type"] == f"application/{'problem+' if is_own else ''}json", label
-        assert "on shards" in answer.json()["detail" if is_own else "message"], label
-        assert answer.json().get("code") == ("sharded" if is_own else None), label
-    section = MANUAL.partition("### What shards do not have")[2].partition("\n## ")[0]
-    assert lacking == set(re.findall(r"`([A-Z]+ /[^`?]+)`", section))
-    renamed = worker.ask("PUT", "/c/bank/known", json={"name": "RENAMED"})
-    assert (renamed.status_code, "on shards" in renamed.json()["message"]) == (501, True)
-    assert [Bank.open(part).name for part in parts] == ["known", "known"]
+    removal = "DELETE /c/bank/{bank}"
+    for label in [*sorted((labels | set(test_hma_document.OPERATIONS)) - {"GET /v1/changes", removal}), removal]:
+        answer = ask_rightly(worker, label)
+        assert answer.status_code < 500, (label, answer.text)
+    assert not any(part.exists() for part in parts), "the last one removed the bank"
 
 
 def test_false_positives_that_are_not_on_every_shard_are_a_fault(
@@ -247,5 +235,5 @@ def test_false_positives_that_are_not_on_every_shard_are_a_fault(
         bank.add([Entry(Kind.ILLEGAL, {"md5": bytes([number + 1]) * 16}, number + 1)])
     bank.add([Entry(Kind.FALSE_POSITIVE, {"pdq": b"\1" * 32}, 50)])
     shards = open_shards([tmp_path / "0", tmp_path / "1"], request)
-    remote = RemoteLists(lambda number, message: shards[number].answer(message), 2)
+    remote = RemoteLists(lambda number, message: shards[number].answer(message), 2, state=NOWHERE)
     assert list(remote.faults) == ["known: false-positives"]

@@ -69,9 +69,10 @@ import msgspec
 from leadline.domain import Kind
 from leadline.service import repeats
 from leadline.service.acts import Act, Acts
-from leadline.service.curation import Curation, NewBank
+from leadline.service.curation import Curation
 from leadline.service.entries import EntryChange
 from leadline.service.lists import Lists
+from leadline.service.shelving import NewBank
 
 shelf, state, what, when = sys.argv[1:]
 lists = Lists((), shelf=Path(shelf))

@@ -12,7 +12,7 @@ import numpy as np
 from leadline.domain import EXACT_ALGORITHMS, PDQ_BYTES, Kind, PdqFamily, Tlp
 from leadline.match.fingerprints import FingerprintKind
 from leadline.match.log import HEADER_BYTES
-from leadline.match.records import FAMILIES, KINDS, NO_FAMILY
+from leadline.match.records import FAMILIES, KIND_CODES, KINDS, NO_FAMILY
 from leadline.match.segment import LiveTable
 from leadline.match.snapshot import Snapshot
 
@@ -121,11 +121,18 @@ def _count_families(tables: tuple[LiveTable, ...]) -> dict[PdqFamily, int]:
     return {FAMILIES[code]: n for code, n in sorted(counts.items()) if code != NO_FAMILY and code in FAMILIES}
 
 
-def _count_prints(tables: tuple[LiveTable, ...]) -> Counter[tuple[str, int]]:
+def count_prints(snapshot: Snapshot, kind: Kind | None = None) -> dict[str, int]:
+    """Entries by kind of fingerprint, as `by_fingerprint`. kind: of that kind of entries only."""
+    return _named(_count_prints(snapshot.tables, kind))
+
+
+def _count_prints(tables: tuple[LiveTable, ...], kind: Kind | None = None) -> Counter[tuple[str, int]]:
     counts: Counter[tuple[str, int]] = Counter()
     for table in tables:
         for key, column in table.records.prints.items():
             rows = table.records.checked_rows(column)
+            if kind is not None:
+                rows = rows[table.records.kind[rows] == KIND_CODES[kind]]
             counts[key] += len(rows) if table.dead is None else int((~table.dead[rows]).sum())
     return counts
 

@@ -50,7 +50,7 @@ class Acts:
             with self.repeats.turn(act.token_id, act.key, act.request) as turn:
                 if turn.reply is not None:
                     return turn.reply
-                with self._alone(act.bank):
+                with self.alone(act.bank):
                     status, told = work(turn)
                 reply = Reply(status, msgspec.Raw(msgspec.json.encode(told)))
                 _keep(lambda: turn.finish(reply))
@@ -65,11 +65,12 @@ class Acts:
         yield lambda list_version, ids: _keep(lambda: self._changes.finish(change, list_version, ids))
 
     @contextmanager
-    def _alone(self, bank: str) -> Iterator[None]:
+    def alone(self, bank: str, *, wait_s: float = _WAIT_S) -> Iterator[None]:
+        """The turn of a bank's name, among all workers. BankLocked where it stays another's for so long."""
         lock = self._locks / f"{hashlib.sha256(bank.encode()).hexdigest()[:32]}.lock"
         with ExitStack() as stack:
             try:
-                stack.enter_context(hold(lock, wait_s=_WAIT_S))
+                stack.enter_context(hold(lock, wait_s=wait_s))
             except BlockingIOError:
                 raise BankLocked("another writer is at work", mend="retry when it has finished") from None
             yield

@@ -80,7 +80,7 @@ def _tell(token: Token, desk: Desk, bank: Bank) -> dict[str, Any]:
         "quality_floor": bank.quality_floor,
         "settings": desk.settings.of(bank.name),
         "fault": fault.code if fault is not None else None,
-        **(_tell_manifest(bank) if isinstance(bank, Bank) else {}),  # one on shards has several
+        **(_tell_manifest(bank) if isinstance(bank, Bank) else bank.manifest),
     }
 
 

@@ -69,8 +69,8 @@ def _banks(call: Call, desk: Desk) -> dict[str, Bank]:
 
 
 def _version(bank: Bank) -> str:
-    identity = bank.snapshot.manifest.identity[:8] if isinstance(bank, Bank) else "shards"
-    return f"{identity}-{bank.list_version}"
+    identity: str = bank.snapshot.manifest.identity if isinstance(bank, Bank) else bank.identity
+    return f"{identity[:8]}-{bank.list_version}"
 
 
 def _differences(banks: Mapping[str, Bank], now: Versions, known: Versions) -> Iterator[bytes]:

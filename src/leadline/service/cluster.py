@@ -107,7 +107,7 @@ def _lists_of(options: Options) -> RemoteLists:
             raise ShardLost(f"shard {number} does not answer ({type(error).__name__})") from None
         return answer
 
-    return RemoteLists(send, len(handles), radius_bits=options.radius_bits)
+    return RemoteLists(send, len(handles), state=options.state, radius_bits=options.radius_bits)
 
 
 def undeploy(options: Options) -> None:

@@ -15,11 +15,11 @@ from starlette.routing import Route
 from leadline.errors import RequestRefused
 from leadline.service.acts import Act
 from leadline.service.calls import Call
-from leadline.service.curation import NewBank
 from leadline.service.desk import Desk
 from leadline.service.endpoints import demand, desk_of, read_as, read_limit, tell_json
 from leadline.service.entries import MAX_ENTRIES, EntryChange, tell_entry
 from leadline.service.repeats import Reply
+from leadline.service.shelving import NewBank
 from leadline.service.tokens import Scope
 
 _KEY = re.compile(r"[!-~]{1,200}")

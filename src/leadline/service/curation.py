@@ -6,7 +6,8 @@ its plan again when it is sent anew, and goes on from there:
 - An addition's plan is the next free id and the moment, which every entry bears as `added`. What stands in the bank
   from that id on, of that moment and with the same contents, was added by the first try and is not added again.
 - A removal's plan is the ids it found, and its answer. Ids are never given twice, so removing them again does nothing.
-- The plan of a new bank says that none was there, so a bank of these settings is the one that was made.
+- The plan of a new bank says that none was there, so a bank of these settings is the one that was made. Over shards
+  what was left half made is taken back first (parted_shelf.py).
 - A change of an entry comes to the same result each time.
 
 One change of a bank at a time is made over HTTP, by whichever worker or replica. Other writers of its folder (the
@@ -15,39 +16,23 @@ command line, the workbench) take the bank's own lock, and each waits for the ot
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any
 
 import msgspec
 
-from leadline.domain import DEFAULT_QUALITY_FLOOR, DEFAULT_RADIUS_BITS, Entry, Kind, Tlp
-from leadline.errors import ConfigError, InputError, LeadlineError, RequestRefused
+from leadline.domain import Entry
+from leadline.errors import BankLocked, InputError, LeadlineError
 from leadline.exchange.base import HashType, parse_hash
-from leadline.match.bank import Bank
-from leadline.match.manifest import FILE_NAME
 from leadline.service.acts import Act, Acts
 from leadline.service.entries import EntryChange, changed_entry, read_entries, tell_entry
 from leadline.service.keeping import KeptBank
 from leadline.service.lists import Lists
 from leadline.service.repeats import Reply, Turn
-
-_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
-
-
-class NewBank(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """radius: bits, of near matches. quality_floor: of PDQ hashes, 0..100. licence: what the list may be used for."""
-
-    name: str
-    kind: Kind
-    radius: Annotated[int, msgspec.Meta(ge=0, le=64)] = DEFAULT_RADIUS_BITS
-    quality_floor: Annotated[int, msgspec.Meta(ge=0, le=100)] = DEFAULT_QUALITY_FLOOR
-    source: str = ""
-    tlp: Tlp = Tlp.AMBER_STRICT
-    licence: str = ""
+from leadline.service.shelving import KeptShelf, NewBank
 
 
 class Curation:
@@ -56,25 +41,84 @@ class Curation:
     A change matches here already when it is answered, since the bank is the one that is searched; other workers look
     twice a second, and shards are asked by all."""
 
-    def __init__(self, lists: Lists, acts: Acts) -> None:
-        self._lists, self._acts = lists, acts
+    def __init__(self, lists: Lists, acts: Acts, *, forget: Callable[[str], None] = lambda name: None) -> None:
+        """forget: what is kept elsewhere under a name that is no bank's any more."""
+        self._lists, self._acts, self._forget = lists, acts, forget
 
     def make_bank(self, act: Act, new: NewBank) -> Reply:
-        """On the shelf. RequestRefused `exists` where the name is taken."""
-        path = _place(self._lists.shelf, new.name)
+        """RequestRefused `exists` where the name is taken, `no-shelf` where there is no place for one."""
+        shelf = self._lists.kept_shelf()
+        shelf.demand_place()
 
         def work(turn: Turn) -> tuple[int, dict[str, Any]]:
-            is_ours = turn.plan is not None and _is_as_wished(path, new)
-            if not is_ours:
-                self._refuse_taken(new.name, path)
+            self._settle(shelf, new.name)
+            if not shelf.has_made(new, was_begun=turn.plan is not None):
                 turn.begin({})
-                with self._acts.noted(act, {"kind": str(new.kind)}) as done:
-                    _create(path, new)
+                with self._acts.noted(act, {"kind": str(new.kind)}) as done, self._settling(shelf, new.name):
+                    shelf.make(new)
                     done(0, ())
             self._lists.refresh()
             return 201, {"name": new.name, "kind": str(new.kind), "list_version": 0}
 
         return self._acts.perform(act, work)
+
+    def rename_bank(self, act: Act, name: str, *, carry: Callable[[], None]) -> None:
+        """In the turn of whoever makes a bank of the new name. RequestRefused `exists`.
+
+        carry: gives the new name what has to be kept of the bank before anybody hears it."""
+        shelf = self._lists.kept_shelf()
+
+        def work(turn: Turn) -> tuple[int, dict[str, Any]]:
+            turn.begin({})
+            with self._acts.alone(act.bank):
+                for one in (act.bank, name):
+                    self._settle(shelf, one)
+                shelf.refuse_taken(name)
+                with self._acts.noted(act, {"renamed": name}) as done, self._settling(shelf, act.bank, name):
+                    carry()
+                    done(shelf.rename(act.bank, name), ())
+            self._lists.refresh()
+            return 200, {}
+
+        self._acts.perform(replace(act, bank=name), work)
+
+    def remove_bank(self, act: Act) -> None:
+        """As a whole, where there is one. RequestRefused `forbidden` for one that was named on the command line."""
+        shelf = self._lists.kept_shelf()
+        if shelf.count_removable(act.bank) is None:
+            return
+        with self._acts.alone(act.bank):
+            self._settle(shelf, act.bank)
+            entries = shelf.count_removable(act.bank)
+            if entries is not None:
+                with self._acts.noted(act, {"entries": entries}) as done, self._settling(shelf, act.bank):
+                    done(shelf.remove(act.bank), ())
+                self._forget(act.bank)
+        self._lists.refresh()
+
+    def settle(self) -> None:
+        """Bring to an end what was begun with whole banks on shards, and nobody is at work with. ShardLost, BankError
+        where that cannot be yet."""
+        shelf = self._lists.kept_shelf()
+        for name in shelf.unsettled():
+            with suppress(BankLocked), self._acts.alone(name, wait_s=0):
+                self._settle(shelf, name)
+
+    def _settle(self, shelf: KeptShelf, name: str) -> None:
+        for gone in shelf.settle(name):
+            self._forget(gone)
+
+    @contextmanager
+    def _settling(self, shelf: KeptShelf, name: str, wanted: str = "") -> Iterator[None]:
+        """What fails is brought to its end at once, where that can be. wanted: a name that is then no bank's."""
+        try:
+            yield
+        except (LeadlineError, OSError):
+            with suppress(LeadlineError, OSError):
+                self._settle(shelf, name)
+                if wanted and name not in shelf.unsettled():
+                    self._forget(wanted)
+            raise
 
     def add(self, act: Act, untrusted: Sequence[msgspec.Raw]) -> Reply:
         bank = self._lists.kept(act.bank)
@@ -150,61 +194,6 @@ class Curation:
             return 200, tell_entry(after)
 
         return self._acts.perform(act, work)
-
-    def _refuse_taken(self, name: str, path: Path) -> None:
-        self._lists.refresh()  # another worker may have made it, or given a bank that name
-        if name in self._lists.opened.versions or (path / FILE_NAME).exists():
-            raise RequestRefused("a bank of that name is there", status=409, code="exists", mend="use another name")
-
-
-def folder_name(bank: str) -> str:
-    """The name itself where a folder can bear it safely; else made of it."""
-    if _FOLDER_NAME.fullmatch(bank) and not bank.endswith((" ", ".")):
-        return bank
-    return f"bank-{hashlib.sha256(bank.encode('utf-8', 'replace')).hexdigest()[:32]}"
-
-
-def _place(shelf: Path, name: str) -> Path:
-    """Where a bank of that name lies, or is to lie: a renamed bank keeps the folder of its old name."""
-    path, number = shelf / folder_name(name), 1
-    while (path / FILE_NAME).exists() and not _is_named(path, name):
-        number += 1
-        path = path.with_name(f"{folder_name(name)}-{number}")
-    return path
-
-
-def _is_named(path: Path, name: str) -> bool:
-    try:
-        return Bank.open(path).name == name
-    except LeadlineError:
-        return True  # damaged: the name is taken until somebody has mended or removed it
-
-
-def _create(path: Path, new: NewBank) -> None:
-    try:
-        Bank.create(
-            path,
-            name=new.name,
-            kind=new.kind,
-            radius_bits=new.radius,
-            quality_floor=new.quality_floor,
-            source=new.source,
-            tlp=new.tlp,
-            licence=new.licence,
-        )
-    except ConfigError as error:  # not ours: it is what was sent
-        raise RequestRefused(error.what, mend=error.mend) from None
-
-
-def _is_as_wished(path: Path, new: NewBank) -> bool:
-    """Whether the bank is there that a request would make."""
-    try:
-        made = Bank.open(path).snapshot.manifest
-    except LeadlineError:
-        return False
-    settings = (made.radius_bits, made.quality_floor, made.source, made.tlp, made.licence)
-    wished = (new.radius, new.quality_floor, new.source, new.tlp, new.licence)
-    return (made.name, made.kind, *settings) == (new.name, new.kind, *wished)
 
 
 def _stamped(entries: Sequence[Entry | LeadlineError], added: int) -> list[Entry | LeadlineError]:

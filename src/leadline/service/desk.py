@@ -12,7 +12,7 @@ import msgspec
 
 from leadline.client.packed import Asked
 from leadline.custody.storage import Storage, open_storage
-from leadline.errors import ConfigError, LeadlineError
+from leadline.errors import ConfigError, LeadlineError, ShardLost
 from leadline.match.policy import MatchAnswer
 from leadline.service.acts import Acts
 from leadline.service.batcher import Batcher, FileQuery, Query
@@ -53,7 +53,7 @@ class Desk:
         self.hma = HmaState(options.state)
         self.watch = Watch(options, lists, self.searchers, counters.worker)
         self.acts = Acts(options.state, clock=Clock())
-        self.curation = Curation(lists, self.acts)
+        self.curation = Curation(lists, self.acts, forget=self._forget)
         self.feed, self.woken = Feed(), asyncio.Event()
         self.publications = Publications(options.publish)
         self.publisher = ThreadPoolExecutor(1, thread_name_prefix="publish")  # a long list takes it seconds
@@ -176,7 +176,25 @@ class Desk:
             self.faults.pop("settings", None)
         except (LeadlineError, OSError) as error:
             self.faults["settings"] = error if isinstance(error, LeadlineError) else ConfigError("cannot be read")
-        return self.lists.refresh()
+        changed = self.lists.refresh()
+        if self.lists.is_remote and not any(isinstance(error, ShardLost) for error in self.lists.faults.values()):
+            self._settle()
+        return changed
+
+    def _settle(self) -> None:
+        """What was begun with whole banks on shards, while one of them was lost."""
+        try:
+            self.curation.settle()
+            self.faults.pop("banks on shards", None)
+        except LeadlineError as error:
+            self.faults["banks on shards"] = error
+        except OSError:
+            self.faults["banks on shards"] = ConfigError("cannot be kept")
+
+    def _forget(self, bank: str) -> None:
+        """What is kept here under a name that is no bank's any more."""
+        self.settings.forget(bank)
+        self.hma.forget(bank)
 
     def publish(self) -> None:
         """Bring what subscribers are told to what the banks are. What is wrong touches no answer about matches."""

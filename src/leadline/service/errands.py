@@ -13,6 +13,7 @@ from leadline.domain import Entry, Kind, Tlp
 from leadline.errors import BankLocked, InputError, LeadlineError
 from leadline.match.changes import AddResult
 from leadline.service.keeping import HereBank
+from leadline.service.shelving import NewBank, Settings
 
 
 class _OfBank(msgspec.Struct, tag=True):
@@ -60,7 +61,40 @@ class Remove(_OfBank):
     moments: dict[int, int]
 
 
-Errand = Held | Page | Holders | Since | Add | Place | Remove
+class Whole(_OfBank):
+    """What the part is as a whole. is_to_change: BankLocked where nobody else may change it at this moment."""
+
+    is_to_change: bool = False
+
+
+class Make(_OfBank):
+    """A part that is empty, or the one that is there already and is as it would be made."""
+
+    new: NewBank
+
+
+class Unmake(_OfBank):
+    """Take back what `Make` made, where nothing was done to it since."""
+
+    new: NewBank
+
+
+class Rename(_OfBank):
+    """The part, where it is one of these identities."""
+
+    name: str
+    parts: list[str]
+
+
+class Drop(_OfBank):
+    """Remove the part as a whole, where it is one of these identities."""
+
+    parts: list[str]
+
+
+OfWhole = Whole | Make | Unmake | Rename | Drop
+OfEntries = Held | Page | Holders | Since | Add | Place | Remove
+Errand = OfEntries | OfWhole
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -85,17 +119,28 @@ class Refused(NamedTuple):
         return InputError(self.what, where=self.where, mend=self.mend, code=self.code)
 
 
+class WholePart(msgspec.Struct, frozen=True):
+    """A part as a whole. is_on_shelf: whether it may be removed."""
+
+    settings: Settings
+    identity: str
+    list_version: int
+    count: int
+    is_on_shelf: bool
+
+
 class Done(msgspec.Struct, omit_defaults=True):
-    """part: as it is now; None: the shard has no such bank. The rest answers the errand of its name."""
+    """part, whole: as it is now; None: the shard has no such bank. The rest answers the errand of its name."""
 
     part: Part | None = None
+    whole: WholePart | None = None
     held: dict[int, int] = {}
     entries: list[Entry] = []
     holders: list[list[int]] = []
     refused: list[Refused] = []
 
 
-def run(errand: Errand, bank: HereBank) -> Done:
+def run(errand: OfEntries, bank: HereBank) -> Done:
     """BankLocked, BankError: nothing was done."""
     bank.refresh()
     done = Done()
@@ -133,19 +178,19 @@ def _place(entry: Entry, bank: HereBank) -> list[Refused]:
         try:
             bank.change(entry)
         except InputError as error:
-            return [_refused(0, error)]
+            return [refused_at(0, error)]
         return []
     result = bank.add([entry])
     if result.renumbered:  # an id is never given twice in one part
         bank.remove(result.ids)
         mend = "remove the entry and add it anew"
-        return [_refused(0, InputError("it was on every shard before, and then on one", where="kind", mend=mend))]
+        return [refused_at(0, InputError("it was on every shard before, and then on one", where="kind", mend=mend))]
     return _refusals(result)
 
 
 def _refusals(result: AddResult) -> list[Refused]:
-    return [_refused(refusal.position, refusal.error) for refusal in result.refused if not refusal.entry_kept]
+    return [refused_at(refusal.position, refusal.error) for refusal in result.refused if not refusal.entry_kept]
 
 
-def _refused(position: int, error: LeadlineError) -> Refused:
+def refused_at(position: int, error: LeadlineError) -> Refused:
     return Refused(position, error.code, error.what, error.where, error.mend)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,22 +14,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from leadline.domain import Kind
-from leadline.errors import LeadlineError, RequestRefused
-from leadline.match.removal import remove_bank
+from leadline.errors import RequestRefused
 from leadline.service.acts import Act
 from leadline.service.calls import Call
-from leadline.service.curation import NewBank
 from leadline.service.desk import Desk
 from leadline.service.endpoints import demand, desk_of, may_know_all, tell_json
 from leadline.service.hma_lookup import count_signals
 from leadline.service.hma_types import PHOTO, SIGNALS, VIDEO, algorithm_of, refuse
 from leadline.service.keeping import KeptBank
-from leadline.service.repeats import Turn
-from leadline.service.settings import BankSettings
+from leadline.service.settings import PLAIN, BankSettings
+from leadline.service.shelving import NewBank
 from leadline.service.tokens import Scope
 
 _NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 _BODY_BYTES = 65_536
+_TAKEN_S = 1.0  # by then every worker has read what was set
 _FALSE, _TRUE = frozenset({"false", "0", "no", "off"}), frozenset({"true", "1", "yes", "on"})
 T = TypeVar("T")
 
@@ -57,10 +56,7 @@ async def make_bank(request: Request) -> Response:
     if kind not in tuple(Kind):
         raise refuse(f"no such kind: {', '.join(Kind)} there are")
     ratio = _ratio(asked)
-    if desk.lists.is_remote:
-        raise refuse("banks on shards are not made through the service", 501)
-    if _shelf(desk) is None:
-        raise refuse("no place for new banks: the service has none", 501)
+    desk.lists.kept_shelf().demand_place()
     new = NewBank(_checked_name(name), Kind(kind))
     settings = BankSettings(ratio=1.0 if ratio is None else ratio)
 
@@ -96,44 +92,25 @@ async def change_bank(request: Request) -> Response:
 
 
 def _rename(desk: Desk, call: Call, old: str, name: str) -> None:
-    """In the turn of whoever makes a bank of that name."""
-    bank = desk.lists.bank(old)
+    def carry() -> None:
+        """Shards tell the new name at once, and no worker may tell a bank by it that is kept in silence."""
+        if desk.lists.is_remote and (settings := desk.settings.of(old)) != PLAIN:
+            desk.settings.set(name, settings)
+            time.sleep(_TAKEN_S)
 
-    def work(turn: Turn) -> tuple[int, dict[str, Any]]:
-        turn.begin({})
-        desk.refresh()
-        if name in desk.lists.opened.versions:
-            raise refuse("Bank name already exists", 403)
-        with desk.acts.noted(act_of(call, "hma-rename-bank", old), {"renamed": name}) as done:
-            bank.set_settings(name=name)
-            done(bank.list_version, ())
-        desk.settings.forget(old)
-        desk.refresh()
-        return 200, {}
-
-    desk.acts.perform(act_of(call, "hma-rename-bank", name), work)
+    try:
+        desk.curation.rename_bank(act_of(call, "hma-rename-bank", old), name, carry=carry)
+    except RequestRefused as error:
+        raise refuse("Bank name already exists", 403) if error.code == "exists" else error from None
+    desk.hma.rename(old, name)
+    desk.settings.forget(old)
 
 
 async def remove(request: Request) -> Response:
     """As in HMA it is done also where there was none. A bank that was named on the command line stays."""
     call, desk = demand(request, Scope.CURATE), desk_of(request)
-    name = request.path_params["bank"]
-    try:
-        await find_bank(desk, name)
-    except RequestRefused:
-        return tell_json({"message": "Done"})
-    bank = desk.lists.bank(name)
-    if bank.path.parent != _shelf(desk):
-        raise refuse("this bank is none of those that the service makes and removes", 403)
-
-    def work() -> None:
-        with desk.acts.noted(act_of(call, "hma-remove-bank", name), {"entries": bank.count}) as done:
-            remove_bank(bank.path)
-            done(bank.list_version, ())
-        desk.settings.forget(name)
-        desk.refresh()
-
-    await in_thread(desk, work)
+    act = act_of(call, "hma-remove-bank", request.path_params["bank"])
+    await in_thread(desk, lambda: desk.curation.remove_bank(act))
     _take_changes(desk)
     return tell_json({"message": "Done"})
 
@@ -199,13 +176,6 @@ def _absent() -> RequestRefused:
 def _may_know(call: Call, desk: Desk, name: str) -> bool:
     """Whoever may only match hears of the banks that an answer can name."""
     return may_know_all(call.token) or name not in desk.settings.silent
-
-
-def _shelf(desk: Desk) -> Path | None:
-    try:
-        return desk.lists.shelf
-    except LeadlineError:
-        return None
 
 
 def _take_changes(desk: Desk) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -164,19 +163,10 @@ async def count_signals(desk: Desk, only: str | None) -> tuple[dict[str, int], i
     """Signals of each type in all banks, and until when changes are in."""
     if only is not None:
         algorithm_of(only)
-    if desk.lists.is_remote:
-        raise refuse("signals of banks on shards are not counted", 501)
     loop = asyncio.get_running_loop()
-    found = await loop.run_in_executor(desk.clerks, _count, desk)
+    found = await loop.run_in_executor(desk.clerks, desk.lists.count_prints)
     built_to = int(time.time() - (time.monotonic() - desk.lists.checked_at))
     return {name: found[algorithm] for name, algorithm in SIGNALS.items() if only in (None, name)}, built_to
-
-
-def _count(desk: Desk) -> Counter[str]:
-    found: Counter[str] = Counter()
-    for bank in desk.lists.opened.banks:
-        found.update(bank.info().by_fingerprint)
-    return found
 
 
 def _enabled(desk: Desk, signal_type: str) -> str:

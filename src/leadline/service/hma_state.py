@@ -20,7 +20,8 @@ FILE_NAME = "hma.json"
 
 
 class HmaFile(msgspec.Struct, frozen=True):
-    """banks: identity -> number, given once and never again. signal_types: ratios other than 1."""
+    """banks: identity -> number, given once and never again. signal_types: ratios other than 1.
+    A bank on shards has a name in the place of an identity; when it is removed, its number has none any more."""
 
     banks: dict[str, int] = {}
     signal_types: dict[str, float] = {}
@@ -68,6 +69,30 @@ class HmaState:
             lambda before: HmaFile(before.banks, {**before.signal_types, signal_type: ratio}),
         )
 
+    def rename(self, bank: str, wanted: str) -> None:
+        """For a thread: a bank on shards keeps its number. Raises OSError."""
+        self._file.change(lambda before: _renamed(_set_aside(before, wanted), bank, wanted))
+
+    def forget(self, bank: str) -> None:
+        """For a thread: one on shards that is made under this name later gets another number. Raises OSError."""
+        self._file.change(lambda before: _set_aside(before, bank))
+
+
+def _renamed(before: HmaFile, bank: str, wanted: str) -> HmaFile:
+    return _with_key(before, _of_name(bank), _of_name(wanted))
+
+
+def _set_aside(before: HmaFile, bank: str) -> HmaFile:
+    key = _of_name(bank)
+    return _with_key(before, key, f"gone:{before.banks.get(key)}")
+
+
+def _with_key(before: HmaFile, key: str, other: str) -> HmaFile:
+    """As many keys as before, since the next number is how many there are."""
+    if key not in before.banks:
+        return before
+    return HmaFile({other if k == key else k: number for k, number in before.banks.items()}, before.signal_types)
+
 
 def _with_banks(before: HmaFile, identities: list[str]) -> HmaFile:
     numbers = dict(before.banks)
@@ -79,4 +104,8 @@ def _with_banks(before: HmaFile, identities: list[str]) -> HmaFile:
 def _identity(bank: Any) -> str:
     """A bank on shards has a name only."""
     snapshot = getattr(bank, "snapshot", None)
-    return f"name:{bank.name}" if snapshot is None else str(snapshot.manifest.identity)
+    return _of_name(bank.name) if snapshot is None else str(snapshot.manifest.identity)
+
+
+def _of_name(bank: str) -> str:
+    return f"name:{bank}"

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from leadline.errors import BankError, BankNotFound, ConfigError, LeadlineError, RequestRefused
 from leadline.match.bank import Bank
+from leadline.match.info import count_prints
 from leadline.match.manifest import FILE_NAME
 from leadline.match.matcher import Matcher
 from leadline.match.snapshot import Snapshot
 from leadline.service.keeping import HereBank
+from leadline.service.shelving import HereShelf
 
 STALE_S = 10.0
 _MATCHERS_KEPT = 256
@@ -160,6 +163,17 @@ class Lists:
     def kept(self, name: str) -> HereBank:
         """The bank for those who change it. BankNotFound."""
         return HereBank(self.bank(name), self._threads)
+
+    def kept_shelf(self) -> HereShelf:
+        """For those who make, rename and remove banks."""
+        return HereShelf(self)
+
+    def count_prints(self) -> Counter[str]:
+        """Fingerprints of all banks by kind. Looks at every entry: in a thread."""
+        found: Counter[str] = Counter()
+        for bank in self.opened.banks:
+            found.update(count_prints(bank.snapshot))
+        return found
 
     @property
     def is_stale(self) -> bool:

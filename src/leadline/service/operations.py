@@ -12,9 +12,9 @@ from leadline.domain import Isolation, Kind, PdqFamily, Tlp, Verdict
 from leadline.service import curating, duty, entries, matching, ncmec, signed_feed
 from leadline.service.alarms import Alarm
 from leadline.service.answers import Fault, Met, MetFully
-from leadline.service.curation import NewBank
 from leadline.service.openapi import JSON, Content, Operation, Parameter, make_document
 from leadline.service.settings import BankSettings
+from leadline.service.shelving import NewBank
 from leadline.service.tokens import Scope
 
 _MD5 = "0123456789abcdef0123456789abcdef"

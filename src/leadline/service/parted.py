@@ -14,7 +14,7 @@ Nothing is changed before every shard has answered. Where one fails in the middl
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 class PartedBank:
     """Waits for shards: in threads only. Made for one request. list_version: the sum over the parts."""
 
-    def __init__(self, shards: Shards, name: str) -> None:
-        self._shards, self.name = shards, name
+    def __init__(self, shards: Shards, name: str, demand_settled: Callable[[], None]) -> None:
+        """demand_settled: raises where it is not certain that all parts of the bank have its name."""
+        self._shards, self.name, self._demand_settled = shards, name, demand_settled
         self._parts: dict[int, Part] = {}
 
     @property
@@ -170,6 +171,7 @@ class PartedBank:
         return {number: done for number, done in told.items() if done.part is not None}
 
     def _ask(self, errands: Mapping[int, Errand]) -> dict[int, Done]:
+        self._demand_settled()
         told = self._run(errands)
         for error in told.values():
             if isinstance(error, LeadlineError):

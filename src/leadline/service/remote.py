@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
 
 import msgspec
 import numpy as np
@@ -21,7 +22,6 @@ from leadline.errors import (
     BankNotFound,
     ConfigError,
     LeadlineError,
-    RequestRefused,
     ServiceError,
     ShardLost,
 )
@@ -30,7 +30,8 @@ from leadline.match.policy import NO_MATCH, MatchAnswer
 from leadline.service.errands import Done, Errand
 from leadline.service.lists import STALE_S
 from leadline.service.parted import PartedBank
-from leadline.service.shard import Ask, BankFacts, Holds, Told, pack_prints
+from leadline.service.parted_shelf import PartedShelf, Unsettled
+from leadline.service.shard import Ask, BankFacts, Holds, Prints, Told, pack_prints
 
 LIMIT = 100  # matches of an answer at most, as the matcher's own
 _SERIOUSNESS = {kind: rank for rank, kind in enumerate(Kind)}
@@ -41,7 +42,9 @@ Send = Callable[[int, bytes], bytes]  # number of the shard, message -> answer; 
 
 @dataclass(frozen=True, slots=True)
 class RemoteBank:
-    """A bank as its shards tell of it together. list_version: the sum over its parts; count: of all entries."""
+    """A bank as its shards tell of it together. list_version: the sum over its parts; count: of all entries.
+    identity: made of its parts', another where one of them is. manifest: source, tlp, licence and created, as far as
+    all parts say the same."""
 
     name: str
     kind: Kind
@@ -51,6 +54,8 @@ class RemoteBank:
     quality_floor: int
     index_bytes: int
     changed_at: float
+    identity: str
+    manifest: Mapping[str, str | int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +173,9 @@ class RemoteLists:
 
     is_remote = True
 
-    def __init__(self, send: Send, count: int, *, radius_bits: int | None = None) -> None:
-        self.shards = Shards(send, count)
+    def __init__(self, send: Send, count: int, *, state: Path, radius_bits: int | None = None) -> None:
+        """state: the folder where it is written down what was begun with whole banks."""
+        self.shards, self._unsettled = Shards(send, count), Unsettled(state)
         self._radius_bits = radius_bits
         self._writing = threading.Lock()
         self._left_out: frozenset[str] = frozenset()
@@ -181,23 +187,29 @@ class RemoteLists:
         if self.faults and not self.opened.banks:
             raise next(iter(self.faults.values()))
 
-    @property
-    def shelf(self) -> Path:
-        self._refuse()
-
-    def bank(self, name: str) -> NoReturn:
-        self._demand([name])
-        self._refuse()
-
-    def _refuse(self) -> NoReturn:
-        mend = "use `leadline bank` on the shards' folders"
-        what = "banks on shards are not made, renamed or removed here"
-        raise RequestRefused(what, status=501, mend=mend, code="sharded")
-
     def kept(self, name: str) -> PartedBank:
         """The bank for those who change it. BankNotFound."""
         self._demand([name])
-        return PartedBank(self.shards, name)
+        return PartedBank(self.shards, name, lambda: self._unsettled.refuse(name))
+
+    def kept_shelf(self) -> PartedShelf:
+        """For those who make, rename and remove banks."""
+        places = frozenset(number for number, held in enumerate(self.holds) if held.is_shelf)
+        return PartedShelf(self.shards, places, self._unsettled)
+
+    def count_prints(self) -> Counter[str]:
+        """As `Lists.count_prints`. ShardLost."""
+        parts: dict[str, list[Prints]] = {}
+        for told in self.shards.ask(Ask(is_to_count=True)):
+            for name, counted in (told.counted or {}).items():
+                parts.setdefault(name, []).append(counted)
+        found: Counter[str] = Counter()
+        for of_bank in parts.values():
+            for part in of_bank:
+                found.update(part.all)
+                found.subtract(part.in_every)
+            found.update(of_bank[0].in_every)
+        return +found
 
     def _demand(self, names: Sequence[str]) -> None:
         if unknown := [name for name in names if name not in self.opened.versions]:
@@ -264,6 +276,18 @@ def _together(parts: Sequence[BankFacts]) -> RemoteBank:
     count = sum(part.count for part in parts) - again
     version = sum(part.list_version for part in parts)
     index_bytes, changed_at = sum(part.index_bytes for part in parts), max(part.changed_at for part in parts)
+    identity = hashlib.sha256("".join(sorted(part.identity for part in parts)).encode()).hexdigest()[:32]
     return RemoteBank(
-        first.name, first.kind, version, count, first.radius_bits, first.quality_floor, index_bytes, changed_at
-    )
+        first.name, first.kind, version, count, first.radius_bits, first.quality_floor, index_bytes, changed_at,
+        identity, _manifest(parts),
+    )  # fmt: skip
+
+
+def _manifest(parts: Sequence[BankFacts]) -> dict[str, str | int]:
+    """created: when the first of them was made."""
+    told: dict[str, str | int] = {}
+    for name in ("source", "tlp", "licence"):
+        said = {str(getattr(part, name)) for part in parts}
+        if len(said) == 1:
+            told[name] = said.pop()
+    return {**told, "created": min(part.created for part in parts)}

@@ -12,14 +12,16 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from leadline.domain import Fingerprints, Kind, PdqFamily, ViewHashes
+from leadline.domain import Fingerprints, Kind, PdqFamily, Tlp, ViewHashes
 from leadline.errors import BankNotFound, LeadlineError, ShardLost
 from leadline.match.bank import Bank
+from leadline.match.info import count_prints
 from leadline.match.policy import MatchAnswer
 from leadline.match.records import KIND_CODES
 from leadline.service import errands
 from leadline.service.errands import Done, Errand
 from leadline.service.lists import Lists
+from leadline.service.whole_errands import run_whole
 
 _REFRESH_S = 0.5
 _LOCK_S = 5.0  # for another writer: less than those who ask wait for an answer (cluster.py)
@@ -43,7 +45,7 @@ class File(msgspec.Struct, array_like=True):
 
 
 class Ask(msgspec.Struct):
-    """One of `lines`, `rows`, `files` and `errand`; none of them: what the shard holds.
+    """One of `lines`, `rows`, `files`, `errand` and `is_to_count`; none of them: what the shard holds.
 
     banks        names, those that the shard does not hold included; None: all
     radius_bits  in place of the banks' own
@@ -56,9 +58,12 @@ class Ask(msgspec.Struct):
     rows: tuple[str, int, bytes] | None = None  # algorithm, bytes of one hash, hashes
     files: list[File] | None = None
     errand: Errand | None = None
+    is_to_count: bool = False
 
 
 class BankFacts(msgspec.Struct, frozen=True):
+    """identity: of this part; the parts of a bank have different ones."""
+
     name: str
     kind: Kind
     list_version: int
@@ -68,24 +73,38 @@ class BankFacts(msgspec.Struct, frozen=True):
     false_positives: int
     index_bytes: int = 0
     changed_at: float = 0.0
+    identity: str = ""
+    source: str = ""
+    tlp: Tlp = Tlp.AMBER_STRICT
+    licence: str = ""
+    created: int = 0
+
+
+class Prints(msgspec.Struct):
+    """Fingerprints of a part by kind: of all its entries, and of those that stand in every part."""
+
+    all: dict[str, int]
+    in_every: dict[str, int]
 
 
 class Holds(msgspec.Struct):
-    """What a shard has. faults: bank -> code."""
+    """What a shard has. faults: bank -> code. is_shelf: whether new banks can be made there."""
 
     banks: list[BankFacts]
     faults: dict[str, str]
     needs_family_a: bool
     kinds: list[str]
+    is_shelf: bool = False
 
 
 class Told(msgspec.Struct):
     """`found`: answers by number of the line, row or file; one that met nothing and has nothing to say is left out.
-    `done`: what became of an errand."""
+    `done`: what became of an errand. `counted`: by name of the bank."""
 
     found: dict[int, MatchAnswer] | None = None
     holds: Holds | None = None
     done: Done | None = None
+    counted: dict[str, Prints] | None = None
     fault: tuple[str, str] | None = None  # code and what, of an error that is ours to tell
 
 
@@ -98,7 +117,8 @@ class Shard:
     def __init__(self, folder: str, threads: int = 1, *, is_bank: bool = False) -> None:
         """is_bank: whether the folder is that of one bank, not one of banks."""
         banks, shelf = ((Path(folder),), None) if is_bank else ((), Path(folder))
-        self._lists = Lists(banks, shelf=shelf, threads=threads, lock_timeout_s=_LOCK_S)
+        self._lists, self._is_shelf = Lists(banks, shelf=shelf, threads=threads, lock_timeout_s=_LOCK_S), not is_bank
+        self._whole = threading.Lock()
         self._end = threading.Event()
         threading.Thread(target=self._keep_fresh, daemon=True).start()
 
@@ -116,13 +136,15 @@ class Shard:
             return _encode(Told(fault=(error.code, error.what)))
 
     def _answer(self, ask: Ask) -> Told:
-        if ask.lines is None and ask.rows is None and ask.files is None and ask.errand is None:
+        if ask == Ask():
             return Told(holds=self._holds())
         held = self._lists.opened.versions
         if unopened := sorted(self._lists.faults.keys() - held.keys()):  # without it an answer would be a miss
             raise ShardLost(f"{unopened[0]} cannot be read there")
         if ask.errand is not None:
             return Told(done=self._run(ask.errand))
+        if ask.is_to_count:
+            return Told(counted={bank.name: _count(bank) for bank in self._lists.opened.banks})
         names = None if ask.banks is None else tuple(name for name in sorted(ask.banks) if name in held)
         if names == ():
             return Told({})
@@ -137,7 +159,10 @@ class Shard:
         return Told({at: answer for at, answer in enumerate(answers) if answer != MatchAnswer()})
 
     def _run(self, errand: Errand) -> Done:
-        """A bank that is made or brought here while it runs is seen within half a second, as for look-ups."""
+        """A bank that is brought here while it runs is seen within half a second, as for look-ups."""
+        if isinstance(errand, errands.OfWhole):
+            with self._whole:  # so one that nobody waits for any more has come to its end when the next one looks
+                return run_whole(errand, self._lists)
         if errand.bank in self._lists.opened.versions:
             return errands.run(errand, self._lists.kept(errand.bank))
         if isinstance(errand, errands.Add | errands.Place | errands.Remove):
@@ -149,17 +174,24 @@ class Shard:
         faults = {name: error.code for name, error in self._lists.faults.items()}
         if self._lists.is_stale:
             faults["shard"] = "stale"
-        return Holds([_facts(bank) for bank in banks], faults, matcher.needs_family_a, sorted(matcher.kinds))
+        facts, kinds = [_facts(bank) for bank in banks], sorted(matcher.kinds)
+        return Holds(facts, faults, matcher.needs_family_a, kinds, self._is_shelf)
 
 
 def _facts(bank: Bank) -> BankFacts:
     code = KIND_CODES[Kind.FALSE_POSITIVE]
     kinds = [table.records.kind[table.alive_rows()] for table in bank.snapshot.tables]
     positives = sum(int(np.count_nonzero(of_table == code)) for of_table in kinds)
+    manifest = bank.snapshot.manifest
     return BankFacts(
         bank.name, bank.kind, bank.list_version, bank.count, bank.radius_bits, bank.quality_floor, positives,
         bank.index_bytes, bank.changed_at,
+        manifest.identity, manifest.source, manifest.tlp, manifest.licence, manifest.created,
     )  # fmt: skip
+
+
+def _count(bank: Bank) -> Prints:
+    return Prints(count_prints(bank.snapshot), count_prints(bank.snapshot, Kind.FALSE_POSITIVE))
 
 
 def pack_prints(prints: Fingerprints) -> File:
