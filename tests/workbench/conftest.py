@@ -39,6 +39,7 @@ ON_BOTH_DATABASES = (
     "api/test_cursors.py",
     "banks/test_banks.py",
     "cases/test_cases.py",
+    "cases/test_finding_names.py",
     "cases/test_hints.py",
     "cases/test_whose.py",
     "evidence/test_building.py",

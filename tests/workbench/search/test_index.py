@@ -102,7 +102,7 @@ def test_ids_are_in_the_order_of_time_and_things_of_one_moment_have_one_each() -
 
 def test_the_newest_that_hold_a_word_are_read_first_and_not_sorted() -> None:
     """A million may hold it, and one page is asked for. PostgreSQL chooses by how many there are."""
-    plan = index.holding("report", read_query("seven").terms, "").explain()
+    plan = index.holding("report", [read_query("seven").terms]).explain()
     assert connection.vendor == "postgresql" or ("search_words" in plan and "ORDER BY" not in plan)
 
 

@@ -18,13 +18,14 @@ from leadline.workbench.actors import Actor
 from leadline.workbench.cursors import Slice, decode_cursor, encode_cursor, slice_rows
 from leadline.workbench.journal.models import Line
 from leadline.workbench.reports.access import SEARCHABLE, search_fields
-from leadline.workbench.search import elsewhere, hosts
+from leadline.workbench.search import elsewhere
 from leadline.workbench.search.index import first_of, holding
-from leadline.workbench.search.kinds import TABLES, Found, Table
+from leadline.workbench.search.kinds import TABLES
 from leadline.workbench.search.models import Document, Progress
 from leadline.workbench.search.query import Query, read_query
+from leadline.workbench.search.table import Found, Table
 
-FORM = 2  # of the index's rows; another one: all is made anew
+FORM = 3  # of the index's rows; another one: all is made anew
 KINDS = (*TABLES, *elsewhere.KINDS)
 _EXACT, _WORDS = "exact", "words"
 
@@ -107,11 +108,11 @@ def _stage(cursor: str, scope: str) -> tuple[str, str]:
 
 def _documents(actor: Actor, table: Table, query: Query, named: Q) -> QuerySet[Any] | None:
     """Those that hold the words, each asked of its own app in the same query; without what was named exactly."""
-    host = hosts.searched_word(query.text) if table.name == "item" and "item" in search_fields() else ""
-    if not (query.terms or host) or not is_ready():
+    wanted = table.ways(query)
+    if not wanted or not is_ready():
         return None
     seen = table.visible(actor).order_by().exclude(named).filter(pk=OuterRef("object_id"))
-    return holding(table.name, query.terms, host).filter(Exists(seen))
+    return holding(table.name, wanted).filter(Exists(seen))
 
 
 def _page(documents: QuerySet[Any], kind: str, cursor: str, limit: int, scope: str) -> Slice:

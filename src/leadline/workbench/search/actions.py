@@ -15,8 +15,9 @@ from django.db import transaction
 
 from leadline.workbench.journal.models import Line
 from leadline.workbench.search import access, index
-from leadline.workbench.search.kinds import TABLES, Table
+from leadline.workbench.search.kinds import TABLES
 from leadline.workbench.search.models import Document, Progress
+from leadline.workbench.search.table import Table
 
 _LINES_AT_ONCE, _ROWS_AT_ONCE, _CLEARED_AT_ONCE = 500, 500, 5000
 _BUDGET_S = 5.0  # of a round: other duties wait for it

@@ -12,8 +12,8 @@ from pydantic import Field
 from leadline.workbench.api import caller, needs
 from leadline.workbench.permissions import Permission
 from leadline.workbench.search import access
-from leadline.workbench.search.kinds import Found
 from leadline.workbench.search.query import MAX_QUERY_CHARS
+from leadline.workbench.search.table import Found
 
 router = Router(tags=["search"])
 Kind = Literal["report", "item", "asset", "case", "assessment", "appeal", "exhibit", "share", "entry", "line"]

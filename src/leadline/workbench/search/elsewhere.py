@@ -13,7 +13,8 @@ from leadline.workbench.banks.access import find_bank, find_entry, look_up, visi
 from leadline.workbench.cursors import slice_rows
 from leadline.workbench.journal.access import visible_lines
 from leadline.workbench.permissions import Permission
-from leadline.workbench.search.kinds import ENTRY, Found
+from leadline.workbench.search.kinds import ENTRY
+from leadline.workbench.search.table import Found
 
 _OBJECT = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 Page = tuple[list[Found], str | None]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from leadline.errors import UrlFormatError
 from leadline.selectors.host import registrable_domain
 from leadline.selectors.url import canonical_url
-from leadline.workbench import sealing
+from leadline.workbench.search.keyed import keyed_word
 
 _PURPOSE = "search hosts"
-_DIGITS = 24  # 96 bits: two hosts never meet
 _MAX_HOST_CHARS = 300
 
 
@@ -53,5 +50,4 @@ def searched_word(untrusted_text: str) -> str:
 
 
 def _keyed(name: str) -> str:
-    digest = hmac.new(sealing.derive(_PURPOSE), f"host {name.lower()}".encode(), hashlib.sha256).hexdigest()
-    return f"h{digest[:_DIGITS]}"
+    return keyed_word("h", _PURPOSE, f"host {name.lower()}")

@@ -20,8 +20,8 @@ def is_postgresql() -> bool:
     return connection.vendor == "postgresql"
 
 
-def holding(kind: str, terms: Sequence[Term], keyed: str) -> QuerySet[Any]:
-    """Documents of a kind that hold all terms, or that keyed word; the newest first, by `place`, their id.
+def holding(kind: str, wanted: Sequence[Sequence[Term]]) -> QuerySet[Any]:
+    """Documents of a kind that hold all of these, each in one of its ways; the newest first, by `place`, their id.
 
     FTS5 reads a list of rows from its end, so that of a word that a million hold the first page costs what of another
     word it costs; asked for a set of ids it writes all of them out before.
@@ -30,12 +30,12 @@ def holding(kind: str, terms: Sequence[Term], keyed: str) -> QuerySet[Any]:
     """
     documents = Document.objects.filter(kind=kind)
     if is_postgresql():
-        asked = " | ".join(filter(None, (keyed and f"'{keyed}'", " & ".join(map(_tsquery, terms)))))
+        asked = " & ".join(f"({' | '.join(map(_tsquery, ways))})" for ways in wanted)
         is_met = RawSQL("search_document.vector @@ to_tsquery('simple', %s)", (asked,), BooleanField())
         # A sum, so that no index is in its order: of a rare word the planner would read a million ids backwards.
         place = ExpressionWrapper(F("pk") + 0, BigIntegerField())
         return documents.filter(is_met).annotate(place=place).order_by("-place")
-    asked = " OR ".join(filter(None, (keyed and f'"{keyed}"', " AND ".join(map(_fts5, terms)))))
+    asked = " AND ".join(f"({' OR '.join(map(_fts5, ways))})" for ways in wanted)
     met = documents.extra(
         tables=["search_words"],
         where=["search_words.rowid = search_document.id", "search_words MATCH %s"],

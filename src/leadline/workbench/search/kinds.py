@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from leadline.domain import ItemKind
 from leadline.workbench import sealing
 from leadline.workbench.actors import Actor
-from leadline.workbench.cases.access import show_notes, show_tasks, title_of, visible_cases
+from leadline.workbench.cases.access import parties_of, show_notes, show_tasks, title_of, visible_cases
 from leadline.workbench.cases.contents import selector_keys
 from leadline.workbench.cases.models import Case, Selector
 from leadline.workbench.evidence.access import by_digest, visible_assets, visible_exhibits
@@ -28,77 +25,16 @@ from leadline.workbench.reports.models import Item, Report
 from leadline.workbench.review.access import assessments, note_of
 from leadline.workbench.review.appeals import state_of, visible_appeals
 from leadline.workbench.review.models import Appeal, Assessment, Coverage, Label, Standing
-from leadline.workbench.search.hosts import host_of, keyed_words
-from leadline.workbench.search.query import split_words
+from leadline.workbench.search.hosts import host_of, keyed_words, searched_word
+from leadline.workbench.search.keyed import keyed_name
+from leadline.workbench.search.query import Query, Term
+from leadline.workbench.search.table import Found, Table, Words
 from leadline.workbench.sharing.access import note_of as share_note
 from leadline.workbench.sharing.access import visible_shares
 from leadline.workbench.sharing.models import Share, ShareItem
 
-MAX_WORDS = 20_000
 ENTRY = re.compile(r"(?P<bank>[A-Za-z0-9_-][A-Za-z0-9._-]{0,63})/(?P<entry>\d{1,15})", re.ASCII)  # of a bank
 _SHOWN_CHARS = 160
-Codes = tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One thing as a list of results shows it: no text of evidence, no picture.
-
-    page   name of the address and what it is called with
-    codes  (kind of the code as workbench/words.py names it, code)
-    """
-
-    kind: str
-    id: str
-    title: str
-    page: tuple[str, dict[str, str]]
-    codes: Codes = ()
-    at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """Of one thing, before it is an index's row."""
-
-    at: datetime
-    texts: tuple[str, ...]
-    keyed: tuple[str, ...] = ()
-
-    def joined(self) -> str:
-        plain = [word for text in self.texts for word in split_words(text)]
-        return " ".join((*self.keyed, *plain[:MAX_WORDS]))
-
-
-class Table(ABC):
-    """One kind. `order` is a keyset, newest first.
-
-    objects  kinds of the journal's objects by whose lines things of this kind change
-    also     acts of the journal by which they change without a line of their own
-    """
-
-    name: str
-    permission: Permission
-    model: type[Model]
-    objects: tuple[str, ...]
-    order: tuple[str, ...] = ("-id",)
-    also: Collection[str] = ()
-
-    @abstractmethod
-    def visible(self, actor: Actor) -> QuerySet[Any]: ...
-
-    @abstractmethod
-    def exact(self, actor: Actor, text: str) -> Q:
-        """Of the visible ones, those that just this text names."""
-
-    @abstractmethod
-    def words(self, ids: Sequence[UUID], fields: Collection[str]) -> dict[UUID, Words]: ...
-
-    @abstractmethod
-    def show(self, rows: Sequence[Any]) -> list[Found]: ...
-
-    def changed(self, object_ids: Sequence[UUID], act: str) -> Iterable[UUID]:
-        """Things of this kind that a line of the journal about these objects may have changed."""
-        return object_ids
 
 
 def _by_id(text: str) -> Q:
@@ -161,6 +97,11 @@ class Items(Table):
         """By the keyed hash of what was reported: the database alone does not tell the link."""
         key = search_key(text) if "item" in search_fields() else ""
         return _by_id(text) | Q(key=key) if key else _by_id(text)
+
+    def ways(self, query: Query) -> list[tuple[Term, ...]]:
+        """A host that stands alone is met by its keyed word too."""
+        host, found = searched_word(query.text) if "item" in search_fields() else "", super().ways(query)
+        return [(*ways, Term((host,))) for ways in found or [()]] if host else found
 
     def changed(self, object_ids: Sequence[UUID], act: str) -> Iterable[UUID]:
         of_these = Item.objects.filter(report__in=object_ids) if act in self.also else Item.objects.none()
@@ -333,9 +274,17 @@ class Cases(Table):
         held = Selector.objects.filter(key__in=selector_keys(text), removed_at__isnull=True)
         return _by_id(text) | Q(number=text.strip().upper()[:16]) | Q(pk__in=held.values("case"))
 
+    def ways(self, query: Query) -> list[tuple[Term, ...]]:
+        """A word may be one of a person's name, which is met whole: of a keyed word no beginning is known."""
+        return [(term,) if term.is_prefix else (term, Term(keyed_name(" ".join(term.words)))) for term in query.terms]
+
     def words(self, ids: Sequence[UUID], fields: Collection[str]) -> dict[UUID, Words]:
-        rows = Case.objects.filter(pk__in=ids)
-        return {row.pk: Words(row.opened_at, tuple(self._texts(row, fields))) for row in rows}
+        """Names of people are in the index by keyed words alone, whatever the settings name."""
+        rows = Case.objects.filter(pk__in=ids).prefetch_related("parties")
+        return {row.pk: Words(row.opened_at, tuple(self._texts(row, fields)), self._names(row)) for row in rows}
+
+    def _names(self, row: Case) -> tuple[str, ...]:
+        return tuple(word for _, name in parties_of(row) for word in keyed_name(name))
 
     def _texts(self, row: Case, fields: Collection[str]) -> list[str]:
         texts = [row.number] if "reference" in fields else []
