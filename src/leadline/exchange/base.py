@@ -226,6 +226,28 @@ def record_digest(untrusted_record: object) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
+@dataclass(slots=True)
+class RawRecord:
+    """What a reader of a list has just read, for whoever wants its digest: nobody pays for it else.
+
+    lines  its lines as UTF-8, of a list of lines
+    value  its JSON value, of a list in JSON; [column, ...] of a database
+    known  its digest, where the reader has it
+    """
+
+    lines: bytes = b""
+    value: object = None
+    known: bytes = b""
+
+    def digest(self) -> bytes:
+        """32 bytes: SHA-256 of the lines without the last line end, or `record_digest`."""
+        if self.known:
+            return self.known
+        if self.value is not None:
+            return record_digest(self.value)
+        return hashlib.sha256(self.lines.rstrip(b"\r\n")).digest()
+
+
 def record_metadata(digest: bytes, values: Mapping[str, object]) -> str:
     """Metadata that always says which raw record an entry was made of; the rest while it is small."""
     text = metadata_text({"record": digest.hex(), **values})

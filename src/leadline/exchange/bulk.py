@@ -157,7 +157,7 @@ def _csv(lines: Iterator[Line], delimiter: str, names: list[str], where: str) ->
             for line in cell.split("\n")[1:]
         )
 
-    for number, row in read_rows(lines, delimiter, len(names), swallowed=swallowed, decode=_decode):
+    for number, row, _ in read_rows(lines, delimiter, len(names), swallowed=swallowed, decode=_decode):
         place = f"{where}: line {number}"
         if isinstance(row, ListFormatError):
             yield Row(number, placed(row, place))

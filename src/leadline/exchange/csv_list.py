@@ -18,6 +18,7 @@ from leadline.exchange.base import (
     MAX_TEXT_CHARS,
     EntryDefaults,
     Line,
+    RawRecord,
     RecordHashes,
     broken,
     count_name,
@@ -66,7 +67,12 @@ def _column(cell: str) -> str:
 
 
 def read(
-    stream: BinaryIO, *, where: str, defaults: EntryDefaults, unknown: Counter[str] | None = None
+    stream: BinaryIO,
+    *,
+    where: str,
+    defaults: EntryDefaults,
+    unknown: Counter[str] | None = None,
+    raw: RawRecord | None = None,
 ) -> Iterator[Entry | ListFormatError]:
     """Entries of a CSV list; a row that cannot be read is yielded as an error and the rest goes on.
 
@@ -86,7 +92,8 @@ def read(
     for name in names:
         if name and name not in _KNOWN.values() and unknown is not None:
             count_name(unknown, f"column {name[:40]}")
-    for number, untrusted_row in read_rows(lines, delimiter, len(names), swallowed=_swallowed):
+    raw = raw or RawRecord()
+    for number, untrusted_row, raw.lines in read_rows(lines, delimiter, len(names), swallowed=_swallowed):
         place = f"{where}: line {number}"
         if isinstance(untrusted_row, ListFormatError):
             yield located(untrusted_row, place)

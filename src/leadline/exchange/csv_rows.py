@@ -18,7 +18,7 @@ _MAX_JOINED_BYTES = 1 << 16
 _CELL_STARTS = re.compile(r"(^|[;,|\t\r\n\"])([ \t\r\n]*)('*[=+\-@\uff0b\uff0d\uff1d\uff20])")
 _MARKED_STARTS = re.compile(r"(^|[;,|\t\r\n\"])([ \t\r\n]*)'('*[=+\-@\uff0b\uff0d\uff1d\uff20])")
 
-Row: TypeAlias = tuple[int, list[str] | ListFormatError]
+Row: TypeAlias = tuple[int, list[str] | ListFormatError, bytes]
 Decode: TypeAlias = Callable[[bytes], str]
 
 
@@ -47,7 +47,7 @@ def read_rows(
     swallowed: Callable[[str], bool],
     decode: Decode = decode_line,
 ) -> Iterator[Row]:
-    """(line number, cells) line by line, so that one stray quote costs one record and never swallows the next.
+    """(line number, cells, its lines), so that one stray quote costs one record and never swallows the next.
 
     width      how many columns the header names; a row with more is an error
     swallowed  whether a field over several lines looks as if it held other records
@@ -59,16 +59,16 @@ def read_rows(
             return
         number, untrusted_line = line
         if untrusted_line is None:
-            yield number, too_long("")
+            yield number, too_long(""), b""
             continue
         text = decode(untrusted_line)
         if not text.strip():
             continue
         if '"' not in text:
-            yield number, _fitted(text.split(delimiter), width)
+            yield number, _fitted(text.split(delimiter), width), untrusted_line
         else:
             record = _Quoted(untrusted_line, delimiter, width, swallowed, decode)
-            yield number, _fitted(record.cells(lines, waiting), width)
+            yield number, _fitted(record.cells(lines, waiting), width), record.untrusted
 
 
 class _Quoted:
@@ -77,7 +77,7 @@ class _Quoted:
     def __init__(
         self, untrusted_line: bytes, delimiter: str, width: int, swallowed: Callable[[str], bool], decode: Decode
     ) -> None:
-        self._untrusted, self._delimiter, self._width = untrusted_line, delimiter, width
+        self.untrusted, self._delimiter, self._width = untrusted_line, delimiter, width
         self._swallowed, self._decode = swallowed, decode
 
     def cells(self, lines: Iterator[Line], waiting: deque[Line]) -> list[str] | ListFormatError:
@@ -101,8 +101,8 @@ class _Quoted:
                 waiting.append(line)
             if len(waiting) < used or (untrusted_line := waiting[used - 1][1]) is None:
                 return None
-            self._untrusted += untrusted_line
-            if len(self._untrusted) > _MAX_JOINED_BYTES:
+            self.untrusted += untrusted_line
+            if len(self.untrusted) > _MAX_JOINED_BYTES:
                 return None
             if b'"' not in untrusted_line or not self._is_balanced():
                 continue
@@ -114,10 +114,10 @@ class _Quoted:
         return None
 
     def _is_balanced(self) -> bool:
-        return self._untrusted.count(b'"') % 2 == 0
+        return self.untrusted.count(b'"') % 2 == 0
 
     def _parse(self, *, strict: bool) -> list[str] | None:
-        text = io.StringIO(self._decode(self._untrusted), newline="")
+        text = io.StringIO(self._decode(self.untrusted), newline="")
         try:
             rows = list(csv.reader(text, delimiter=self._delimiter, strict=strict))
         except csv.Error:

@@ -12,6 +12,7 @@ from leadline.exchange.base import (
     ABSENT,
     MAX_TEXT_CHARS,
     EntryDefaults,
+    RawRecord,
     RecordHashes,
     broken,
     entry_fields,
@@ -34,7 +35,12 @@ _NO_HASHES = frozenset({"size", "filename"})
 
 
 def read(
-    stream: BinaryIO, *, where: str, defaults: EntryDefaults, unknown: Counter[str] | None = None
+    stream: BinaryIO,
+    *,
+    where: str,
+    defaults: EntryDefaults,
+    unknown: Counter[str] | None = None,
+    raw: RawRecord | None = None,
 ) -> Iterator[Entry | ListFormatError]:
     """Entries of a file that `hashdeep` made; a line that cannot be read is yielded as an error and the rest goes on.
 
@@ -42,7 +48,7 @@ def read(
     (tiger, whirlpool) kept in the metadata and counted in `unknown`. A name may hold commas: it is the rest of its
     line. Lines that begin with # are comments. Source: hashdeep's own source (HASHDEEP_HEADER_10).
     """
-    unknown = Counter() if unknown is None else unknown
+    unknown, raw = Counter() if unknown is None else unknown, raw or RawRecord()
     columns: list[str] = []
     for number, untrusted_line in numbered_lines(stream):
         place = f"{where}: line {number}"
@@ -60,6 +66,7 @@ def read(
             yield ListBroken("no line names the columns", where=place, mend=_mend())
             return
         elif untrusted_text.strip() and not untrusted_text.startswith("#"):
+            raw.lines = untrusted_line
             yield from _checked(untrusted_text, columns, place, defaults, unknown)
     if not columns:
         yield ListBroken("the list is empty", where=where, mend=_mend())

@@ -15,6 +15,7 @@ from leadline.exchange.base import (
     ABSENT,
     MAX_TEXT_CHARS,
     EntryDefaults,
+    RawRecord,
     RecordHashes,
     count_name,
     entry_fields,
@@ -48,7 +49,12 @@ def is_header(untrusted_line: str) -> bool:
 
 
 def read(
-    stream: BinaryIO, *, where: str, defaults: EntryDefaults, unknown: Counter[str] | None = None
+    stream: BinaryIO,
+    *,
+    where: str,
+    defaults: EntryDefaults,
+    unknown: Counter[str] | None = None,
+    raw: RawRecord | None = None,
 ) -> Iterator[Entry | ListFormatError]:
     """Entries of an ICSE list; a row that cannot be read is yielded as an error and the rest goes on.
 
@@ -65,7 +71,9 @@ def read(
     for name in names:
         if name and name not in COLUMNS and unknown is not None:
             count_name(unknown, f"column {name[:40]}")
-    for number, untrusted_row in read_rows(lines, DELIMITER, len(names), swallowed=lambda cell: "\n" in cell):
+    raw = raw or RawRecord()
+    rows = read_rows(lines, DELIMITER, len(names), swallowed=lambda cell: "\n" in cell)
+    for number, untrusted_row, raw.lines in rows:
         place = f"{where}: line {number}"
         if isinstance(untrusted_row, ListFormatError):
             yield located(untrusted_row, place)

@@ -30,7 +30,7 @@ from leadline.errors import (
     SourceBroken,
     SourceUnavailable,
 )
-from leadline.exchange.base import EntryDefaults, HashType, metadata_text
+from leadline.exchange.base import EntryDefaults, HashType, RawRecord, metadata_text
 from leadline.exchange.connector import Checked, Checkpoint, ListConnector, Options, Page, Record, RootedPath
 from leadline.exchange.detect import HEAD_BYTES, ListFormat, detect_format
 from leadline.exchange.list_keys import Keys, key_of, key_of_id
@@ -172,7 +172,7 @@ class ListFile(ListConnector):
                 prefix = f"{name}:" if name else ""
                 for item in read_list(
                     kind, io.BufferedReader(hashed), path,
-                    where=path.name, defaults=self.defaults, unknown=telling.unknown,
+                    where=path.name, defaults=self.defaults, unknown=telling.unknown, raw=telling.raw,
                 ):  # fmt: skip
                     telling.take(item, prefix)
                     if telling.is_full:
@@ -192,8 +192,9 @@ class _Telling:
     told: int = 0
     broken: ListBroken | None = None
     stamps: list[_Stamp] = field(default_factory=list)
+    raw: RawRecord = field(default_factory=RawRecord)
     _keys: Keys = field(default_factory=Keys)
-    _waiting: list[tuple[str, bytes, Entry | Mapping[str, str]]] = field(default_factory=list)
+    _waiting: list[tuple[str, bytes, bytes, Entry | Mapping[str, str]]] = field(default_factory=list)
     _faults: list[LeadlineError] = field(default_factory=list)
     unknown: Counter[str] = field(default_factory=Counter)
     _was_left_out: bool = False
@@ -214,8 +215,9 @@ class _Telling:
             self.broken = self.broken or item
         elif isinstance(item, HashesUnknown):
             self.told += 1
-            digest = hashlib.sha256(_encode(item.kept)).digest()
-            self._waiting.append((prefix + (key_of_id(item.source_id) or f"unknown:{digest.hex()}"), digest, item.kept))
+            raw = self.raw.digest()
+            key = key_of_id(item.source_id) if item.source_id else f"unknown:{raw.hex()}"
+            self._waiting.append((prefix + key, raw, raw, item.kept))
         elif isinstance(item, LeadlineError):
             if not (isinstance(item, HashRefused) and self._was_left_out):
                 self._faults.append(item)
@@ -226,27 +228,28 @@ class _Telling:
             else:
                 self.told += 1
                 digest = hashlib.sha256(_encode(item)).digest()
-                self._waiting.append((prefix + key_of(item), digest, item))
+                self._waiting.append((prefix + key_of(item), digest, self.raw.digest(), item))
 
     def page(self, *, begins_whole: bool, is_last: bool = False) -> Page:
         waiting, faults, unknown = self._waiting, self._faults, dict(self.unknown)
         self._waiting, self._faults = [], []
         self.unknown.clear()
-        keys = self._keys.make_distinct([(key, digest) for key, digest, _ in waiting])
-        records = [_record(key, digest, entry) for key, (_, digest, entry) in zip(keys, waiting, strict=True)]
+        keys = self._keys.make_distinct([(key, digest) for key, digest, _, _ in waiting])
+        records = [_record(key, *told[1:]) for key, told in zip(keys, waiting, strict=True)]
         checkpoint = _checkpoint(self.stamps if is_last else [])
         return Page(records, checkpoint, faults, unknown, begins_whole=begins_whole, is_last=is_last)
 
 
-def _record(key: str, digest: bytes, entry: Entry | Mapping[str, str]) -> Record:
+def _record(key: str, digest: bytes, raw: bytes, entry: Entry | Mapping[str, str]) -> Record:
+    """digest: of all that was read of it, the list's own head among it; raw: of what stands in the file."""
     if not isinstance(entry, Entry):
-        return Record(key, digest, None, entry)
-    made = msgspec.structs.replace(entry, id=None, source_id=key, metadata=_with_digest(digest, entry.metadata))
-    return Record(key, digest, made)
+        return Record(key, raw, None, entry)
+    made = msgspec.structs.replace(entry, id=None, source_id=key, metadata=_with_digest(raw, entry.metadata))
+    return Record(key, hashlib.sha256(digest + raw).digest(), made)
 
 
 def _with_digest(digest: bytes, metadata: str) -> str:
-    """{"record": ...} before the rest: the digest of what was read of the record, not of its bytes in the file."""
+    """{"record": ...} before the rest: what docs/lists.md says how to compute from the file."""
     if len(metadata) <= _SHORT_CHARS and '"record":' not in metadata:  # joined as text, at each entry of a long list
         return f'{{"record":"{digest.hex()}"{"," + metadata[1:] if len(metadata) > 2 else "}"}'
     facts = msgspec.json.decode(metadata)

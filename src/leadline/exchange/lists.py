@@ -10,7 +10,7 @@ from typing import BinaryIO
 from leadline.domain import Entry
 from leadline.errors import LeadlineError, ListBroken
 from leadline.exchange import csv_list, hashdeep, icse, nsrl, nsrl_database, stix, text_list, vics
-from leadline.exchange.base import EntryDefaults
+from leadline.exchange.base import EntryDefaults, RawRecord
 from leadline.exchange.detect import ListFormat
 
 _Read = Callable[..., Iterator[Entry | LeadlineError]]
@@ -32,17 +32,18 @@ def read_list(
     where: str,
     defaults: EntryDefaults,
     unknown: Counter[str] | None = None,
+    raw: RawRecord | None = None,
 ) -> Iterator[Entry | LeadlineError]:
     """Entries and faults of a list. path: of its file; None where it comes through a pipe. unknown: gathers what nobody
-    here knows, with how often it was met.
+    here knows, with how often it was met. raw: tells what the last entry, or HashesUnknown, was made of.
 
     A ListBroken is among them where the list does not end as it should.
     """
     if kind in _READERS:
-        yield from _READERS[kind](stream, where=where, defaults=defaults, unknown=unknown)
+        yield from _READERS[kind](stream, where=where, defaults=defaults, unknown=unknown, raw=raw)
     elif kind in _OF_KNOWN_THINGS:
-        yield from _OF_KNOWN_THINGS[kind](stream, where=where, defaults=defaults)
+        yield from _OF_KNOWN_THINGS[kind](stream, where=where, defaults=defaults, raw=raw)
     elif path is None:
         yield ListBroken("a database cannot come through a pipe", where=where, mend="give its file")
     else:
-        yield from nsrl_database.read(path, where=where, defaults=defaults)
+        yield from nsrl_database.read(path, where=where, defaults=defaults, raw=raw)

@@ -12,6 +12,7 @@ from leadline.exchange.base import (
     ABSENT,
     MAX_TEXT_CHARS,
     EntryDefaults,
+    RawRecord,
     RecordHashes,
     entry_fields,
     file_of,
@@ -42,7 +43,9 @@ def _names(untrusted_line: str) -> list[str]:
         return []
 
 
-def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[Entry | ListFormatError]:
+def read(
+    stream: BinaryIO, *, where: str, defaults: EntryDefaults, raw: RawRecord | None = None
+) -> Iterator[Entry | ListFormatError]:
     """Benign entries of NSRLFile.txt; a row that cannot be read is yielded as an error and the rest goes on.
 
     The header names the columns (both orders that were published). A file that several products hold stands on rows
@@ -55,7 +58,9 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
         yield ListBroken("the first line is not NSRL's", where=f"{where}: line 1", mend=mend)
         return
     names, before = _names(text), Repeats()
-    for number, untrusted_row in read_rows(lines, DELIMITER, len(names), swallowed=lambda cell: "\n" in cell):
+    raw = raw or RawRecord()
+    rows = read_rows(lines, DELIMITER, len(names), swallowed=lambda cell: "\n" in cell)
+    for number, untrusted_row, raw.lines in rows:
         place = f"{where}: line {number}"
         if isinstance(untrusted_row, ListFormatError):
             yield located(untrusted_row, place)

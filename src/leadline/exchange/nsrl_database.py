@@ -16,7 +16,7 @@ from urllib.parse import quote
 from leadline.domain import Entry
 from leadline.errors import ListBroken, ListFormatError
 from leadline.exchange import nsrl
-from leadline.exchange.base import MAX_LINE_BYTES, EntryDefaults, file_of
+from leadline.exchange.base import MAX_LINE_BYTES, EntryDefaults, RawRecord, file_of
 
 MAGIC = b"SQLite format 3\x00"
 # A view in the full sets, a table in the minimal ones (the schema that NIST publishes with them).
@@ -67,14 +67,16 @@ CREATE VIEW DISTINCT_HASH AS SELECT DISTINCT sha256, sha1, md5, crc32 FROM FILE;
 """
 
 
-def read(path: Path, *, where: str, defaults: EntryDefaults) -> Iterator[Entry | ListFormatError]:
+def read(
+    path: Path, *, where: str, defaults: EntryDefaults, raw: RawRecord | None = None
+) -> Iterator[Entry | ListFormatError]:
     """Benign entries of an RDS 3 database, one for each row of FILE; repeats next to each other give one.
 
     The file is a stranger's, and SQLite parses it in this process: it is opened for reading alone, as one that nobody
     changes, its schema is not trusted, may be neither large nor deep, and may call nothing but upper() and lower(); a
     question that finds no row for minutes is stopped. What SQLite cannot read is the end of the list.
     """
-    number = 0
+    number, raw = 0, raw or RawRecord()
     try:
         with closing(_open(path)) as database:
             clock, before = _Steps(), nsrl.Repeats()
@@ -84,6 +86,7 @@ def read(path: Path, *, where: str, defaults: EntryDefaults) -> Iterator[Entry |
                 *untrusted, name, size = (_text(value) for value in untrusted_row)
                 told = dict(zip(_HASHES, untrusted, strict=True))
                 if before.is_new(told):
+                    raw.value = list(untrusted_row)
                     yield from nsrl.checked(told, name, size, f"{where}: row {number}", defaults)
     except sqlite3.Error:
         mend = "give a whole NSRL database with its FILE, or NSRLFile.txt"

@@ -18,7 +18,7 @@ import ijson
 
 from leadline.domain import EXACT_ALGORITHMS, Entry, Kind, Tlp
 from leadline.errors import HashesUnknown, HashRefused, LeadlineError, ListBroken, ListFormatError
-from leadline.exchange.base import BoundedRecords, EntryDefaults, broken, count_name, recode
+from leadline.exchange.base import BoundedRecords, EntryDefaults, RawRecord, broken, count_name, recode
 from leadline.exchange.stix_markings import make_marking, marking_name
 from leadline.exchange.stix_objects import BENIGN, EXTENSION, INDICATOR_TYPES, NO_PRINT, ToldObject, read_objects
 from leadline.exchange.vics import records_at
@@ -33,14 +33,19 @@ _NO_HASH, _MEND_NOTHING = "it holds no hash of a file that is known here", "noth
 
 
 def read(
-    stream: BinaryIO, *, where: str, defaults: EntryDefaults, unknown: Counter[str] | None = None
+    stream: BinaryIO,
+    *,
+    where: str,
+    defaults: EntryDefaults,
+    unknown: Counter[str] | None = None,
+    raw: RawRecord | None = None,
 ) -> Iterator[Entry | LeadlineError]:
     """Entries of the indicators and files of a bundle; the latest version of each counts, and a revoked one is none.
 
     Entries come at the end: until then any object may be a later version of another. Broken JSON ends the list, after
     what came before it. `unknown` gathers other hashes, types of objects and markings.
     """
-    unknown = Counter() if unknown is None else unknown
+    unknown, raw = Counter() if unknown is None else unknown, raw or RawRecord()
     latest: dict[str, _Told] = {}
     for told in _read_all(stream, where, defaults, unknown):
         if isinstance(told, LeadlineError):
@@ -48,6 +53,7 @@ def read(
         elif told.record.key not in latest or _is_later(told.record, latest[told.record.key].record):
             latest[told.record.key] = told
     for told in latest.values():
+        raw.known = told.record.digest
         if told.record.entry is not None:
             yield told.record.entry
         if not told.record.is_gone:

@@ -7,16 +7,27 @@ from typing import BinaryIO
 
 from leadline.domain import EXACT_ALGORITHMS, Entry
 from leadline.errors import HashFormatError, ListFormatError
-from leadline.exchange.base import EntryDefaults, entry_fields, located, numbered_lines, parse_hash, too_long
+from leadline.exchange.base import (
+    EntryDefaults,
+    RawRecord,
+    entry_fields,
+    located,
+    numbered_lines,
+    parse_hash,
+    too_long,
+)
 
 
-def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[Entry | ListFormatError]:
+def read(
+    stream: BinaryIO, *, where: str, defaults: EntryDefaults, raw: RawRecord | None = None
+) -> Iterator[Entry | ListFormatError]:
     """Entries of a plain text list; a line that is no hash is yielded as an error and the rest goes on.
 
     A line is a hash (32 digits MD5, 40 SHA-1, 64 SHA-256 or PDQ: `defaults.hash_type`), with or without a
     prefix (`pdq:`, `sha256:`, or ThreatExchange's local_file form `pdq <digits>`), or a hash and a file name
     as md5sum and sha256sum print them. Empty lines and lines that begin with # are no records.
     """
+    raw = raw or RawRecord()
     for number, untrusted_line in numbered_lines(stream):
         place = f"{where}: line {number}"
         if untrusted_line is None:
@@ -25,6 +36,7 @@ def read(stream: BinaryIO, *, where: str, defaults: EntryDefaults) -> Iterator[E
         untrusted_text = untrusted_line.decode("utf-8", "backslashreplace").strip()
         if not untrusted_text or untrusted_text.startswith("#"):
             continue
+        raw.lines = untrusted_line
         try:
             yield _entry(untrusted_text, defaults)
         except HashFormatError as error:

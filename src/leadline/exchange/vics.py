@@ -27,6 +27,7 @@ from leadline.exchange.base import (
     MAX_TEXT_CHARS,
     BoundedRecords,
     EntryDefaults,
+    RawRecord,
     RecordHashes,
     broken,
     count_name,
@@ -73,7 +74,12 @@ _TEXTS = ("Series", "Tags", "PrecategorizationSource", "MimeType")
 
 
 def read(
-    stream: BinaryIO, *, where: str, defaults: EntryDefaults, unknown: Counter[str] | None = None
+    stream: BinaryIO,
+    *,
+    where: str,
+    defaults: EntryDefaults,
+    unknown: Counter[str] | None = None,
+    raw: RawRecord | None = None,
 ) -> Iterator[Entry | ListFormatError]:
     """Entries of a VICS JSON file, one for each Media record, streamed; both roots (#Media, #Cases).
 
@@ -83,7 +89,7 @@ def read(
     hash beside good ones is yielded as HashRefused, after the entry of the good ones. Broken JSON ends the list, with
     the number of the last good record. `unknown` gathers hashes of other kinds, and paths that led out of their folder.
     """
-    unknown = Counter() if unknown is None else unknown
+    unknown, raw = Counter() if unknown is None else unknown, raw or RawRecord()
     reader = recode(stream, repair=True)
     head = reader.peek(HEAD_BYTES)[:HEAD_BYTES].decode("utf-8", "replace")
     scheme = defaults.scheme or scheme_of(head)
@@ -94,6 +100,7 @@ def read(
         for untrusted_media in records_at(source, root_of(head)):
             source.since_record = 0
             number += 1
+            raw.value = untrusted_media
             yield from _checked(untrusted_media, scheme, f"{where}: record {number}", defaults, unknown)
     except ListFormatError as error:
         yield broken(error, f"{where}: after record {number}")
