@@ -164,7 +164,7 @@ def update(language: str, texts: dict[Text, list[str]]) -> int:
     path = catalogue(language)
     old = polib.pofile(str(path))
     known = {text_of(entry): entry for entry in old}
-    new = polib.POFile(wrapwidth=118)
+    new = polib.POFile(wrapwidth=78)
     new.metadata = old.metadata
     for text, places in texts.items():
         held = known.get(text)

@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -15,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from leadline.workbench.accounts import access
 from leadline.workbench.permissions import Permission
+from leadline.workbench.problems import away
 
 # permission, name of the address, text
 NAVIGATION: list[tuple[Permission, str, Any]] = [
@@ -77,8 +77,8 @@ def _case_from(match: Any) -> str:
 
 
 def show_fault(request: HttpRequest) -> HttpResponse:
-    """What fell over says nothing of why. A database that is away is told apart: it comes back. Asks it for nothing."""
-    is_away = isinstance(sys.exc_info()[1], OperationalError | InterfaceError)
+    """A fault says nothing of why. A database or disk that is away is told apart: it comes back. Asks neither."""
+    is_away = bool(away(sys.exc_info()[1]))
     page = render_to_string("fault.html", {"is_away": is_away, "office_name": settings.LEADLINE_OFFICE_NAME})
     headers = {"Retry-After": "5"} if is_away else {}
     return HttpResponse(page, status=503 if is_away else 500, headers=headers)

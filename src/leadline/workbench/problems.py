@@ -81,14 +81,14 @@ def problem_of(error: Exception) -> HttpResponse:
         return problem(413, "too-large", "Send less at once.")
     if isinstance(error, SuspiciousOperation | TooManyFieldsSent | MultiPartParserError | UnicodeError):
         return problem(400, "request", "The request cannot be read.")
-    if away := _away(error):
-        log.error(away)
+    if what := away(error):
+        log.error(what)
         return problem(503, "unavailable", "Try again.", retry_after_s=_RETRY_AFTER_S)
     log.error("unforeseen: %s", type(error).__name__)  # its text might hold evidence
     return problem(500, "fault", "This is our fault. It is in the log of the server.")
 
 
-def _away(error: Exception) -> str:
+def away(error: BaseException | None) -> str:
     """Which of our own does not answer, and may again; empty for any other fault. Its text might hold a path."""
     if isinstance(error, DatabaseError) and not isinstance(error, IntegrityError):
         return f"database: {type(error).__name__}"

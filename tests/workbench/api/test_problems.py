@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from leadline.errors import (
     BankCorrupt,
@@ -22,6 +22,7 @@ from leadline.errors import (
 )
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.banks import access
+from leadline.workbench.pages import show_fault
 from leadline.workbench.permissions import Role
 from leadline.workbench.problems import problem_of
 
@@ -105,6 +106,20 @@ def test_each_fault_has_its_status_and_tells_no_path(error: Exception, expected:
     assert told(answer) == expected
     assert b"/srv/x" not in answer.content
     assert ("Retry-After" in answer) == (expected[0] == 503)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(OperationalError("/srv/x"), 503), (OSError(errno.ENOSPC, "full", "/srv/x"), 503), (ValueError("/srv/x"), 500)],
+)
+def test_a_page_that_falls_over_tells_a_person_the_same(error: Exception, status: int, rf: RequestFactory) -> None:
+    try:
+        raise error
+    except type(error):
+        answer = show_fault(rf.get("/reports/"))
+    assert answer.status_code == status
+    assert ("Retry-After" in answer) == (status == 503) == (b"is full" in answer.content)
+    assert b"/srv/x" not in answer.content
 
 
 def test_a_fault_in_an_operation_leaves_as_a_problem(program: Client, monkeypatch: pytest.MonkeyPatch) -> None:

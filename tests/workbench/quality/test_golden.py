@@ -190,7 +190,7 @@ def test_as_many_are_handed_out_as_the_office_says(
 def test_the_answers_are_no_decision_and_count_for_no_file(
     handed: Review, make_golden: Make, analyst: Person, senior: Person
 ) -> None:
-    before, lines = review_access.team_of(timezone.now() - timedelta(days=1)), set(Line.objects.values_list("line"))
+    before, lines = review_access.teams_of([timezone.now() - timedelta(days=1)])[0], set(Line.objects.values_list("line"))
     review = take(analyst)
     assert review == handed
     look = reviews.grant(analyst, handed, handed.subject, Level.WHOLE, "session")
@@ -198,7 +198,7 @@ def test_the_answers_are_no_decision_and_count_for_no_file(
     made = settled(reviews.hand_in(analyst, handed.pk, handed.subject, ANSWERS))
     assert made.standing == "trial"
     assert not Coverage.objects.filter(assessment=made).exists()
-    assert review_access.team_of(timezone.now() - timedelta(days=1)) == before
+    assert review_access.teams_of([timezone.now() - timedelta(days=1)])[0] == before
     assert not review_access.outcomes_for(analyst).exists()
     acts = set(Line.objects.exclude(line__in=[line for (line,) in lines]).values_list("act", flat=True))
     assert acts == {"review.claimed", "asset.revealed", "golden.answered"}
@@ -222,7 +222,7 @@ def test_the_look_is_in_the_ledger_as_any_other_and_in_exposure_saved_of_no_deci
     assert review is not None
     assert review.subject == item.asset
     reviews.show(analyst, reviews.grant(analyst, review, asset, Level.WHOLE, "session").pk, "session")
-    told = review_access.team_of(timezone.now() - timedelta(days=1))
+    told = review_access.teams_of([timezone.now() - timedelta(days=1)])[0]
     assert (told.decided, told.without_reveal) == (2, 2)
     assert review_access.seen_of(asset) == "whole"
     assert review_access.spent_today(analyst, timezone.now()) > 0

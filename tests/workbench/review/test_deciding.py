@@ -436,7 +436,7 @@ def test_exposure_saved_counts_what_was_decided_without_a_look(claimed: Review, 
     actions.show_tile(analyst, review, review.cluster.centre, "session")
     actions.grant(analyst, review, review.cluster.centre, access.Level.LENS, "session")
     actions.hand_in(analyst, review.pk, review.cluster.centre, ANSWERS)
-    day = access.team_of(timezone.now() - timedelta(days=1))
+    day = access.teams_of([timezone.now() - timedelta(days=1)])[0]
     assert (day.decided, day.without_reveal) == (2, 1)
 
 
@@ -453,11 +453,11 @@ def test_beside_exposure_saved_files_are_counted_those_of_a_cluster_and_those_th
         if level is not None:
             actions.grant(analyst, review, review.cluster.centre, level, "session")
         actions.hand_in(analyst, review.pk, review.cluster.centre, ANSWERS)
-    day = access.team_of(timezone.now() - timedelta(days=1))
+    day = access.teams_of([timezone.now() - timedelta(days=1)])[0]
     assert (day.decided, day.without_reveal, day.files, day.known) == (2, 1, 3, 1)
     assert "set aside as known, without one look: 1<" in client_of(senior).get("/review/team/").content.decode()
     Exposure.objects.update(asset=Asset.objects.get(is_set_aside=True))  # somebody looked at the known one after all
-    assert access.team_of(timezone.now() - timedelta(days=1)).known == 0
+    assert access.teams_of([timezone.now() - timedelta(days=1)])[0].known == 0
 
 
 # --- what it leads to --------------------------------------------------------------------------------------------------

@@ -97,8 +97,10 @@ class Asset(models.Model):
             models.Index(
                 fields=("retain_until",), condition=Q(state="kept", on_hold=False), name="assets_that_expire"
             ),
-            # The team's page counts them by when they came.
-            models.Index(fields=("received_at",), condition=Q(is_set_aside=True), name="assets_set_aside"),
+            # The team's page counts them by when they came and what they are, without a look at the rows.
+            models.Index(
+                fields=("received_at", "mime"), condition=Q(is_set_aside=True), name="assets_set_aside_by_type"
+            ),
         )
 
     def __str__(self) -> str:

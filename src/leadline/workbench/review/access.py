@@ -649,7 +649,12 @@ class TeamDay:
         return self.without_reveal / self.decided if self.decided else 0.0
 
 
-def team_of(since: datetime) -> TeamDay:
+def teams_of(starts: Sequence[datetime]) -> list[TeamDay]:
+    """Of each moment what was done since then."""
+    return [_team_of(since, known) for since, known in zip(starts, _known_unseen(starts), strict=True)]
+
+
+def _team_of(since: datetime, known: int) -> TeamDay:
     """`exposure saved` is the share of decided clusters of which nobody was sent a lens or a whole picture.
 
     Golden items are no decisions, and looks at them save and cost none.
@@ -666,26 +671,28 @@ def team_of(since: datetime) -> TeamDay:
     files = unseen.aggregate(files=Sum("size", default=0))["files"]
     at_work = Shift.objects.filter(ended_at__isnull=True).select_related("person")
     over = [shift.person.name for shift in at_work if work_of(shift.person).is_over]
-    known = _known_unseen(since)
     return TeamDay(told["decided"], told["unseen"], len(at_work), sorted(over), told["deciders"], files, known)
 
 
-def _known_unseen(since: datetime) -> int:
-    """Of what is looked at, what arrived since then and banks know. What a decision covers is counted with that.
+def _known_unseen(starts: Sequence[datetime]) -> list[int]:
+    """Of what is looked at, what arrived since each of these and banks know; what a decision covers is counted there.
 
     All of it less what people had to do with: a lead waits for two counts, and no file is asked about by itself.
     """
     is_seen_type = reduce(or_, (Q(mime__startswith=prefix) for prefix in scenes.LOOKED_AT))
-    found = Asset.objects.filter(is_seen_type, received_at__gte=since, is_set_aside=True)
-    looked = Exposure.objects.exclude(level=Level.TILE.value).values("asset")
-    decided = Member.objects.filter(cluster__reviews__state=State.DECIDED.value).values("asset")
-    return found.count() - found.filter(Q(pk__in=looked) | Q(pk__in=decided)).count()
+    found = Asset.objects.filter(is_seen_type, received_at__gte=min(starts), is_set_aside=True).order_by()
+    looked = Exposure.objects.exclude(level=Level.TILE.value).order_by().values("asset")
+    decided = Member.objects.filter(cluster__reviews__state=State.DECIDED.value).order_by().values("asset")
+    since = {str(place): Count("received_at", filter=Q(received_at__gte=start)) for place, start in enumerate(starts)}
+    everything = found.aggregate(**since)
+    dealt_with = found.filter(pk__in=looked.union(decided)).aggregate(**since)
+    return [everything[place] - dealt_with[place] for place in since]
 
 
 def team_days() -> list[tuple[Any, TeamDay]]:
     today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    spans = (("day", 0), ("week", 7), ("fortnight", 14))
-    return [(name, team_of(today - timedelta(days=back))) for name, back in spans]
+    spans = {"day": 0, "week": 7, "fortnight": 14}
+    return list(zip(spans, teams_of([today - timedelta(days=back) for back in spans.values()]), strict=True))
 
 
 def own_days(person: Person, days: int = 14) -> list[tuple[Any, float]]:
