@@ -72,6 +72,8 @@ def test_an_entry_goes_to_the_shard_of_its_id_and_a_false_positive_to_every_one(
     version = told.json()["list_version"]
     assert version == sum(cluster.versions())
     until(lambda: other.ask("GET", "/v1/banks/known").json()["list_version"] == version)
+    told = other.ask("POST", "/v1/match", json={"hashes": [md5(2)]}).json()
+    assert told["answers"][0]["matches"][0]["list_version"] == told["lists"]["known"] == version
     (log,) = (worker.options.state / "changes").glob("*.jsonl")
     began, ended = (json.loads(line) for line in log.read_text().splitlines())
     assert (began["act"], began["token"], began["entries"]) == ("add", worker.token[4:12], 3)

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -145,7 +145,8 @@ class RemoteMatcher:
         for told in self._lists.shards.ask(ask):
             for at, answer in (told.found or {}).items():
                 parts.setdefault(at, []).append(answer)
-        return {at: merge(parts[at]) for at in sorted(parts)}
+        versions = self._lists.opened.versions
+        return {at: _as_of_whole(merge(parts[at]), versions) for at in sorted(parts)}
 
 
 def merge(parts: Sequence[MatchAnswer]) -> MatchAnswer:
@@ -162,6 +163,14 @@ def merge(parts: Sequence[MatchAnswer]) -> MatchAnswer:
     truncated = any(part.truncated for part in parts) or len(chosen) > LIMIT
     matches = tuple(sorted(chosen[:LIMIT], key=_rank))
     return MatchAnswer(matches, truncated, tuple(dict.fromkeys(said for part in parts for said in part.reasons)))
+
+
+def _as_of_whole(answer: MatchAnswer, versions: Mapping[str, int]) -> MatchAnswer:
+    """With the list version of the whole bank in the place of its part's, as it is told everywhere else."""
+    if not answer.matches:
+        return answer
+    matches = tuple(replace(m, list_version=versions.get(m.bank, m.list_version)) for m in answer.matches)
+    return replace(answer, matches=matches)
 
 
 def _rank(match: Match) -> tuple[int, float, str, int, str]:
