@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.service.conftest import MD5, PDQ, Worker
 from tests.service.sharding import KEY, SHARDS, Cluster
@@ -16,12 +17,14 @@ from tests.service.test_hma_curate import added, look_up, made
 from leadline.domain import Entry, Kind
 from leadline.errors import ShardLost
 from leadline.match.bank import Bank
+from leadline.match.removal import remove_bank
 from leadline.service import app
 from leadline.service.errands import Drop, Errand, Make, Rename
 from leadline.service.lists import Lists
 from leadline.service.parted_shelf import Begun, Unsettled
 from leadline.service.remote import RemoteLists
 from leadline.service.shard import Shard
+from leadline.service.shelving import NewBank
 
 NEW = {"name": "new", "kind": "exploitative", "radius": 20, "tlp": "green", "source": "ours", "licence": "l"}
 AS_BEFORE = [["harmless", "known"]] * SHARDS
@@ -264,6 +267,53 @@ def test_what_a_worker_that_was_killed_left_is_settled_by_whoever_comes_next(
     Unsettled(worker.options.state).write("known", Begun(parts=parts[:1]))  # another bank of that name stays
     until(lambda: cluster.names() == [["harmless"], *AS_BEFORE[1:]])
     until(lambda: begun(worker) == {})
+
+
+@pytest.mark.parametrize("is_half_made", [False, True])
+def test_a_making_that_was_cut_off_is_answered_under_its_key_as_if_it_had_not_been(
+    cluster: Cluster, sharded: Worker, monkeypatch: pytest.MonkeyPatch, is_half_made: bool
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("leadline.service.repeats.Turn.finish", lambda turn, reply: None)
+        first = make(sharded, headers=KEY)
+    identities = [part.snapshot.manifest.identity for part in cluster.parts("new")]
+    if is_half_made:
+        remove_bank(cluster.folders[0] / "new")
+        Unsettled(sharded.options.state).write("new", Begun(new=msgspec.convert(NEW, NewBank)))
+    again = make(sharded, headers=KEY)
+    assert (again.status_code, again.content) == (201, first.content)
+    now = [part.snapshot.manifest.identity for part in cluster.parts("new")]
+    assert (now == identities) is not is_half_made, "what is whole is not made again"
+    assert (cluster.names(), begun(sharded)) == ([["harmless", "known", "new"]] * SHARDS, {})
+
+
+def test_what_cannot_be_settled_is_told_to_those_who_run_it(cluster: Cluster, sharded: Worker) -> None:
+    part = cluster.parts()[0]
+    part.set_settings(name="RENAMED")
+    Bank.create(cluster.folders[0] / "other", name="known", kind=Kind.OTHER)
+    begun = Begun(wanted="RENAMED", parts=[part.snapshot.manifest.identity])
+    Unsettled(sharded.options.state).write("known", begun)
+    until(lambda: "banks on shards: bank" in sharded.ask("GET", "/readyz").json()["reasons"])
+    remove_bank(cluster.folders[0] / "other")
+    until(lambda: sharded.ask("GET", "/readyz").json()["ready"])
+    assert cluster.names() == AS_BEFORE
+
+
+def test_shards_without_any_bank_take_the_first_one(
+    tmp_path: Path, make_worker: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [tmp_path / f"empty-{number}" for number in range(2)]
+    for folder in folders:
+        folder.mkdir()
+    shards = [Shard(str(folder)) for folder in folders]
+    lists = RemoteLists(lambda number, message: shards[number].answer(message), 2, state=tmp_path / "state")
+    monkeypatch.setattr(app, "open_lists", lambda options: lists)
+    worker = make_worker(shelf=None, ray="somewhere")
+    assert make(worker).status_code == 201
+    assert add(worker, {"hashes": {"md5": md5(1)}}, bank="new").json()["ids"] == [1]
+    assert is_met(worker, md5(1))
+    for shard in shards:
+        shard.close()
 
 
 def test_signals_are_counted_once_wherever_they_lie(
