@@ -73,7 +73,11 @@ def serve_command(
     ] = "",
     shards: Annotated[
         list[Path] | None,
-        typer.Option("--shard", metavar="FOLDER", help="With --ray: a folder of banks, on the node of that shard."),
+        typer.Option(
+            "--shard",
+            metavar="FOLDER",
+            help="With --ray: a folder of banks, on the node of that shard. New banks are made in each.",
+        ),
     ] = None,
     fetch_private: Annotated[
         list[str] | None,
