@@ -33,7 +33,7 @@ def test_a_case_comes_in_and_goes_out_by_command(
     assert (code, err) == (0, "")
     assert told == {
         "case": case.number, "id": str(case.pk), "new": True, "records": 2, "came_in": 2, "without_file": 0,
-        "refused": 0, "again": 0, "faults": {},
+        "refused": 0, "again": 0, "faults": {}, "unknown": {},
     }  # fmt: skip
     code, (told,), err = ended(capfd, "export", case.number, "--out", out, "--json")
     assert (code, err, told["records"], out.stat().st_mode & 0o777) == (0, "", 2, 0o600)
