@@ -339,6 +339,15 @@ def test_a_merge_is_due_when_recent_changes_outweigh_the_rest(new_bank, draw):
     assert (bank.info().recent, bank.info().segments, bank.count) == (0, 1, 60_000)
 
 
+def test_who_knows_that_a_merge_is_due_has_it_at_once(new_bank, draw):
+    bank = new_bank(entries=[draw.entry()])
+    merging = bank.merge_in_background(is_due=True)
+    assert merging is not None
+    merging.join()
+    bank.refresh()
+    assert (bank.info().recent, bank.info().segments, bank.count) == (0, 1, 1)
+
+
 def test_a_merge_that_is_not_due_any_more_is_not_done(new_bank, draw):
     bank = new_bank(entries=[draw.entry()])
     assert not bank.merge(only_due=True).merged

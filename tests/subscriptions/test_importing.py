@@ -84,6 +84,23 @@ def test_of_a_long_list_only_little_lies_in_the_log_whatever_its_pages(
     assert (len(snapshot.stored), sum(table.alive_count for table in snapshot.recent)) == (7, 14)
 
 
+def test_of_many_changes_only_some_lie_in_the_log(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each lies in memory until the bank is merged."""
+    monkeypatch.setattr(importing, "_MERGED_FROM", 30)
+    source, bank, recent = MadeUpSource(page_records=10), place.bank(), list[int]()
+    for version in (1, 2):
+        for number in range(100):
+            source.tell(f"k{number}", version)
+
+    def note(_: Outcome) -> None:
+        recent.append(sum(table.records.count for table in bank.snapshot.recent))
+
+    outcome = place.pull(source, bank, batch_records=10, say=note)
+    assert (outcome.added, outcome.changed, is_sound(outcome)) == (100, 100, True)
+    assert max(recent) <= 40
+    assert place.md5s() == {key: md5_of(key, 2) for key in source.live}
+
+
 def test_labels_have_kinds_of_their_own_or_are_left_out(place: Place, source: MadeUpSource) -> None:
     source.tell("o", OTHER_LABEL)
     outcome = place.pull(source, label_kinds={"other": None, "some": Kind.EXPLOITATIVE})

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.subscriptions.conftest import NOW_S, Place, is_sound
-from tests.subscriptions.sources import BAD, GONE, MadeUpSource, md5_of
+from tests.subscriptions.sources import BAD, GONE, UNKNOWN, MadeUpSource, md5_of
 
 from leadline.domain import Entry, Kind
 from leadline.errors import BankError, ConfigError
@@ -63,7 +63,7 @@ def filled(*, is_whole: bool = False, count: int = 10) -> MadeUpSource:
 
 
 def expected(source: MadeUpSource) -> dict[str, bytes]:
-    return {key: md5_of(key, version) for key, version in source.live.items() if version != BAD}
+    return {key: md5_of(key, version) for key, version in source.live.items() if version not in (BAD, UNKNOWN)}
 
 
 # --- kills ------------------------------------------------------------------------------------------------------------
@@ -76,9 +76,13 @@ def test_killed_at_any_step_the_next_pull_ends_with_the_identical_bank(tmp_path:
         folder = tmp_path / str(number)
         folder.mkdir()
         place, source = Place(folder), filled(is_whole=is_whole)
+        for key in ("u1", "u2"):
+            source.tell(key, UNKNOWN)
         place.pull(source)
         ids = {key: entry.id for key, entry in place.entries().items()}
         for key, version in (("k1", 2), ("k2", GONE), ("new", 1), ("k3", BAD), ("k4", GONE), ("other", 1)):
+            source.tell(key, version)
+        for key, version in (("u1", 1), ("u2", GONE), ("u3", UNKNOWN), ("k5", UNKNOWN)):
             source.tell(key, version)
         was_killed = False
         try:
@@ -88,6 +92,7 @@ def test_killed_at_any_step_the_next_pull_ends_with_the_identical_bank(tmp_path:
             was_killed = True
         outcome = place.pull(source)
         assert place.md5s() == expected(source)
+        assert [one.key for one in place.kept()] == ["k5", "u3"]
         assert is_sound(outcome)
         assert all(ids[key] == entry.id for key, entry in place.entries().items() if key in ids)
         number += 1

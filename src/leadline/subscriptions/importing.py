@@ -29,6 +29,8 @@ from leadline.subscriptions.recovery import reconcile
 BATCH_RECORDS = 10_000
 LONG_BATCH_RECORDS = 40_000  # where nearly all is new: they become a segment on disk, and do not stay in memory
 _MOST_IN_LOG = 20_000  # the log lies in memory, and is read again whenever a segment is added
+_MERGED_FROM = 150_000  # entries in the log: changes of entries all go there, 0.4 kB of memory each
+_MERGE_WAIT_S = 300.0  # it gives way to all else, and the source does not wait for ever
 _KEPT_FAULTS = 1_000
 _MOST_KEPT_CHARS = 16 << 20  # that wait; one record may hold 32,768
 _SHRINK_FROM, _SHRINK_SHARE = 100, 0.5  # a whole list that loses so much is looked at by a person first
@@ -149,6 +151,7 @@ class Importer:
         # From the beginning with something held: what is not told any more went while nobody looked.
         self._begins_whole = not is_partial and holdings.checkpoint is None and not holdings.is_empty
         self._waiting: dict[str, Record] = {}
+        self._merge_from = _MERGED_FROM
         self._kept_chars = 0  # of what waits
 
     @property
@@ -236,6 +239,7 @@ class Importer:
             self._count(batch, records)
             return
         self._apply(batch, checkpoint)
+        self._shorten_log()
         is_full = self._batch_records <= len(records) and 4 * len(batch.new) >= 3 * len(records)
         self._batch_records = self._long_batch_records if is_full else self._short_batch_records
 
@@ -321,6 +325,17 @@ class Importer:
             Kept(one.key, kind, text, one.digest) for one in batch.kept for kind, text in (one.kept or {}).items()
         ]
         self._holdings.settle(made, lost, batch.same, kept, round_=self._round, facts=facts)
+
+    def _shorten_log(self) -> None:
+        """Wait for a merge where the log has become long; where none comes about, one is tried after as many again."""
+        if sum(table.records.count for table in self._bank.snapshot.recent) < self._merge_from:
+            return
+        merging = self._bank.merge_in_background(is_due=True)
+        if merging is not None:
+            merging.join(_MERGE_WAIT_S)
+            self._bank.refresh()
+        left = sum(table.records.count for table in self._bank.snapshot.recent)
+        self._merge_from = left + _MERGED_FROM
 
     def _remove(self, gone: Sequence[tuple[str, int]]) -> None:
         removed = self._bank.remove([entry_id for _, entry_id in gone]) if gone else 0
