@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from leadline.domain import EXACT_ALGORITHMS, PDQ_BYTES, Kind, PdqFamily, Tlp
 from leadline.match.fingerprints import FingerprintKind
 from leadline.match.log import HEADER_BYTES
@@ -107,12 +105,7 @@ def is_compared(key: tuple[str, int], kinds: Mapping[str, FingerprintKind]) -> b
 def _count_column(tables: tuple[LiveTable, ...], name: str) -> Counter[int]:
     counts: Counter[int] = Counter()
     for table in tables:
-        stored = table.records.sections[name]
-        if len(stored) == 1:
-            counts[int(stored[0])] += table.alive_count
-        else:
-            numbers = np.bincount(table.keep_of(stored), minlength=256)
-            counts.update({int(code): int(numbers[code]) for code in np.flatnonzero(numbers)})
+        counts.update(table.count_by(name))
     return +counts
 
 
@@ -129,7 +122,12 @@ def count_prints(snapshot: Snapshot, kind: Kind | None = None) -> dict[str, int]
 def _count_prints(tables: tuple[LiveTable, ...], kind: Kind | None = None) -> Counter[tuple[str, int]]:
     counts: Counter[tuple[str, int]] = Counter()
     for table in tables:
+        if kind is not None and KIND_CODES[kind] not in table.count_by("kind"):
+            continue
         for key, column in table.records.prints.items():
+            if column.rows is None and kind is None:
+                counts[key] += table.alive_count
+                continue
             rows = table.records.checked_rows(column)
             if kind is not None:
                 rows = rows[table.records.kind[rows] == KIND_CODES[kind]]

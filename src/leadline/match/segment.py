@@ -8,7 +8,7 @@ indexes of their own so that a limit on near matches can never hide an illegal e
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -166,6 +166,7 @@ class Mask:
 
 
 _FOR_EVER = 2**63 - 1
+_COUNTED_ROWS = 1 << 20
 
 
 class LiveTable:
@@ -175,6 +176,7 @@ class LiveTable:
         self.segment, self.records, self.dead = segment, segment.records, dead
         self.dead_count = 0 if dead is None else int(np.count_nonzero(dead))
         self._mask: Mask | None = None
+        self._counts: dict[str, Mapping[int, int]] = {}
 
     @property
     def alive_count(self) -> int:
@@ -187,6 +189,21 @@ class LiveTable:
     def keep_of(self, column: Array) -> Array:
         """The alive rows' share of a column."""
         return column if self.dead is None else column[~self.dead]
+
+    def count_by(self, name: str) -> Mapping[int, int]:
+        """Alive rows by value, of a column of single bytes (kind, family). Counted once."""
+        if (known := self._counts.get(name)) is None:
+            known = self._counts[name] = self._count_by(self.records.sections[name])
+        return known
+
+    def _count_by(self, stored: Array) -> dict[int, int]:
+        if len(stored) == 1:  # of all rows
+            return {int(stored[0]): self.alive_count}
+        numbers = np.zeros(256, np.int64)
+        for first in range(0, len(stored), _COUNTED_ROWS):  # numpy makes numbers of eight bytes of those it counts
+            rows = slice(first, first + _COUNTED_ROWS)
+            numbers += np.bincount(stored[rows] if self.dead is None else stored[rows][~self.dead[rows]], minlength=256)
+        return {int(code): int(numbers[code]) for code in np.flatnonzero(numbers)}
 
     def alive_rows(self) -> I64:
         return np.arange(self.records.count) if self.dead is None else np.flatnonzero(~self.dead)
