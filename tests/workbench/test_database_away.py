@@ -74,20 +74,22 @@ exhibit = actions.request_exhibit(people[0], [asset], recipient="Made-up court",
 actions.decide_exhibit(people[1], exhibit, release=True, reason="checked")
 tasks.build.enqueue(str(exhibit.pk))
 """
-_BEATEN = """
-import django
+# Asked again and again, by one process: to start one for each question takes longer than what is waited for.
+_WATCH = """
+import django, sys
 django.setup()
-from django.utils import timezone
+from django.db import connections
 from leadline.workbench import worker
-from leadline.workbench.journal.models import Duty
-newest = Duty.objects.filter(name__startswith=worker.HEARTBEAT).order_by("-ended_at").first()
-print("" if newest is None else newest.ended_at.timestamp())
-"""
-_STATE = """
-import django
-django.setup()
 from leadline.workbench.evidence.models import Exhibit
-print(Exhibit.objects.get().state)
+from leadline.workbench.journal.models import Duty
+def beaten():
+    newest = Duty.objects.filter(name__startswith=worker.HEARTBEAT).order_by("-ended_at").first()
+    return 0 if newest is None else newest.ended_at.timestamp()
+def state():
+    return Exhibit.objects.get().state
+for line in sys.stdin:
+    print({"beaten": beaten, "state": state}[line.strip()](), flush=True)
+    connections.close_all()
 """
 
 
@@ -132,8 +134,9 @@ def _show(home: Path) -> None:
 @contextmanager
 def running(machine: Machine, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
-        [sys.executable, *arguments], env=machine.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
+        [sys.executable, *arguments], env=machine.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True,
+    ) as process:  # fmt: skip
         try:
             yield process
         finally:
@@ -176,22 +179,28 @@ def test_reports_that_cannot_be_stored_are_refused_for_now_and_those_acknowledge
     assert sorted(state["told"]) == sorted(state["reports"])
 
 
-def beaten_at(machine: Machine) -> float:
-    return float(machine.python(_BEATEN).strip() or 0)
+def ask(watch: subprocess.Popen[str], what: str) -> str:
+    assert watch.stdin is not None
+    assert watch.stdout is not None
+    watch.stdin.write(f"{what}\n")
+    watch.stdin.flush()
+    answer = watch.stdout.readline()
+    assert answer, "it ended"
+    return answer.strip()
 
 
 def test_a_worker_outlives_it_and_does_afterwards_what_is_asked(away: Away) -> None:
     machine = away.machine
-    with running(machine, "-m", "leadline.workbench.worker") as worker:
-        wait_until(lambda: beaten_at(machine) > 0)
+    with running(machine, "-c", _WATCH) as watch, running(machine, "-m", "leadline.workbench.worker") as worker:
+        wait_until(lambda: float(ask(watch, "beaten")) > 0)
         away.take()
         time.sleep(4)
         assert worker.poll() is None
         away.bring_back()
         since = time.time()
-        wait_until(lambda: beaten_at(machine) > since)
+        wait_until(lambda: float(ask(watch, "beaten")) > since)
         machine.python(_ENQUEUE)
-        wait_until(lambda: machine.python(_STATE).strip() == "ready")
+        wait_until(lambda: ask(watch, "state") == "ready")
         assert worker.poll() is None
     assert json.loads(machine.python(_ASK))["fault"] == "None"
 
