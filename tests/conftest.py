@@ -6,6 +6,7 @@ import atexit
 import gc
 import os
 import shutil
+import signal
 import socket
 import tempfile
 from pathlib import Path
@@ -14,6 +15,10 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from tests.machine import Machine, made_once
+
+# In the background of a shell it is ignored, and so it would be by each process that a test starts and then interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.load_profile("ci")  # hypothesis' own: the same draws for everybody, no time limits
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from tests.machine import Machine
-from tests.servers import Postgresql, skip_without
+from tests.servers import Postgresql, fresh_database, skip_without
 
 pytestmark = pytest.mark.skipif("DATABASE_URL" in os.environ, reason="starts and stops databases of its own")
 _PATIENCE_S = 180.0
@@ -100,20 +100,29 @@ class Away:
         self.machine, self.take, self.bring_back = machine, take, bring_back
 
 
+@pytest.fixture(scope="module")
+def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Postgresql, Machine]]:
+    """A server of this file's own, and an office on it that each test takes a copy of."""
+    skip_without("postgresql")
+    home = tmp_path_factory.mktemp("there") / "machine"
+    home.mkdir(mode=0o700)
+    with Postgresql() as server:
+        made = Machine(home)
+        made.environment["DATABASE_URL"] = fresh_database(server.url)
+        made.prepare()
+        yield server, made
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def away(request: pytest.FixtureRequest, prepared: Machine, tmp_path: Path) -> Iterator[Away]:
+def away(request: pytest.FixtureRequest, tmp_path: Path) -> Away:
     home = tmp_path / "machine"
     home.mkdir(mode=0o700)
     if request.param == "sqlite":
-        machine = Machine(home, like=prepared)
-        yield Away(machine, lambda: _hide(home), lambda: _show(home))
-        return
-    skip_without("postgresql")
-    machine = Machine(home)
-    with Postgresql() as server:
-        machine.environment["DATABASE_URL"] = server.url
-        machine.prepare()
-        yield Away(machine, server.stop, server.start)
+        return Away(Machine(home, like=request.getfixturevalue("prepared")), lambda: _hide(home), lambda: _show(home))
+    server, made = request.getfixturevalue("there")
+    machine = Machine(home, like=made)
+    machine.environment["DATABASE_URL"] = fresh_database(server.url, like=made.environment["DATABASE_URL"])
+    return Away(machine, server.stop, server.start)
 
 
 def _hide(home: Path) -> None:

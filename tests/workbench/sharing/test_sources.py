@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from leadline.domain import Entry, Kind, Tlp
 from leadline.exchange.feed.roots import create_roots
 from leadline.exchange.feed.shelf import Shelf
 from leadline.match.bank import Bank
+from leadline.subscriptions.holdings import Holdings, Kept
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.sharing import reach, sources
 from leadline.workbench.stats import access as stats
@@ -97,6 +99,19 @@ def test_a_page_tells_what_was_refused_and_what_is_not_known(
     page = client_of(analyst).get("/sources/list/").content.decode()
     for text in ("made-up reason: 3", "made-up fault", "made-up: 4"):
         assert text in page
+
+
+def test_a_page_counts_what_is_kept_and_not_compared_and_shows_none_of_it(
+    pulled: str, client_of: Callable[[Person], Client], analyst: Person
+) -> None:
+    client = client_of(analyst)
+    assert "Kept, not compared" not in client.get("/sources/list/").content.decode()
+    kept = [Kept(f"record {n}", "<b>made-up", f"print {n}", bytes([n]) * 32) for n in range(3)]
+    with closing(Holdings(reach.subscriptions().holdings_path("list"))) as holdings:
+        holdings.settle([], [], [], kept, round_=1, facts={})
+    page = client.get("/sources/list/").content.decode()
+    assert re.search(r"Kept, not compared</th><td>&lt;b&gt;made-up: 3</td>", page)
+    assert "print 1" not in page
 
 
 def state(name: str) -> str:

@@ -56,7 +56,8 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class SourceView:
-    """standing: a code. fault: why it cannot be read. faults: refused lines of the last run, as they were told."""
+    """standing: a code. fault: why it cannot be read. faults: refused lines of the last run, as they were told.
+    kept: fingerprints without an entry, of kinds that nobody here can compare."""
 
     name: str
     standing: str
@@ -73,6 +74,7 @@ class SourceView:
     unknown: tuple[tuple[str, int], ...] = ()
     faults: tuple[str, ...] = ()
     fault: str = ""
+    kept: tuple[tuple[str, int], ...] = ()
 
     @property
     def lag_began(self) -> datetime | None:
@@ -113,7 +115,7 @@ def describe(name: str) -> SourceView:
         tuple(_run(run) for run in reversed(told[-SHOWN_RUNS:]) if isinstance(run, dict)),
         _number(last, "refused") + _number(last, "refused_hashes"), _pairs(last.get("reasons")),
         _pairs(last.get("unknown")), tuple(map(str, last.get("faults") or ())),
-        "bank" if health.bank_error else "",
+        "bank" if health.bank_error else "", tuple(health.kept.items()),
     )  # fmt: skip
 
 
