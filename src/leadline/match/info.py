@@ -131,7 +131,7 @@ def _count_prints(tables: tuple[LiveTable, ...], kind: Kind | None = None) -> Co
             rows = table.records.checked_rows(column)
             if kind is not None:
                 rows = rows[table.records.kind[rows] == KIND_CODES[kind]]
-            counts[key] += len(rows) if table.dead is None else int((~table.dead[rows]).sum())
+            counts[key] += len(table.alive_of(rows))
     return counts
 
 
@@ -140,8 +140,7 @@ def _below_floor(table: LiveTable, quality_floor: int) -> int:
     if column is None:
         return 0
     rows = table.records.checked_rows(column)
-    below = table.records.quality[rows] < quality_floor
-    return int((below if table.dead is None else below & ~table.dead[rows]).sum())
+    return len(table.alive_of(rows[table.records.quality[rows] < quality_floor]))
 
 
 def _named(prints: Counter[tuple[str, int]]) -> dict[str, int]:

@@ -208,6 +208,10 @@ class LiveTable:
     def alive_rows(self) -> I64:
         return np.arange(self.records.count) if self.dead is None else np.flatnonzero(~self.dead)
 
+    def alive_of(self, rows: Array) -> Array:
+        """Those of these rows that are not removed."""
+        return rows if self.dead is None else rows[~self.dead[rows]]
+
     def without(self, rows: I64) -> LiveTable:
         dead = np.zeros(self.records.count, np.bool_) if self.dead is None else self.dead.copy()
         dead[rows] = True

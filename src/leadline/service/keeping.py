@@ -121,7 +121,7 @@ class HereBank:
         for table in self.bank.snapshot.tables:
             records = table.records
             rows = np.flatnonzero((records.ids >= next_id) & (records.added == moment))
-            found += records.entries(rows if table.dead is None else rows[~table.dead[rows]])
+            found += records.entries(table.alive_of(rows))
         return found
 
     def add(self, entries: Sequence[Entry]) -> AddResult:

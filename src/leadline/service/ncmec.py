@@ -200,8 +200,7 @@ def _bodies(place: Place, ids: I64) -> Mapping[int, tuple[int, str]]:
 def _rows_of(snapshot: Snapshot, ids: I64) -> Iterator[tuple[Any, I64]]:
     for table in snapshot.tables:
         rows = table.records.find_rows(ids)
-        rows = rows[rows >= 0]
-        yield table.records, rows if table.dead is None else rows[~table.dead[rows]]
+        yield table.records, table.alive_of(rows[rows >= 0])
 
 
 def _note_read(place: Place, until: int, count: int) -> None:

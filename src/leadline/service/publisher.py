@@ -118,8 +118,7 @@ class Publisher:
         disabled = table.records.disabled
         if len(table.records.sections["disabled"]) == 1 and not disabled[0]:
             return np.empty(0, np.int64)
-        rows = np.flatnonzero((disabled > self._seen.at) & (disabled <= now))
-        return rows if table.dead is None else rows[~table.dead[rows]]
+        return table.alive_of(np.flatnonzero((disabled > self._seen.at) & (disabled <= now)))
 
 
 def _next_wake(table: LiveTable, now: int) -> int:

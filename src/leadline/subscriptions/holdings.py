@@ -123,6 +123,12 @@ class Holdings:
         with self._told():
             return self._file.execute(query, values).fetchall()
 
+    def _ask_of(self, query: str, keys: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """The rows of these keys, some hundred keys at a time."""
+        for start in range(0, len(keys), _ASKED_AT_ONCE):
+            asked = keys[start : start + _ASKED_AT_ONCE]
+            yield from self._ask(f"{query} WHERE key IN ({','.join('?' * len(asked))})", asked)
+
     def _number(self, query: str, values: Sequence[object] = ()) -> int:
         ((value,),) = self._ask(query, values)
         return 0 if value is None else int(value)
@@ -172,23 +178,12 @@ class Holdings:
     # --- a batch -----------------------------------------------------------------------------------------------------
 
     def find(self, keys: Sequence[str]) -> dict[str, Held]:
-        found: dict[str, Held] = {}
-        for start in range(0, len(keys), _ASKED_AT_ONCE):
-            asked = keys[start : start + _ASKED_AT_ONCE]
-            marks = ",".join("?" * len(asked))
-            with self._told():
-                rows = self._file.execute(f"SELECT key, id, digest FROM entry WHERE key IN ({marks})", asked)  # noqa: S608
-                found.update((key, Held(entry_id, digest)) for key, entry_id, digest in rows)
-        return found
+        rows = self._ask_of("SELECT key, id, digest FROM entry", keys)
+        return {key: Held(entry_id, digest) for key, entry_id, digest in rows}
 
     def find_kept(self, keys: Sequence[str]) -> dict[str, bytes]:
         """Key -> digest of records that are kept without an entry."""
-        found: dict[str, bytes] = {}
-        for start in range(0, len(keys) if self._has_kept else 0, _ASKED_AT_ONCE):
-            asked = keys[start : start + _ASKED_AT_ONCE]
-            marks = ",".join("?" * len(asked))
-            found.update(self._ask(f"SELECT key, digest FROM kept WHERE key IN ({marks})", asked))  # noqa: S608
-        return found
+        return dict(self._ask_of("SELECT key, digest FROM kept", keys)) if self._has_kept else {}
 
     def kept_counts(self) -> dict[str, int]:
         """Fingerprints that nobody here can compare, by kind."""
