@@ -82,10 +82,27 @@ def test_the_unit_lets_uploads_be_locked_away() -> None:
     assert "ProcSubset" not in told
 
 
+def test_the_unit_has_the_folder_of_banks_made_in_its_state_and_names_none_inside_the_other() -> None:
+    """Before systemd 252 nested state folders of a DynamicUser ended in 238/STATE_DIRECTORY (systemd's issue 24783)."""
+    told = directives(UNIT)
+    (state,) = told["StateDirectory"]
+    assert len(state.split()) == 1
+    (made,) = told["ExecStartPre"]
+    (banks,) = re.findall(r"--banks (\S+)", told["ExecStart"][0])
+    assert shlex.split(made) == ["/usr/bin/mkdir", "-p", banks]
+    assert banks.startswith(f"/var/lib/{state}/")
+
+
 def test_the_unit_waits_longer_than_a_drain_takes() -> None:
     from leadline.service.serving import _DRAIN_S
 
     assert int(directives(UNIT)["TimeoutStopSec"][0]) > _DRAIN_S
+
+
+def test_the_unit_is_never_given_up() -> None:
+    """By itself systemd starts nothing any more that failed five times within ten seconds."""
+    told = directives(UNIT)
+    assert (told["Restart"], told["StartLimitIntervalSec"]) == (["always"], ["0"])
 
 
 def test_commands_of_the_unit_are_there() -> None:
@@ -115,15 +132,47 @@ def test_the_container_is_asked_whether_it_is_alive_and_starts_a_command_that_th
     assert "--no-token" not in words
 
 
+def told_commands() -> list[list[str]]:
+    """The commands of podman that the head of the container file tells."""
+    head = re.sub(r"\\\n#", "", CONTAINER)
+    return [shlex.split(line[1:]) for line in head.splitlines() if re.match("#   podman ", line)]
+
+
+def test_the_container_is_built_in_a_form_that_has_its_health_check() -> None:
+    """The form oci has none, and it is what podman makes unless it is told."""
+    build, *_ = told_commands()
+    assert build[:2] == ["podman", "build"]
+    assert ("--format", "docker") in pairwise(build)
+
+
 def test_the_container_is_run_with_a_read_only_file_system_and_no_right_by_the_command_that_is_told() -> None:
-    comment = " ".join(line[1:].strip().rstrip("\\") for line in CONTAINER.splitlines() if line.startswith("#"))
-    words = shlex.split(comment[comment.index("podman run") :].partition(" With --from")[0])
+    *_, words = told_commands()
     image = words.index("leadline-serve")
     given = words[2:image]
     assert "--read-only" in given
     assert ("--cap-drop", "all") in pairwise(given)
     assert ("--security-opt", "no-new-privileges") in pairwise(given)
     check_command(["leadline", *words[image + 1 :]])
+
+
+def test_the_container_is_given_longer_to_stop_than_a_drain_takes() -> None:
+    """Unless they are told, engines kill it after ten seconds."""
+    from leadline.service.serving import _DRAIN_S
+
+    *_, words = told_commands()
+    assert int(words[words.index("--stop-timeout") + 1]) > _DRAIN_S
+
+
+def test_a_token_is_made_in_the_state_folder_of_the_container_by_the_command_that_is_told() -> None:
+    _, token, serve = told_commands()
+    image = token.index("leadline-serve")
+    volume = token[token.index("--volume") + 1]
+    assert ("--volume", volume) in pairwise(serve)
+    assert volume.partition(":")[2] == dict(instructions(CONTAINER))["WORKDIR"]
+    group: Any = typer.main.get_command(app)
+    assert token[image + 1 : image + 3] == ["token", "add"]
+    known = {name for parameter in group.commands["token"].commands["add"].params for name in parameter.opts}
+    assert {word for word in token[image + 3 :] if word.startswith("--")} <= known
 
 
 def test_what_the_container_installs_has_all_that_its_service_can_be_asked_for() -> None:
