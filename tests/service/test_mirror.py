@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -61,6 +62,50 @@ def test_a_bucket_does_as_well_as_a_folder(bank: Bank, tmp_path: Path, monkeypat
         assert ids(tmp_path / "replica", bank) == [1, 2, 3]
     finally:
         server.stop()
+
+
+def refuse(*_: object) -> bool:
+    raise VaultUnavailable("no answer", where="the place", mend="try again")
+
+
+def test_who_follows_goes_on_over_what_fails_and_takes_up_what_is_made_later(
+    bank: Bank, storage: FolderStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    shelf, place = tmp_path / "shelf", str(storage.root)
+    shelf.mkdir()
+    bank.path.rename(shelf / "known")
+    known = Bank.open(shelf / "known")
+
+    def come_back_with_more() -> None:
+        monkeypatch.setattr("leadline.service.mirror.upload", upload)
+        known.add([entry(3)])
+        Bank.create(shelf / "later", name="LATER", kind=Kind.OTHER).add([entry(4)])
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    def go_away() -> None:
+        monkeypatch.setattr("leadline.service.mirror.upload", refuse)
+
+    turns = iter([go_away, lambda: None, come_back_with_more, lambda: shutil.rmtree(shelf / "later"), stop])
+    monkeypatch.setattr("leadline.cli.bank_upload.time.sleep", lambda seconds: next(turns)())
+    assert main(["bank", "upload", str(shelf), "--to", place, "--follow"]) == 130
+    told = capfd.readouterr()
+    assert told.out.splitlines() == ["KNOWN: version 1", "KNOWN: version 2", "LATER: version 1"]
+    faults = [line for line in told.err.splitlines() if line.startswith("leadline: ")]
+    assert faults[:2] == [
+        "leadline: no answer (the place): try again",
+        "leadline: a bank that was uploaded is gone here (later): replicas go on with it: see docs/scale.md",
+    ]
+    assert pull(storage, tmp_path / "replica") == {"KNOWN": 2, "LATER": 1}
+
+
+def test_who_follows_is_told_at_once_what_never_went_well(
+    bank: Bank, storage: FolderStorage, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    monkeypatch.setattr("leadline.service.mirror.upload", refuse)
+    assert main(["bank", "upload", str(bank.path), "--to", str(storage.root), "--follow"]) == 1
+    assert capfd.readouterr().err == "leadline: no answer (the place): try again\n"
 
 
 def ids(shelf: Path, bank: Bank) -> list[int]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-import time
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leadline.cli import bank_export, bank_fill
+from leadline.cli import bank_export, bank_fill, bank_upload
 from leadline.cli.files import path_fields
 from leadline.cli.options import Json, ask_reason, check_text, reason_option
 from leadline.cli.output import (
@@ -43,10 +42,10 @@ app = typer.Typer(
 app.command("build")(bank_fill.build_command)
 app.command("add")(bank_fill.add_command)
 app.command("export")(bank_export.export_command)
+app.command("upload")(bank_upload.upload_command)
 
 _LISTED_AT_ONCE = 500
 _MAX_LOOKED_AT = 500  # entries: more of them, not for a terminal, are a list that leaves
-_FOLLOW_S = 0.5
 BankPath = Annotated[str, typer.Argument(metavar="BANK", help="Folder of the bank.")]
 Gently = Annotated[
     bool, typer.Option("--gently", help="Give way to all that wants the processor; on a busy machine it takes long.")
@@ -313,42 +312,6 @@ def split_command(
         else:
             say(f"{folder}: {count} entries")
     return EXIT_DONE
-
-
-@app.command("upload")
-def upload_command(
-    banks: Annotated[list[str], typer.Argument(metavar="BANK...", help="Folders of banks.")],
-    to: Annotated[str, typer.Option("--to", metavar="PLACE", help="s3://BUCKET/PREFIX?endpoint=URL, or a folder.")],
-    follow: Annotated[bool, typer.Option("--follow", help="Go on, and upload each change, until stopped.")] = False,
-    json: Json = False,
-) -> int:
-    """Upload banks to a place that `leadline serve --from PLACE` pulls them from. A change sends its own bytes only.
-
-    Credentials of the storage service are read as its own tools read them. Whoever can write to the place decides what
-    replicas match: guard it as the bank itself.
-
-    \b
-    Examples:
-      leadline bank upload banks/known --to s3://lists/leadline
-      leadline bank upload banks/* --to s3://lists/leadline --follow
-
-    Exit codes: 0 there is what the banks are now, 1 a bank or the place cannot be read, 130 stopped while following.
-    """
-    from leadline.custody.storage import open_storage
-    from leadline.service.mirror import upload
-
-    storage, opened = open_storage(to), [_open(bank) for bank in banks]
-    while True:
-        for bank in opened:
-            is_new = upload(bank, storage)
-            record = {"bank": bank.name, "list_version": bank.list_version, "uploaded": is_new}
-            if json and (is_new or not follow):
-                emit(record)
-            elif is_new or not follow:
-                say(f"{bank.name}: version {bank.list_version}{'' if is_new else ', was there'}")
-        if not follow:
-            return EXIT_DONE
-        time.sleep(_FOLLOW_S)
 
 
 @app.command("verify")
