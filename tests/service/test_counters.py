@@ -71,6 +71,20 @@ def test_a_run_forgets_what_an_earlier_one_counted(tmp_path: Path) -> None:
     assert ("leadline_requests_total", ("match", "200")) not in samples(Counters(tmp_path).render())
 
 
+def test_a_service_that_joins_another_over_one_state_folder_forgets_nothing(tmp_path: Path) -> None:
+    """Replicas of one machine, and one of them that is updated: else sums would fall."""
+    ended, living = Counters(tmp_path), Counters(tmp_path)
+    for worker in (ended, living):
+        worker.count("leadline_requests", "match", "200", by=5)
+        worker.publish()
+    ended.close()
+    start_anew(tmp_path)
+    joined = Counters(tmp_path)
+    assert samples(joined.render())["leadline_requests_total", ("match", "200")] == 10
+    joined.count("leadline_requests", "match", "200")
+    assert samples(joined.render())["leadline_requests_total", ("match", "200")] == 11, "in the place of the one gone"
+
+
 def test_a_file_that_a_power_cut_left_begins_anew(tmp_path: Path) -> None:
     (tmp_path / "0.json").write_bytes(b"{")
     counters = Counters(tmp_path)

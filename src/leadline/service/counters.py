@@ -6,6 +6,7 @@ worker counted in its last second is lost.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import time
@@ -129,9 +130,18 @@ def resident_bytes() -> int:
 
 
 def start_anew(folder: Path) -> None:
-    """Forget what an earlier run counted; called before any worker starts."""
-    for path in folder.glob("*.json"):
-        path.unlink()
+    """Forget what an earlier run counted; called before any worker starts. Where workers of another service that shares
+    the state folder live, all goes on: a sum that falls would look like a service begun anew."""
+    with contextlib.ExitStack() as held:
+        for lock in folder.glob("*.lock"):
+            lock_fd = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+            held.callback(os.close, lock_fd)
+            try:
+                fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+        for path in folder.glob("*.json"):
+            path.unlink(missing_ok=True)
 
 
 def _claim(folder: Path) -> tuple[Path, int]:
