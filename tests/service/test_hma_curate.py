@@ -341,13 +341,22 @@ def test_each_change_is_written_down_with_its_token(worker: Worker, tmp_path: Pa
     worker.ask("PUT", path, json={"note": "x"})
     worker.ask("DELETE", path)
     worker.ask("PUT", "/c/bank/MADE", json={"name": "RENAMED"})
+    worker.ask("PUT", "/c/bank/RENAMED", json={"enabled": False})
     worker.ask("DELETE", "/c/bank/RENAMED")
+    made(worker, "PARTLY", enabled_ratio=0.5)
+    worker.ask("PUT", "/c/signal_type/pdq", json={"enabled_ratio": 0})
+    worker.ask("PUT", "/v1/banks/known/settings", json={"enabled": False})
     logs = (tmp_path / "state/changes").glob("*.jsonl")
     lines = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
     acts = [line["act"] for line in lines if "act" in line]
     assert acts == [
         "hma-make-bank", "hma-add-content", "hma-change-content", "hma-remove-content", "hma-rename-bank",
-        "hma-remove-bank",
+        "hma-settings", "hma-remove-bank", "hma-make-bank", "hma-settings", "hma-signal-type", "settings",
+    ]  # fmt: skip
+    switched = [line for line in lines if line.get("act", "").endswith(("settings", "signal-type"))]
+    assert [line["bank"] for line in switched] == ["RENAMED", "PARTLY", "", "known"]
+    assert [(line["ratio"], line.get("enabled")) for line in switched] == [
+        (0.0, True), (0.5, True), (0.0, None), (1.0, False),
     ]  # fmt: skip
     assert len({line["token"] for line in lines if "act" in line}) == 1
     assert len([line for line in lines if "list_version" in line]) == len(acts)

@@ -105,8 +105,9 @@ async def put_settings(request: Request) -> Response:
 
     def put() -> None:
         act = Act(call.token.id, "settings", bank.name, "", b"")
-        with desk.acts.noted(act, msgspec.structs.asdict(wanted)):
+        with desk.acts.noted(act, msgspec.structs.asdict(wanted)) as done:
             desk.settings.set(bank.name, wanted)
+            done(bank.list_version, ())
 
     await asyncio.get_running_loop().run_in_executor(desk.clerks, put)
     desk.take_settings()

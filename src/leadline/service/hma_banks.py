@@ -58,11 +58,13 @@ async def make_bank(request: Request) -> Response:
     ratio = _ratio(asked)
     desk.lists.kept_shelf().demand_place()
     new = NewBank(_checked_name(name), Kind(kind))
-    settings = BankSettings(ratio=1.0 if ratio is None else ratio)
 
     def make() -> None:
         desk.curation.make_bank(act_of(call, "hma-make-bank", new.name), new)
-        desk.settings.set(new.name, settings)
+        if ratio is None:
+            desk.settings.set(new.name, PLAIN)
+        else:
+            _set(desk, call, new.name, BankSettings(ratio=ratio))
 
     try:
         await in_thread(desk, make)
@@ -82,13 +84,21 @@ async def change_bank(request: Request) -> Response:
         before = desk.settings.of(bank.name)
         if wanted != bank.name:
             _rename(desk, call, bank.name, wanted)
-        if ratio is not None:
-            before = BankSettings(ratio=ratio, shadow=before.shadow)
-        desk.settings.set(wanted, before)
+        if ratio is None:
+            desk.settings.set(wanted, before)  # carried along with its bank
+        else:
+            _set(desk, call, wanted, BankSettings(ratio=ratio, shadow=before.shadow))
 
     await in_thread(desk, change)
     _take_changes(desk)
     return tell_json(_config(desk, wanted))
+
+
+def _set(desk: Desk, call: Call, name: str, settings: BankSettings) -> None:
+    """Written down as every change is: a bank that is off matches nothing."""
+    with desk.acts.noted(act_of(call, "hma-settings", name), msgspec.structs.asdict(settings)) as done:
+        desk.settings.set(name, settings)
+        done(desk.lists.opened.versions.get(name, 0), ())
 
 
 def _rename(desk: Desk, call: Call, old: str, name: str) -> None:
@@ -127,7 +137,14 @@ async def set_signal_type(request: Request) -> Response:
     algorithm_of(name)
     if asked.get("enabled_ratio") is None:
         raise refuse("Missing required JSON field enabled_ratio")
-    await in_thread(desk, lambda: desk.hma.set_ratio(name, _share(asked["enabled_ratio"])))
+    ratio = _share(asked["enabled_ratio"])
+
+    def set_ratio() -> None:
+        with desk.acts.noted(act_of(call, "hma-signal-type", ""), {"signal_type": name, "ratio": ratio}) as done:
+            desk.hma.set_ratio(name, ratio)
+            done(0, ())
+
+    await in_thread(desk, set_ratio)
     return Response(status_code=204)
 
 
