@@ -171,6 +171,7 @@ def test_a_token_that_only_matches_hears_of_no_radius_and_no_silent_bank(make_wo
     told = {"name": "known", "kind": "illegal", "entries": 2, "list_version": 2}
     assert matcher.ask("GET", "/v1/banks").json() == {"banks": [told], "next": None}
     assert matcher.ask("GET", "/v1/banks/harmless").status_code == 404
+    assert list(matcher.ask("GET", "/readyz", token="").json()["lists"]) == ["known"], "which asks for no token"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from leadline.errors import TokenRefused, TooBusy
 from leadline.service.guard import Guard
 from leadline.service.options import Options
+from leadline.service.problems import problem_of
 from leadline.service.tokens import EVERYBODY, Scope, Tokens
 
 
@@ -67,6 +68,13 @@ def test_a_rate_below_one_a_second_still_lets_one_through(tmp_path: Path) -> Non
     guard.admit(made)
     with pytest.raises(TooBusy):
         guard.admit(made)
+    clock.now += 1.5
+    with pytest.raises(TooBusy) as refused:
+        guard.admit(made)
+    assert refused.value.retry_after_s == pytest.approx(8.5)
+    (told,) = [value for name, value in problem_of(refused.value).headers if name == b"retry-after"]
+    clock.now += int(told)
+    guard.admit(made)  # who waits as long as it was told is let in
 
 
 def test_more_at_once_than_a_worker_takes_are_told_to_come_again(tmp_path: Path) -> None:

@@ -213,6 +213,13 @@ def test_a_token_in_the_address_is_a_token_and_is_in_no_answer(worker: Worker) -
         assert "llt_wrong" not in said
 
 
+@pytest.mark.parametrize("path", ["/v1/banks/", "/v1/scan/", "/c/banks/", "/t/{token}/c/banks/"])
+def test_a_slash_at_the_end_leads_nowhere(worker: Worker, path: str) -> None:
+    """Behind a proxy that has TLS a redirect would name http://, and no token: bodies would travel in clear."""
+    answer = worker.ask("POST", path.format(token=worker.token), json={"name": "NEW"})
+    assert (answer.status_code, answer.headers.get("location")) == (404, None)
+
+
 def test_errors_have_hmas_shape_on_its_addresses_alone(worker: Worker) -> None:
     for path in ("/m/absent", "/c/absent", "/h/absent"):
         answer = worker.ask("GET", path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -61,7 +62,7 @@ def make_problem(status: int, code: str, detail: str = "", *, retry_after_s: flo
         told["detail"] = detail
     headers: tuple[tuple[bytes, bytes], ...] = ()
     if retry_after_s:
-        headers = ((b"retry-after", b"%d" % max(1, round(retry_after_s))),)
+        headers = ((b"retry-after", b"%d" % max(1, math.ceil(retry_after_s))),)
     if status == HTTPStatus.UNAUTHORIZED:
         headers = (*headers, (b"www-authenticate", b'Bearer realm="leadline"'))
     return Problem(status, msgspec.json.encode(told), headers)
