@@ -21,8 +21,9 @@ def upload(request: HttpRequest) -> JsonResponse:
     except LeadlineError as error:  # the file is at fault, or no answer came: either way it is not taken
         answer = {"status": "not taken", "code": error.code}
         return JsonResponse(answer, status=422 if isinstance(error, InputError) else 503)
-    if scanned.verdict is Verdict.UNKNOWN:
+    if scanned.verdict is Verdict.UNKNOWN and not scanned.notes:
         file.seek(0)
         return JsonResponse({"status": "shown", "sha256": scanned.sha256}, status=201)  # your own storage comes here
-    # Known, near or unreadable: somebody who is trained for it decides. Your own queue comes here.
+    # Known, near, unreadable, or not looked into as a whole (`notes`: an archive, a video's frames): somebody who is
+    # trained for it decides. Your own queue comes here.
     return JsonResponse({"status": "held"}, status=202)

@@ -19,6 +19,8 @@ async def upload(request: Request, file: UploadFile) -> dict[str, str]:
         scanned = await request.app.state.service.scan(file.file)
     except LeadlineError as error:  # the file is at fault, or no answer came: either way it is not taken
         raise HTTPException(422 if isinstance(error, InputError) else 503, error.code) from None
-    if scanned.verdict is Verdict.UNKNOWN:
+    if scanned.verdict is Verdict.UNKNOWN and not scanned.notes:
         return {"status": "shown", "sha256": scanned.sha256}  # your own storage comes here
-    return {"status": "held"}  # for a person who is trained for it: your own queue comes here
+    # Known, near, unreadable, or not looked into as a whole (`notes`: an archive, a video's frames): somebody who is
+    # trained for it decides. Your own queue comes here.
+    return {"status": "held"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +27,13 @@ TOKEN = "llt_abcdefgh_" + "x" * 43
 def png(number: int) -> bytes:
     kept = io.BytesIO()
     Image.fromarray(draw_scene(number)).save(kept, "png")
+    return kept.getvalue()
+
+
+def archive_of(data: bytes) -> bytes:
+    kept = io.BytesIO()
+    with zipfile.ZipFile(kept, "w") as made:
+        made.writestr("picture.png", data)
     return kept.getvalue()
 
 
@@ -73,6 +81,7 @@ def test_the_django_view_shows_holds_and_refuses(load: Any, asked: Worker) -> No
     assert upload(png(2))[0] == 201
     assert upload(png(1)) == (202, b'{"status": "held"}')
     assert upload(b"\x89PNG\r\n\x1a\n" + b"\0" * 64) == (202, b'{"status": "held"}')
+    assert upload(archive_of(png(1))) == (202, b'{"status": "held"}'), "what is in it was not looked at"
     module.service = Client("http://service", token=TOKEN, clear=True, transport=Bridge(asked))
     assert upload(png(2)) == (503, b'{"status": "not taken", "code": "token"}')
     gone = httpx.MockTransport(lambda request: httpx.Response(503))
@@ -93,7 +102,7 @@ def test_the_fastapi_view_shows_holds_and_refuses(load: Any, asked: Worker) -> N
             transport = httpx.ASGITransport(asked.service)
             async with AsyncClient("http://service", token=asked.token, clear=True, transport=transport) as service:
                 module.app.state.service = service
-                for data in (png(2), png(1)):
+                for data in (png(2), png(1), archive_of(png(1))):
                     answer = await browser.post("/upload", files={"file": data})
                     told.append((answer.status_code, answer.json()))
             gone = httpx.MockTransport(lambda request: httpx.Response(503))
@@ -102,9 +111,9 @@ def test_the_fastapi_view_shows_holds_and_refuses(load: Any, asked: Worker) -> N
             told.append((answer.status_code, answer.json()))
         return told
 
-    shown, held, refused = asked.do(scenario())
+    shown, *held, refused = asked.do(scenario())
     assert (shown[0], shown[1]["status"]) == (200, "shown")
-    assert held == (200, {"status": "held"})
+    assert held == [(200, {"status": "held"})] * 2
     assert refused == (503, {"detail": "unavailable"})
 
 
