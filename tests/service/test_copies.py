@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,35 @@ def put_in_place(copy: Path, link: Path) -> None:
     made = link.with_name("new-link")
     made.symlink_to(copy)
     os.replace(made, link)
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "scale.md").read_text()
+STUBS = """
+set -eu
+leadline() { :; }
+rsync() { mkdir "$3"; cp -a "$2". "$3"; }
+mv() { ls "$BANKS" >> "$SEEN"; command mv "$@"; }
+"""
+
+
+def copy_as_told(original: Path, folder: Path) -> list[str]:
+    """The commands of the page in this folder; what lay among the banks while the new copy was put in place."""
+    (told,) = re.findall(r"```\n(leadline bank verify /srv/banks/known .*?)```", PAGE, re.DOTALL)
+    ours = told.replace("originals:/srv/banks/known", str(original)).replace("/srv/", f"{folder}/")
+    banks, seen = folder / "banks", folder / "seen"
+    seen.unlink(missing_ok=True)
+    environment = {**os.environ, "BANKS": str(banks), "SEEN": str(seen)}
+    subprocess.run(["bash", "-c", STUBS + ours.replace("+%s", "+%s%N")], env=environment, check=True, timeout=60)
+    return seen.read_text().split()
+
+
+def test_the_commands_of_the_page_put_a_copy_in_place_that_no_look_finds_twice(original: Bank, tmp_path: Path) -> None:
+    assert copy_as_told(original.path, tmp_path / "srv") == []
+    lists = Lists([], shelf=tmp_path / "srv" / "banks")
+    original.add([Entry(Kind.ILLEGAL, {"md5": bytes.fromhex("e5" * 16)})])
+    assert copy_as_told(original.path, tmp_path / "srv") == ["known"], "or two banks of one name"
+    assert lists.refresh() == {"known": original.list_version}
+    assert matches(lists, MD5, "e5" * 16) == [True, True]
 
 
 def matches(lists: Lists, *hashes: str) -> list[bool]:
