@@ -469,7 +469,7 @@ def main() -> None:
         serve_otherwise(sys.argv[2], Path(sys.argv[3]))
         return
     if shutil.which("wrk") is None:
-        raise SystemExit("bench.service needs wrk: apt install wrk")
+        raise SystemExit("bench.service needs wrk, which `make bench` installs on Debian as root: apt-get install wrk")
     count = int(float(sys.argv[1])) if len(sys.argv) > 1 else 10_000_000
     hashes = make_hashes(count, 1)
     with tempfile.TemporaryDirectory() as name:

@@ -7,11 +7,11 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests import forking
 from tests.servers import fresh_database
 
 _PREPARE = """
@@ -36,14 +36,13 @@ def check_by_commands(environment: dict[str, str], folder: Path) -> None:
     """What an operator and an expert say after a fault: the chain is carried out and verified, the vault is re-read."""
     carried = folder / "carried-out"
     said = [["journal", "export", str(carried)], ["verify", str(carried / "custody.jsonl")], ["vault", "verify"]]
-    command = [sys.executable, "-c", _COMMANDS, json.dumps(said)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = forking.run(["-c", _COMMANDS, json.dumps(said)], env=environment)
     assert done.returncode == 0, (done.stdout, done.stderr)
     assert (carried / "custody.jsonl").stat().st_size > 0
 
 
 class Machine:
-    """An office in a folder of its own; every call is another process.
+    """An office in a folder of its own; every call is another process (see forking.py).
 
     Its database is a SQLite file there, or where DATABASE_URL names a server a new one of that.
     """
@@ -66,18 +65,10 @@ class Machine:
         self.environment["LEADLINE_HOME"] = str(home)
 
     def run_in(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, *arguments],
-            env=self.environment, cwd=folder, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
+        return forking.run([*arguments], env=self.environment, cwd=folder)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, *arguments], env=self.environment, capture_output=True, text=True, timeout=120, check=False
-        )
-
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, *arguments], env=self.environment)
+        return forking.run([*arguments], env=self.environment)
 
     def python(self, code: str) -> str:
         done = self.run("-c", code)

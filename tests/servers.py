@@ -31,6 +31,7 @@ PACKAGES = {
     # The same without its windows: pages for half the work.
     "chromium-headless-shell": lambda: shutil.which("chromium-headless-shell") is not None,
     "openssl": lambda: shutil.which("openssl") is not None,
+    "wrk": lambda: shutil.which("wrk") is not None,  # bench.service alone asks by it
 }
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import forking
 from tests.journeys.inside import PASSWORD
 from tests.machine import Machine, made_once
 from tests.servers import free_port, skip_without
@@ -87,8 +88,7 @@ class RunningOffice:
 
     def command(self, *arguments: str | Path, code: int = 0) -> str:
         """`leadline ARGUMENTS` as its operator would type it there; everything it said."""
-        command = [sys.executable, "-m", "leadline", *map(str, arguments)]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=180)
+        done = forking.run(["-m", "leadline", *map(str, arguments)], env=self.environment)
         assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
         return done.stdout + done.stderr
 
@@ -168,8 +168,7 @@ def staff_and_fill(machine: Machine) -> None:
 
 def ask_inside(environment: Mapping[str, str], function: str, module: str = "inside", **arguments: Any) -> Any:
     """A function of `inside`, or of another such module, in a process with that environment."""
-    command = [sys.executable, "-m", f"tests.journeys.{module}", function, json.dumps(arguments)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180)
+    done = forking.run(["-m", f"tests.journeys.{module}", function, json.dumps(arguments)], env=environment)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import forking
 
 from leadline.custody.keys import InstanceKey, SigningKey
 from leadline.custody.storage import open_storage
@@ -140,9 +141,7 @@ print("ended", flush=True)
 )
 def test_a_malformed_setting_is_named(tmp_path: Path, name: str, value: str) -> None:
     environment = {**os.environ, "LEADLINE_HOME": str(tmp_path / "h"), name: value}
-    run = subprocess.run(
-        [sys.executable, "-m", "leadline", "up", "--check"], env=environment, capture_output=True, text=True, check=False
-    )
+    run = forking.run(["-m", "leadline", "up", "--check"], env=environment)
     assert run.returncode == 2
     assert name in run.stderr
     assert "Traceback" not in run.stderr

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-import subprocess
-import sys
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tests import forking
 
-ROOT = Path(__file__).parents[3]
 _PREPARE = """
 import django, json, sys, time
 django.setup()
@@ -64,8 +62,7 @@ class ServedOffice:
 
     def python(self, code: str) -> str:
         environment = self.running.environment | {"DJANGO_SETTINGS_MODULE": "leadline.workbench.settings"}
-        command = [sys.executable, "-c", code]
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180, check=False)
+        done = forking.run(["-c", code], env=environment)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

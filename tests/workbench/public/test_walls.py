@@ -20,6 +20,7 @@ import pytest
 from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
+from tests import forking
 from tests.machine import Machine
 from tests.servers import free_port
 from tests.workbench.public.pages import FORM, PAGES, open_page, read_answer, send_report, urlencoded
@@ -239,9 +240,7 @@ def test_the_process_knows_no_sign_in_no_session_and_no_staff_view(tmp_path: Pat
     ],
 )
 def test_a_setting_that_makes_no_sense_is_a_loud_fault(tmp_path: Path, name: str, value: str) -> None:
-    run = subprocess.run(
-        [sys.executable, "-c", _LOOK], env=_environment(tmp_path, **{name: value}), capture_output=True, text=True
-    )
+    run = forking.run(["-c", _LOOK], env=_environment(tmp_path, **{name: value}))
     assert run.returncode != 0
     assert name in run.stderr
 
