@@ -14,6 +14,7 @@ from leadline.match import snapshot as snapshot_module
 from leadline.match import writing as writing_module
 from leadline.match.bank import Bank
 from leadline.match.build import SegmentDraft
+from leadline.match.table import TableWriter
 
 SETTINGS = {"name": "A", "kind": Kind.ILLEGAL}
 
@@ -324,6 +325,21 @@ def test_info_counts_what_is_there(new_bank, draw, clock):
     assert info.not_compared == {"made-up": 1}
     assert info.index_bytes == sum(p.stat().st_size for p in bank.path.glob("seg-*.index"))
     assert info.records_bytes_per_entry == round(sum(p.stat().st_size for p in bank.path.glob("seg-*.records")) / 5, 1)
+
+
+def test_a_merge_lets_go_of_what_it_read_before_it_reads_on(new_bank, draw, monkeypatch):
+    bank = new_bank(entries=[draw.entry(note="x") for _ in range(10)])
+    bank.merge()
+    bank.remove([3])
+    order, cool, add = [], snapshot_module.Snapshot.cool, TableWriter.add_chunks
+    monkeypatch.setattr(snapshot_module.Snapshot, "cool", lambda self: (order.append("let go"), cool(self)))
+    monkeypatch.setattr(
+        TableWriter, "add_chunks", lambda self, name, *rest: (order.append(name), add(self, name, *rest))
+    )
+    bank.merge()
+    assert "blobs print.pdq.32" in " ".join(order).replace("let go ", "")
+    for name in ("blobs", "print.pdq.32"):
+        assert order[order.index(name) + 1] == "let go"
 
 
 def test_a_merge_is_due_when_recent_changes_outweigh_the_rest(new_bank, draw):

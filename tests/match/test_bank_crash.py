@@ -227,10 +227,10 @@ def test_a_writer_waits_for_the_lock_and_then_says_so(new_bank, draw):
 def test_a_writer_goes_on_while_a_merge_builds(new_bank, draw, monkeypatch):
     bank = new_bank(entries=[draw.entry(note="old"), draw.entry(note="gone")])
     other = Bank.open(bank.path, kinds={})
-    real = build_module.build_index_sections
+    real = build_module.each_index_section
 
     def meanwhile(*args, **kwargs):
-        monkeypatch.setattr(build_module, "build_index_sections", real)
+        monkeypatch.setattr(build_module, "each_index_section", real)
         monkeypatch.setattr(writing_module, "LOG_ENTRIES", 3)
         other.add([draw.entry(note="during")])
         other.add([draw.entry(note="large")] * 4)
@@ -238,7 +238,7 @@ def test_a_writer_goes_on_while_a_merge_builds(new_bank, draw, monkeypatch):
         other.update([draw.entry(id=1, note="changed")])
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(build_module, "build_index_sections", meanwhile)
+    monkeypatch.setattr(build_module, "each_index_section", meanwhile)
     bank.merge()
     other.refresh()
     expected = ["changed", "during", "large", "large", "large", "large"]

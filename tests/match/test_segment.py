@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import tracemalloc
 
 import msgspec
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 from leadline.domain import Entry, Kind, PdqFamily, Tlp
 from leadline.errors import BankCorrupt
 from leadline.match.admission import Admission, Refusals
-from leadline.match.combine import Part, combine_in_memory
+from leadline.match.combine import Part, combine_in_memory, write_columns
 from leadline.match.exact import ExactIndex, build_exact
 from leadline.match.records import PrintColumn, Records
 from leadline.match.segment import LiveTable, Segment
@@ -146,6 +148,24 @@ def test_combining_keeps_entries_and_drops_dead_rows(draw):
     expected = [e for e, kept in zip(first, keep, strict=True) if kept] + second + third
     assert [(e.id, e.fingerprints, e.note, e.quality) for e in whole.entries(np.arange(whole.count))] == [
         (e.id, e.fingerprints, e.note, e.quality) for e in expected
+    ]
+
+
+def test_texts_of_rows_with_gaps_between_them_are_combined_in_little_memory(draw):
+    entries = [draw.entry(note=f"{number} " + "x" * 700) for number in range(10_000)]
+    keep = np.arange(len(entries)) % 2 == 0
+    parts = [Part(records_of(entries), keep)]
+    with open(os.devnull, "wb") as nowhere:
+        tracemalloc.start()
+        try:
+            write_columns(TableWriter(nowhere), parts)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < 30 << 20, "3.6 MB of texts"
+    whole = combine_in_memory(parts)
+    assert [entry.note for entry in whole.entries(np.arange(whole.count))] == [
+        entry.note for entry, kept in zip(entries, keep, strict=True) if kept
     ]
 
 

@@ -14,28 +14,39 @@ from leadline.match.combine import Part, combined_ids, write_columns, write_ids
 from leadline.match.folder import TemporaryFile, index_name, records_name
 from leadline.match.manifest import SegmentFiles
 from leadline.match.records import I64, Bools, Records
-from leadline.match.segment import build_index_sections
+from leadline.match.segment import each_index_section
 from leadline.match.table import Table, TableWriter, encode_table, open_table
 
 SPILL_ENTRIES = 500_000  # entries collected in memory before they go to disk
 
 
 class SegmentDraft:
-    """Two temporary files that hold all of some parts but their ids; `publish` gives ids and names."""
+    """Two temporary files that hold all of some parts but their ids; `publish` gives ids and names.
 
-    def __init__(self, folder: Path, parts: Sequence[Part], quality_floor: int, threads: int) -> None:
+    let_go  called after each piece of the parts that was read, so that mapped ones need not all be in memory at once
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        parts: Sequence[Part],
+        quality_floor: int,
+        threads: int,
+        let_go: Callable[[], None] = lambda: None,
+    ) -> None:
         self._folder, self.quality_floor = folder, quality_floor
         self.wished_ids = combined_ids(parts)
         self._temporary: list[TemporaryFile] = []
         try:
             self._records, self._index = self._new_file(), self._new_file()
             self._writer = TableWriter(self._records.stream)
-            write_columns(self._writer, parts)
+            write_columns(self._writer, parts, let_go)
             sections = {**self._writer.map_sections(self._records.stream), "ids": self.wished_ids}
             index = TableWriter(self._index.stream)
-            built = build_index_sections(Records(sections, "new segment"), quality_floor, threads=threads)
-            for name, array in built.items():
+            records = Records(sections, "new segment")
+            for name, array in each_index_section(records, quality_floor, threads=threads):
                 index.add(name, array)
+                del array  # a tenth of a gigabyte for each million of entries
             self._index_bytes = index.finish()
             self._records.sync()
             self._index.sync()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,7 +11,8 @@ import numpy as np
 from leadline.match.records import COLUMNS, I64, U8, U32, Bools, Records
 from leadline.match.table import Array, Sections, TableWriter
 
-_BLOB_ROWS = 1 << 18  # rows whose blobs are gathered at once: bounds memory
+_ROWS = 1 << 18  # taken at once: bounds memory
+_GATHERED_BYTES = 1 << 20  # of blobs, where rows between them are left out: numpy wants 16 bytes more for each of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,16 @@ def combine_in_memory(parts: Sequence[Part]) -> Records:
     return Records(sections, "recent changes")
 
 
-def write_columns(writer: TableWriter, parts: Sequence[Part]) -> None:
-    """Everything but the ids, so that these may be given last (`write_ids`)."""
+def write_columns(writer: TableWriter, parts: Sequence[Part], let_go: Callable[[], None] = lambda: None) -> None:
+    """Everything but the ids, so that these may be given last (`write_ids`). let_go: called after each piece."""
     for name, dtype, columns, chunks in _columns(parts):
-        writer.add_chunks(name, dtype, columns, chunks)
+        writer.add_chunks(name, dtype, columns, _each(chunks, let_go))
+
+
+def _each(chunks: Iterable[Array], then: Callable[[], None]) -> Iterator[Array]:
+    for chunk in chunks:
+        yield chunk
+        then()
 
 
 def write_ids(writer: TableWriter, ids: I64, retired: I64) -> None:
@@ -111,25 +118,31 @@ def _blob_chunks(parts: Sequence[Part]) -> Iterator[U8]:
         if part.records.offsets is None:
             continue
         rows = np.arange(part.records.count) if part.keep is None else np.flatnonzero(part.keep)
-        for first in range(0, len(rows), _BLOB_ROWS):
-            yield _gather_blobs(part.records, rows[first : first + _BLOB_ROWS])
+        for first in range(0, len(rows), _ROWS):
+            yield from _gather_blobs(part.records, rows[first : first + _ROWS])
 
 
-def _gather_blobs(records: Records, rows: I64) -> U8:
+def _gather_blobs(records: Records, rows: I64) -> Iterator[U8]:
     assert records.offsets is not None
     starts, ends = records.offsets[rows].astype(np.int64), records.offsets[rows + 1].astype(np.int64)
     records.check_spans(starts, ends)
-    if len(rows) and int(rows[-1]) - int(rows[0]) + 1 == len(rows):
-        whole: U8 = records.blobs[int(starts[0]) : int(ends[-1])]
-        return whole
+    if int(rows[-1]) - int(rows[0]) + 1 == len(rows):
+        yield records.blobs[int(starts[0]) : int(ends[-1])]
+        return
     lengths = ends - starts
-    shift = starts - (np.cumsum(lengths) - lengths)
-    taken: U8 = records.blobs[np.repeat(shift, lengths) + np.arange(int(lengths.sum()))]
-    return taken
+    done, first = np.cumsum(lengths), 0
+    while first < len(rows):
+        before = int(done[first - 1]) if first else 0
+        after = max(first + 1, int(np.searchsorted(done, before + _GATHERED_BYTES, side="right")))
+        piece = slice(first, after)
+        at = np.repeat(starts[piece] + lengths[piece] - done[piece], lengths[piece])
+        at += np.arange(before, before + len(at))
+        yield records.blobs[at]
+        first = after
 
 
 def _print_columns(parts: Sequence[Part], name: str, length: int) -> Iterator[Column]:
-    values: list[U8] = []
+    values: list[tuple[U8, Bools | None]] = []
     rows: list[U32] = []
     base = 0
     for part in parts:
@@ -137,16 +150,23 @@ def _print_columns(parts: Sequence[Part], name: str, length: int) -> Iterator[Co
         if column is not None:
             numbers = part.records.checked_rows(column)
             if part.keep is None:
-                values.append(column.values)
+                values.append((column.values, None))
                 rows.append((numbers + np.uint32(base)).astype(np.uint32))
             else:
                 chosen = part.keep[numbers]
                 moved = np.cumsum(part.keep) - 1 + base
-                values.append(column.values[chosen])
+                values.append((column.values, chosen))
                 rows.append(moved[numbers[chosen]].astype(np.uint32))
         base += part.count
     if sum(map(len, rows)) == 0:
         return
-    yield Column(f"print.{name}.{length}", "|u1", length, values)
+    yield Column(f"print.{name}.{length}", "|u1", length, _chosen_values(values))
     if sum(map(len, rows)) < base:
         yield Column(f"rows.{name}.{length}", "<u4", 0, rows)
+
+
+def _chosen_values(values: Sequence[tuple[U8, Bools | None]]) -> Iterator[U8]:
+    for column, chosen in values:
+        for first in range(0, len(column), _ROWS):
+            piece = column[first : first + _ROWS]
+            yield piece if chosen is None else piece[chosen[first : first + _ROWS]]

@@ -124,16 +124,19 @@ def pdq_rows_by_group(records: Records, quality_floor: int) -> Iterator[tuple[in
 
 def build_index_sections(records: Records, quality_floor: int, *, threads: int = 1) -> Sections:
     """Everything an index file holds, from the records alone."""
+    return dict(each_index_section(records, quality_floor, threads=threads))
+
+
+def each_index_section(records: Records, quality_floor: int, *, threads: int = 1) -> Iterator[tuple[str, Array]]:
+    """One after another, for whoever lets go of each before the next."""
     assert quality_floor <= NO_QUALITY
-    sections: Sections = {}
     for code, radius, hashes, rows in pdq_rows_by_group(records, quality_floor):
-        sections[f"pdq.{code}.{radius}.index"] = kernel.build_index(hashes, threads=threads)
+        yield f"pdq.{code}.{radius}.index", kernel.build_index(hashes, threads=threads)
         if len(rows) < records.count:
-            sections[f"pdq.{code}.{radius}.rows"] = rows
+            yield f"pdq.{code}.{radius}.rows", rows
     for (name, length), column in records.prints.items():
         if EXACT_ALGORITHMS.get(name) == length:
-            sections.update(build_exact(column))
-    return sections
+            yield from build_exact(column).items()
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,7 @@ class Writer:
             before = self.snapshot
         parts = [Part(table.records, table.keep) for table in before.tables]
         with giving_way() if gently else nullcontext(_run) as promptly:
-            draft = SegmentDraft(self._path, parts, before.manifest.quality_floor, threads)
+            draft = SegmentDraft(self._path, parts, before.manifest.quality_floor, threads, before.cool)
             try:
                 retired = retired_ids(parts, draft.wished_ids)
                 files = promptly(partial(self._swap, before, draft, retired))
