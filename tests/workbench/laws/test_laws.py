@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from tests.workbench.review.conftest import png
 
+from leadline.domain import Channel, IncomingReport
 from leadline.errors import LeadlineError
 from leadline.law.terms import Role
 from leadline.workbench.accounts.actions import set_office_setting
 from leadline.workbench.accounts.models import Person
+from leadline.workbench.actors import Actor
 from leadline.workbench.evidence.access import MEDIA_MODE
 from leadline.workbench.evidence.actions import take_in
 from leadline.workbench.evidence.models import MediaMode
 from leadline.workbench.journal.models import Line
 from leadline.workbench.laws import access, actions
 from leadline.workbench.permissions import Role as OfficeRole
+from leadline.workbench.reports import actions as reports
+from leadline.workbench.reports.actions import TakenFile
+from leadline.workbench.reports.states import Reason, State
+from leadline.workbench.review import access as review
 
 pytestmark = pytest.mark.django_db
 AT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -112,3 +118,19 @@ def test_the_card_of_a_review_shows_the_law(
     page = client_of(analyst).get(f"/review/{claimed.pk}/").content.decode()
     assert "Mandatory Reporting Act" in page
     assert "keep until" in page
+
+
+def test_a_period_on_the_card_runs_from_the_last_time_that_one_of_its_reports_went_on(
+    claimed: Any, administrator: Person, analyst: Person
+) -> None:
+    actions.declare_office(administrator, "CA", Role.PROVIDER, "a test")
+    sent = []
+    for reason in (Reason.TO_POLICE, Reason.TO_HOTLINE):
+        files = [TakenFile("drawn.png", claimed.cluster.centre)]
+        incoming = IncomingReport(Channel.API, text="made up")
+        report = reports.receive(incoming, channel=Channel.API, actor="system", files=files).report
+        card = review.card_of(Actor.of_person(analyst), claimed)
+        assert [one.due_at for one in review.law_of(card).deadlines.binding] == [max(sent, default=None)]
+        reports.change_state(analyst, report.pk, State.FORWARDED, reason, seen=State.NEW)
+        sent.append(report.changes.get(to_state=State.FORWARDED).at + timedelta(days=21))
+    assert [one.due_at for one in review.law_of(card).deadlines.binding] == [sent[-1]]

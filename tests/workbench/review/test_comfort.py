@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from lxml import html
 
+from leadline.workbench.accounts.actions import set_office_setting
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
 from leadline.workbench.evidence.models import Asset
@@ -61,6 +65,82 @@ def test_the_teams_page_shows_no_numbers_of_fewer_than_three_people(
     assert ["3 people at work" in page for page in pages] == [False, False, True]
     assert "people at work" not in pages[1].replace("Fewer than three people are at work", "")
     assert Shift.objects.count() == 3
+
+
+def test_whoever_went_home_without_a_word_is_not_at_work(
+    arrive: Any, senior: Person, make_person: Callable[..., Person]
+) -> None:
+    for name in ("one", "another"):
+        actions.begin_shift(make_person(name, Role.ANALYST), 60)
+    Shift.objects.filter(person__name="one").update(began_at=timezone.now() - timedelta(minutes=91))
+    [day] = access.teams_of([timezone.now()])
+    assert day.people_at_work == 1
+
+
+def test_a_break_that_was_kept_counts_however_one_comes_back(arrive: Any, analyst: Person) -> None:
+    arrive(1)
+    actions.begin_shift(analyst)
+    now = timezone.now()
+    Shift.objects.update(working_since=now - timedelta(minutes=70), break_began_at=now - timedelta(minutes=15))
+    assert not access.work_of(analyst).break_due
+    assert actions.claim_next(Actor.of_person(analyst)) is not None
+    assert access.work_of(analyst, now + timedelta(minutes=46)).break_due  # fifty after its end
+    actions.begin_break(analyst)  # another one: of the first it is still known when it ended
+    assert Shift.objects.get().working_since == now - timedelta(minutes=5)
+
+
+def test_a_wish_is_saved_beside_floors_that_came_after_the_last_one(
+    office: Any, analyst: Person, senior: Person, client_of: Callable[[Person], Client]
+) -> None:
+    actions.set_wish(analyst, reveal_seconds=3)
+    for name, value in (("allow_whole", "no"), ("daily_minutes", "30"), ("reveal_seconds", "5")):
+        set_office_setting(senior, f"review-{name}", value, "a test")
+    client = client_of(analyst)
+    page = html.document_fromstring(client.get("/review/me/").content.decode())
+    given = dict(next(one for one in page.forms if "daily_minutes" in one.fields).form_values())
+    assert (given["daily_minutes"], given["reveal_seconds"], "allow_whole" in given) == ("30", "3", False)
+    assert client.post("/review/me/", given | {"is_volunteer": "on"}).status_code == 302
+    wish = access.wish_of(analyst)
+    assert (wish.is_volunteer, wish.reveal_seconds) == (True, 3)
+    assert (wish.allow_whole, wish.daily_minutes) == (True, 120)  # nobody wished for the floor
+    assert client.post("/review/me/", given | {"allow_whole": "on"}).status_code == 200  # less careful than it
+
+
+def test_how_long_it_can_be_undone_is_told_as_a_span_whatever_clock_the_browser_has(
+    claimed: Review, analyst: Person, browser_of: Callable[[Person], Client]
+) -> None:
+    made = actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS)
+    for address in ("/review/", f"/review/assessments/{made.pk}/"):
+        page = html.document_fromstring(browser_of(analyst).get(address).content.decode())
+        [form] = page.xpath(f"//form[@action='/review/assessments/{made.pk}/undo/']")
+        assert 5_000 < int(form.attrib["data-left-ms"]) <= 10_000
+        assert form.getparent().attrib["class"] == "undo"  # all that the script takes away
+    made.effective_at = made.made_at
+    assert made.undo_left_ms == 0
+
+
+def test_colour_is_a_button_too_and_says_whether_it_is_on(
+    claimed: Review, analyst: Person, browser_of: Callable[[Person], Client]
+) -> None:
+    card = f"/review/{claimed.pk}/"
+    page = html.document_fromstring(browser_of(analyst).get(card).content.decode())
+    [button] = page.xpath("//button[@id='colour']")
+    said = [button.attrib[name] for name in ("aria-pressed", "data-on", "data-off")]
+    assert said == ["false", "Colour: yes", "Colour: no"]
+    actions.set_wish(analyst, allow_colour=False)
+    assert 'id="colour"' not in browser_of(analyst).get(card).content.decode()
+
+
+def test_the_script_is_told_what_to_say_where_an_answer_was_not_kept(
+    claimed: Review, analyst: Person, browser_of: Callable[[Person], Client]
+) -> None:
+    """A sign-in page that a lost session leads to arrives well: a script that trusts it says that all is saved."""
+    page = html.document_fromstring(browser_of(analyst).get(f"/review/{claimed.pk}/").content.decode())
+    told = page.get_element_by_id("card").attrib
+    assert told["data-unsaved"] == "This is not saved yet."
+    assert told["data-signed-out"].startswith("You were signed out.")
+    answer = Client().post(told["data-draft"], {"note": "made up"}, follow=True)
+    assert (answer.status_code, answer.redirect_chain[0][1]) == (200, 302)
 
 
 def test_single_letter_keys_can_be_switched_off(

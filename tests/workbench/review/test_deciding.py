@@ -252,6 +252,25 @@ def test_an_official_code_is_stored_as_chosen_and_another_is_derived_where_a_sou
     assert made.labels.count() == 2
 
 
+def test_a_code_that_is_derived_in_two_ways_stands_once_on_the_surest(
+    claimed: Review, analyst: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    from msgspec import structs
+
+    library = law.library()
+    [shipped] = library.mappings.known.values()
+    surer = structs.replace(shipped, id="a-surer-one", confidence="H", lossy=False)
+    known = {(one.id, one.version): one for one in (shipped, surer, structs.replace(shipped, id="z", confidence="L"))}
+    monkeypatch.setattr(law, "library", lambda: replace(library, mappings=replace(library.mappings, known=known)))
+    picked = [f"sap|until-2014-03-31|level-{number}" for number in (4, 5)]  # both are A
+    made = actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS, picked)
+    derived = made.labels.get(is_derived=True)
+    assert (derived.code, derived.mapping, derived.confidence, derived.lossy) == ("A", "a-surer-one", "H", False)
+    assert actions.derive_again() == 0
+
+
 def code_of(scheme: str) -> str:
     found = next(one for one in law.library().labels.choosable() if one.id == scheme)
     return f"{found.id}|{found.version}|{found.codes[0].code}"
@@ -594,6 +613,21 @@ def test_handing_in_leads_to_the_next_and_offers_to_undo(
     assert "/undo/" in page
 
 
+def test_a_key_that_is_pressed_twice_hands_in_once_and_goes_on(
+    claimed: Review, arrive: Any, analyst: Person, client_of: Callable[[Person], Client]
+) -> None:
+    arrive(2)
+    client, given = client_of(analyst), {f"q-{name}": codes for name, codes in ANSWERS.items()} | {"next": "1"}
+    led_to = {client.post(f"/review/{claimed.pk}/hand-in/", given)["Location"] for _ in range(2)}
+    mine = access.claimed_by(Actor.of_person(analyst))
+    assert mine is not None
+    assert led_to == {f"/review/{mine.pk}/"}
+    assert Assessment.objects.count() == 1
+    assert not Draft.objects.filter(review=claimed).exists()
+    client.post(f"/review/{claimed.pk}/hand-in/", given | {"q-live": "yes"})  # others are kept, as any late ones
+    assert Draft.objects.get(review=claimed).answers["live"] == ["yes"]
+
+
 def test_an_answer_that_lacks_is_named_beside_its_question(
     claimed: Review, analyst: Person, client_of: Callable[[Person], Client]
 ) -> None:
@@ -613,7 +647,9 @@ def test_lists_hold_no_picture(claimed: Review, senior: Person, client_of: Calla
         assert b"<canvas" not in answer.content
 
 
-def test_the_office_loads_questions_of_its_own(claimed: Review, analyst: Person, senior: Person, settings: Any) -> None:
+def test_the_office_loads_questions_of_its_own_and_reads_the_answers_when_they_are_gone(
+    claimed: Review, analyst: Person, senior: Person, settings: Any, client_of: Callable[[Person], Client]
+) -> None:
     folder = Path(settings.LEADLINE_HOME) / "law" / "assessments"
     folder.mkdir(parents=True)
     (folder / "own.yaml").write_text(
@@ -623,3 +659,7 @@ def test_the_office_loads_questions_of_its_own(claimed: Review, analyst: Person,
     set_office_setting(senior, access.FACTS_SCHEME, "own", "a test")
     made = actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, {"one": ["a"]})
     assert (made.scheme, made.scheme_version) == ("own", 1)
+    (folder / "own.yaml").unlink()
+    set_office_setting(senior, access.FACTS_SCHEME, "leadline-facts", "a test")
+    page = client_of(analyst).get(f"/review/assessments/{made.pk}/").content.decode()
+    assert '<tr><th scope="row">one</th><td>a</td></tr>' in page

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from leadline.domain import Channel, ItemKind, Tlp
@@ -324,9 +324,16 @@ def countries_of(reports: Iterable[Report]) -> dict[Involved, list[str]]:
 
 def law_of(report: Report) -> LawBeside:
     """Periods run from when we received it, and from when it first went on to the police or another hotline."""
-    onward = report.changes.filter(to_state=State.FORWARDED, reason__in=(Reason.TO_POLICE, Reason.TO_HOTLINE))
-    sent_at = onward.order_by("id").values_list("at", flat=True).first()
-    return law_beside(report.received_at, sent_at=sent_at, others=countries_of([report]))
+    return law_beside(report.received_at, sent_at=sent_at_of([report]), others=countries_of([report]))
+
+
+def sent_at_of(reports: Iterable[Report]) -> datetime | None:
+    """When it first went on, of several the last: what each asks to keep is kept as long as that one asks."""
+    ids = [report.pk for report in reports]
+    onward = StateChange.objects.filter(report__in=ids, to_state=State.FORWARDED.value)
+    onward = onward.filter(reason__in=(Reason.TO_POLICE.value, Reason.TO_HOTLINE.value))
+    firsts = onward.order_by().values("report").annotate(first=Min("at"))
+    return max((row["first"] for row in firsts), default=None)
 
 
 # --- the reporter's side ---------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
@@ -26,7 +26,7 @@ from leadline.workbench.evidence.models import Asset
 from leadline.workbench.journal.access import visible_lines
 from leadline.workbench.laws.access import LawBeside, law_beside, library
 from leadline.workbench.permissions import ROLE_PERMISSIONS, Permission
-from leadline.workbench.reports.access import countries_of, find_report, visible_reports
+from leadline.workbench.reports.access import countries_of, find_report, sent_at_of, visible_reports
 from leadline.workbench.reports.models import Item
 from leadline.workbench.review import scenes
 from leadline.workbench.review.floors import (
@@ -171,7 +171,7 @@ def work_of(person: Person, now: datetime | None = None) -> Work:
     ends = shift.break_began_at + BREAK if shift.break_began_at else None
     return Work(
         shift,
-        break_due=now - shift.working_since >= WORK_AT_MOST,
+        break_due=now - shift.works_since(now) >= WORK_AT_MOST,
         break_until=ends if ends and ends > now else None,
         spent=spent,
         budget=budget,
@@ -363,11 +363,12 @@ def _cut(rows: QuerySet[Any]) -> tuple[list[Any], int]:
 
 
 def law_of(card: Card) -> LawBeside:
-    """For the countries of the reports that this person sees; periods run from the first report of its files."""
+    """For the countries of the reports that this person sees; periods run from the first report of its files, and from
+    when those seen went on."""
     items = Item.objects.filter(asset__membership__cluster=card.review.cluster)
     first = items.aggregate(first=Min("report__received_at"))["first"]
     received = min(first, card.review.received_at) if first else card.review.received_at
-    return law_beside(received, others=countries_of(card.reports))
+    return law_beside(received, sent_at=sent_at_of(card.reports), others=countries_of(card.reports))
 
 
 def forewarning(card: Card) -> list[str]:
@@ -487,19 +488,13 @@ class Told:
 
 
 def told_of(made: Assessment) -> Told:
-    scheme = library().assessments.get(made.scheme, made.scheme_version)
-    answers = [
-        (gettext(question.text), [gettext(c.name) for c in question.codes if c.code in made.answers[question.id]])
-        for question in scheme.questions
-        if question.id in made.answers
-    ]
     covered = made.coverage.select_related("asset__membership").order_by("-distance", "id")
     assessed = list(covered.filter(origin=Origin.ASSESSED.value))
     if made.standing == Standing.TRIAL and made.review.subject is not None:  # it covers no file, and looks as if it did
         assessed = [Coverage(assessment=made, asset=made.review.subject, origin=Origin.ASSESSED.value)]
     propagated, cut = _cut(covered.filter(origin=Origin.PROPAGATED.value))
     return Told(
-        answers,
+        _answers_of(made),
         list(made.labels.all()),
         note_of(made),
         assessed,
@@ -510,6 +505,19 @@ def told_of(made: Assessment) -> Told:
         list(made.reached.select_related("proposal", "undone_by")),
         list(_outcomes_beside(made)[:50]),
     )
+
+
+def _answers_of(made: Assessment) -> list[tuple[str, list[str]]]:
+    """Each question with its answers; in their codes where the file of that version is loaded no more."""
+    try:
+        questions = library().assessments.get(made.scheme, made.scheme_version).questions
+    except InputError:
+        return [(question, list(codes)) for question, codes in made.answers.items()]
+    return [
+        (gettext(question.text), [gettext(c.name) for c in question.codes if c.code in made.answers[question.id]])
+        for question in questions
+        if question.id in made.answers
+    ]
 
 
 def _near(covered: Coverage, made: Assessment, assessed: Sequence[Coverage]) -> NearFile:
@@ -669,8 +677,9 @@ def _team_of(since: datetime, known: int) -> TeamDay:
     )  # fmt: skip
     unseen = Cluster.objects.filter(pk__in=decided.filter(was_seen=False).values("cluster"))
     files = unseen.aggregate(files=Sum("size", default=0))["files"]
-    at_work = Shift.objects.filter(ended_at__isnull=True).select_related("person")
-    over = [shift.person.name for shift in at_work if work_of(shift.person).is_over]
+    now, begun = timezone.now(), Shift.objects.filter(ended_at__isnull=True).select_related("person")
+    at_work = [shift for shift in begun if not is_over(shift, now)]  # most people go home without a word
+    over = [shift.person.name for shift in at_work if work_of(shift.person, now).is_over]
     return TeamDay(told["decided"], told["unseen"], len(at_work), sorted(over), told["deciders"], files, known)
 
 
@@ -753,3 +762,9 @@ def pending_of(person: Person) -> QuerySet[Assessment]:
     fresh = (Standing.PENDING.value, Standing.TRIAL.value)
     mine = Assessment.objects.filter(by=person, standing__in=fresh, effective_at__gt=timezone.now())
     return mine.order_by("-made_at")
+
+
+def handed_in_just_now(person: Person, review: Review, answers: Mapping[str, Sequence[str]]) -> Assessment | None:
+    """The same answers to the same review: a key that was pressed twice."""
+    mine = pending_of(person).filter(review=review).first()
+    return mine if mine is not None and mine.answers == answers else None

@@ -27,7 +27,6 @@ from leadline.workbench.review.floors import CATEGORIES, DAILY_MINUTES, REVEAL_S
 from leadline.workbench.words import choices
 
 MAX_NOTE_CHARS = 10_000
-_YES_NO = [("yes", _("yes")), ("no", _("no"))]
 
 
 class ShiftForm(forms.Form):

@@ -14,7 +14,7 @@ from leadline.workbench.accounts.models import Person
 from leadline.workbench.banks.models import Proposal
 from leadline.workbench.evidence.models import Asset
 from leadline.workbench.reports.models import Report
-from leadline.workbench.review.floors import LEAST_S, MOST, TOLD_AFTER, covered_share, weigh
+from leadline.workbench.review.floors import BREAK, LEAST_S, MOST, TOLD_AFTER, covered_share, weigh
 from leadline.workbench.sealing import SealedField
 
 
@@ -209,7 +209,7 @@ class Shift(models.Model):
     began_at = models.DateTimeField()
     planned_minutes = models.PositiveSmallIntegerField()
     ended_at = models.DateTimeField(null=True)
-    working_since = models.DateTimeField()  # since the last break
+    working_since = models.DateTimeField()  # as of the last break that they said they came back from
     break_began_at = models.DateTimeField(null=True)
     session_hash = models.CharField(max_length=64, blank=True)  # whose proof it was: another session begins its own
 
@@ -218,6 +218,11 @@ class Shift(models.Model):
         constraints = (
             models.UniqueConstraint(fields=("person",), condition=Q(ended_at__isnull=True), name="one_open_shift"),
         )
+
+    def works_since(self, now: datetime) -> datetime:
+        """Since the last break. One that was kept counts, whether or not they said that they go on."""
+        kept = self.break_began_at + BREAK if self.break_began_at is not None else None
+        return kept if kept is not None and kept <= now else self.working_since
 
 
 class Exposure(models.Model):
@@ -333,6 +338,11 @@ class Assessment(models.Model):
             models.Index(fields=("effective_at",), condition=Q(standing="pending"), name="assessment_pending"),
             models.Index(fields=("-made_at", "-id"), name="assessment_newest"),
         )
+
+    @property
+    def undo_left_ms(self) -> int:
+        """Told as a span: whoever reads it need not have our clock."""
+        return max(0, int((self.effective_at - timezone.now()).total_seconds() * 1000))
 
     @property
     def told_standing(self) -> str:

@@ -189,9 +189,14 @@ def hand_in(request: HttpRequest, review_id: str) -> HttpResponse:
         form.add_error(f"q-{error.where}" if f"q-{error.where}" in form.fields else None, told(error))
         return _card(request, review, form)
     except LeadlineError as error:
-        actions.save_draft(person_of(request), review, form.answers(), given.get("labels", []), given.get("note", ""))
-        messages.error(request, told(error))
-        return redirect("review_queue")
+        twice = access.handed_in_just_now(person_of(request), review, form.answers())
+        if twice is None:
+            actions.save_draft(
+                person_of(request), review, form.answers(), given.get("labels", []), given.get("note", "")
+            )
+            messages.error(request, told(error))
+            return redirect("review_queue")
+        made = twice
     return _next(request) if "next" in request.POST else redirect("review_assessment", made.pk)
 
 
@@ -446,12 +451,13 @@ def note_outcome(request: HttpRequest, assessment_id: str) -> HttpResponse:
 @requires(Permission.REVIEW)
 def show_me(request: HttpRequest) -> HttpResponse:
     person = person_of(request)
-    wish = access.wish_of(person)
-    names = (*_FLOOR_FIELDS, "opted_out", "is_volunteer", "single_keys")
-    form = WishForm(request.POST or None, initial={name: getattr(wish, name) for name in names})
+    wish, floors = access.wish_of(person), access.floors_of(person)
+    initial = {name: getattr(floors, name) for name in _FLOOR_FIELDS}  # as it is: a wish may be older than the floor
+    initial |= {name: getattr(wish, name) for name in ("opted_out", "is_volunteer", "single_keys")}
+    form = WishForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
-            actions.set_wish(person, **{name: form.cleaned_data[name] for name in names})
+            actions.set_wish(person, **{name: form.cleaned_data[name] for name in form.changed_data})
         except InputError as error:
             form.add_error(error.where if error.where in form.fields else None, told(error))
         else:

@@ -14,7 +14,8 @@ from django.utils import timezone
 from leadline.errors import InputError, NotAllowed, WrongState
 from leadline.law.assessments import Given
 from leadline.law.labels import Label as LawLabel
-from leadline.law.mappings import Answers
+from leadline.law.mappings import Answers, Derived
+from leadline.law.terms import Confidence
 from leadline.workbench import sealing
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
@@ -235,8 +236,20 @@ def _read_label(library: Any, text: str) -> LawLabel:
     return found
 
 
+def _inferred(chosen: Sequence[LawLabel], answers: Answers, library: Any) -> list[Derived]:
+    """What published mappings make of these, each code once: of several ways to it the surest is what it stands on."""
+    found: dict[LawLabel, Derived] = {}
+    for one in sorted(library.mappings.derive(chosen, [answers]), key=_doubt):
+        found.setdefault(one.label, one)
+    return list(found.values())
+
+
+def _doubt(one: Derived) -> tuple[int, bool]:
+    return list(Confidence).index(one.confidence), one.lossy
+
+
 def _derive(made: Assessment, chosen: Sequence[LawLabel], answers: Answers, library: Any) -> None:
-    for one in library.mappings.derive(chosen, [answers]):
+    for one in _inferred(chosen, answers, library):
         Label.objects.create(
             assessment=made, scheme=one.label.scheme, version=one.label.version, code=one.label.code, is_derived=True,
             mapping=one.mapping, mapping_version=one.mapping_version, source=one.source[:300],
@@ -278,7 +291,7 @@ def _derive_again(made: Assessment, library: Any) -> int:
     answers = Answers(made.scheme, made.scheme_version, made.answers)
     now = {
         (d.label.scheme, d.label.version, d.label.code, d.mapping, d.mapping_version)
-        for d in library.mappings.derive(chosen, [answers])
+        for d in _inferred(chosen, answers, library)
     }
     before = {(o.scheme, o.version, o.code, o.mapping, o.mapping_version) for o in live if o.is_derived}
     if now == before:

@@ -71,11 +71,11 @@ def _end(shift: Shift, person: Person) -> None:
 @transaction.atomic
 def begin_break(person: Person) -> Shift:
     """Ten minutes without a picture. Whoever wants longer comes back later."""
-    shift = _open(person)
-    if shift.break_began_at is None or timezone.now() >= shift.break_began_at + BREAK:
+    shift, now = _open(person), timezone.now()
+    if shift.break_began_at is None or now >= shift.break_began_at + BREAK:
         end_all(person)
-        shift.break_began_at = timezone.now()
-        shift.save(update_fields=["break_began_at"])
+        shift.working_since, shift.break_began_at = shift.works_since(now), now
+        shift.save(update_fields=["working_since", "break_began_at"])
     return shift
 
 
@@ -116,7 +116,6 @@ def check_in(person: Person, mood: int) -> None:
     if not 1 <= mood <= 5:
         raise InputError("a mood is 1 to 5", where="mood")
     CheckIn.objects.create(person=person, mood=mood)
-
 
 
 @transaction.atomic

@@ -34,15 +34,27 @@
     canvas.setAttribute("aria-label", text);
     if (shown && shown.textContent !== text) shown.textContent = text;
   };
+  // Of the next looks at this card; what is to be seen just now stays as it is.
+  const colourButton = document.getElementById("colour");
+  const toggleColour = () => {
+    if (!colourButton) return;
+    colour = !colour;
+    colourButton.setAttribute("aria-pressed", String(colour));
+    shown.textContent = colour ? colourButton.dataset.on : colourButton.dataset.off;
+  };
   const clear = () => {
     if (!canvas) return;
     canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
     name("hidden");
   };
+  // Who was signed out meanwhile is led to another page, and that one arrives well.
+  const arrived = (answer) => answer.ok && !answer.redirected;
   const refuse = async (answer) => {
     const box = document.getElementById("refusal");
-    let text = "";
-    try { text = (await answer.json()).error; } catch { text = String(answer.status); }
+    let text = card.dataset.signedOut;
+    if (!answer.redirected) {
+      try { text = (await answer.json()).error; } catch { text = String(answer.status); }
+    }
     if (box) box.textContent = text;
   };
 
@@ -69,7 +81,7 @@
     const mine = round;
     const which = scenes.length ? `?scene=${scenes[scene].dataset.scene}` : "";
     const answer = await fetch(card.dataset.tile + which, { cache: "no-store" });
-    if (!answer.ok) return refuse(answer);
+    if (!arrived(answer)) return refuse(answer);
     if (!look && mine === round) await draw(answer, "tile", true);
   };
 
@@ -80,7 +92,7 @@
     const url = card.dataset.look.replace("00000000-0000-0000-0000-000000000000", mine.id);
     const answer = await fetch(`${url}?x=${at.x.toFixed(3)}&y=${at.y.toFixed(3)}`, { cache: "no-store" });
     if (look !== mine) return;
-    if (!answer.ok) return hide();
+    if (!arrived(answer)) return hide();
     await draw(answer, mine.level, false);
     if (look !== mine) clear();
   };
@@ -99,7 +111,7 @@
     if (colour) fields.colour = "1";
     if (scenes.length) fields.scene = scenes[scene].dataset.scene;
     const answer = await post(card.dataset.reveal, fields);
-    if (!answer.ok) {
+    if (!arrived(answer)) {
       wanted = null;
       return refuse(answer);
     }
@@ -148,6 +160,7 @@
       moveTo((event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
     });
     document.getElementById("show-tile").addEventListener("click", showTile);
+    if (colourButton) colourButton.addEventListener("click", toggleColour);
     for (const [id, by] of [["scene-back", -1], ["scene-on", 1]]) {
       const button = document.getElementById(id);
       if (button) button.addEventListener("click", () => step(by));
@@ -204,12 +217,14 @@
 
   let saving = null;
   if (form) {
+    const save = async () => {
+      const answer = await post(card.dataset.draft, new FormData(form)).catch(() => null);
+      const failed = answer && answer.redirected ? card.dataset.signedOut : card.dataset.unsaved;
+      document.getElementById("saved").textContent = answer && arrived(answer) ? "✓" : failed;
+    };
     const saveSoon = () => {
       clearTimeout(saving);
-      saving = setTimeout(async () => {
-        const answer = await post(card.dataset.draft, new FormData(form));
-        document.getElementById("saved").textContent = answer.ok ? "✓" : "";
-      }, 400);
+      saving = setTimeout(save, 400);
     };
     form.addEventListener("change", () => {
       hide(); // an answer hides the picture
@@ -221,12 +236,14 @@
       hide();
     });
   }
-  document.querySelectorAll("form[data-until]").forEach((undo) => {
-    setTimeout(() => undo.parentElement.remove(), Math.max(0, new Date(undo.dataset.until) - Date.now()));
+  // By how long it can still be undone, not by when: this machine's clock may be another than the server's.
+  document.querySelectorAll("form[data-left-ms]").forEach((undo) => {
+    setTimeout(() => undo.parentElement.remove(), Number(undo.dataset.leftMs));
   });
 
   // --- keys ----------------------------------------------------------------------------------------------------------
   const isText = (node) => node.matches("textarea, select, input:not([type=radio]):not([type=checkbox])");
+  const isControl = (node) => node.matches("button, summary, a, input"); // Space and Enter are its own
   const open = (id) => {
     const box = document.getElementById(id);
     if (!box) return;
@@ -240,7 +257,7 @@
     t: showTile,
     ",": () => step(-1),
     ".": () => step(1),
-    f: () => { if (card && card.dataset.colour === "yes") colour = !colour; },
+    f: toggleColour,
     c: () => open("cluster"),
     h: () => open("hold"),
     l: () => open("law"),
@@ -259,7 +276,7 @@
       return;
     }
     if (event.ctrlKey || event.altKey || event.metaKey || isText(event.target)) return;
-    if (event.code === "Space" && canvas && !event.target.matches("button, summary, a, input")) {
+    if (event.code === "Space" && canvas && !isControl(event.target)) {
       event.preventDefault();
       if (!event.repeat) reveal(event.shiftKey && card.dataset.whole === "yes" ? "whole" : "lens");
       return;
@@ -271,6 +288,7 @@
     }
     if (!singleKeys && event.key.length === 1) return;
     if (/^[1-9]$/.test(event.key) && questions.length) return pick(Number(event.key) - 1);
+    if (event.key === "Enter" && isControl(event.target)) return;
     const button = document.querySelector(`button[data-key="${CSS.escape(event.key)}"]`);
     if (button) {
       event.preventDefault();
