@@ -46,15 +46,16 @@ def import_command(
     files only the records come in. A file has to have the hashes of its record. A path that leads outside the folder,
     and a link, are refused. What the file calls a record stays with it as (scheme, code), marked as imported: nobody
     here has assessed it. came in + without a file + refused is the number of records. What nobody here knows, a kind of
-    hash say, is kept with its record and counted by name as unknown.
+    hash say, is kept with its record and counted by name as unknown. A malformed hash never costs a record its good
+    ones: it alone is refused, told, and counted.
 
     \b
     Examples:
       leadline case import export/case.json --media export --lead ann@example.org
       leadline case import case.json --lead ann@example.org --scheme vics:US --json
 
-    Exit codes: 0 all in, 1 nothing came in, or this person may not lead it, 2 wrong use, 3 in, but for records that
-    were refused or name a file that is not there, 130 stopped by you: run it again.
+    Exit codes: 0 all in, 1 nothing came in, or this person may not lead it, 2 wrong use, 3 in, but for records or
+    single hashes that were refused, or records that name a file that is not there, 130 stopped by you: run it again.
     """
     if pap not in _PAPS:
         raise typer.BadParameter(", ".join(_PAPS), param_hint="--pap")
@@ -84,7 +85,7 @@ def import_command(
 def _tell(tally: Any, *, json: bool) -> None:
     counts = {
         "records": tally.records, "came_in": tally.came_in, "without_file": tally.without_file,
-        "refused": tally.refused, "again": tally.again,
+        "refused": tally.refused, "again": tally.again, "refused_hashes": tally.refused_hashes,
     }  # fmt: skip
     if json:
         beside = {"faults": dict(tally.faults), "unknown": dict(tally.unknown)}
@@ -97,7 +98,7 @@ def _tell(tally: Any, *, json: bool) -> None:
 
 
 def _exit_code(tallies: list[Any]) -> int:
-    if not any(tally.faults for tally in tallies):
+    if not any(tally.faults or tally.refused_hashes for tally in tallies):
         return EXIT_DONE
     return EXIT_PARTLY if any(tally.records > tally.refused for tally in tallies) else EXIT_NOTHING
 

@@ -416,6 +416,11 @@ class RecordHashes:
 def with_faults(entry: Entry, hashes: RecordHashes, where: str) -> Iterator[Entry | ListFormatError]:
     """What a reader yields for a record: its entry, and after it each hash that was refused out of it."""
     yield entry
+    yield from refusals(hashes, where)
+
+
+def refusals(hashes: RecordHashes, where: str) -> Iterator[HashRefused]:
+    """Of each malformed hash of a record that has a good one."""
     for fault in hashes.faults:
         yield HashRefused(
             sentence("%(what)s; the rest of its record stays", what=fault.what), where=where, mend=fault.mend

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 import ijson
 from ijson.common import ObjectBuilder
 
-from leadline.errors import ConfigError, HashesUnknown, HashFormatError, ListFormatError
+from leadline.errors import ConfigError, HashesUnknown, HashFormatError, HashRefused, ListFormatError
 from leadline.exchange.base import (
     ABSENT,
     MAX_TEXT_CHARS,
@@ -25,6 +25,7 @@ from leadline.exchange.base import (
     located,
     recode,
     recode_head,
+    refusals,
     shown_texts,
 )
 from leadline.exchange.vics import (
@@ -88,6 +89,7 @@ class CaseMedia:
             compare, the first eight kinds, 300 characters of each
     unknown names of what nobody here knows in it
     fault   why the record cannot be read; the rest of it is empty then, unless it is HashesUnknown
+    refused_hashes  malformed ones beside those in `hashes`
     """
 
     place: int
@@ -99,6 +101,7 @@ class CaseMedia:
     facts: Mapping[str, Any] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     fault: ListFormatError | None = None
+    refused_hashes: tuple[HashRefused, ...] = ()
 
 
 def read_heads(stream: BinaryIO, *, where: str) -> list[CaseHead]:
@@ -172,6 +175,7 @@ def _media(untrusted: object, scheme: str, place: int, number: int, where: str) 
         facts,
         tuple(hashes.other_names),
         fault,
+        tuple(refusals(hashes, where)),
     )
 
 

@@ -33,7 +33,7 @@ def test_a_case_comes_in_and_goes_out_by_command(
     assert (code, err) == (0, "")
     assert told == {
         "case": case.number, "id": str(case.pk), "new": True, "records": 2, "came_in": 2, "without_file": 0,
-        "refused": 0, "again": 0, "faults": {}, "unknown": {},
+        "refused": 0, "again": 0, "refused_hashes": 0, "faults": {}, "unknown": {},
     }  # fmt: skip
     code, (told,), err = ended(capfd, "export", case.number, "--out", out, "--json")
     assert (code, err, told["records"], out.stat().st_mode & 0o777) == (0, "", 2, 0o600)
@@ -43,7 +43,9 @@ def test_a_case_comes_in_and_goes_out_by_command(
 
 def test_its_exit_codes_say_whether_all_came_in(make_file: Any, folder: Path, lead: Person, capfd: Any) -> None:
     good, bad = record(1, png(1)), record(2, png(1), RelativeFilePath="../x.png")
-    for number, (media, expected) in enumerate((([good, bad], 3), ([bad], 1), ([record(3, png(3))], 0))):
+    half = record(3, png(3), SHA1="a1")  # its MD5 is good
+    tried = (([good, bad], 3), ([bad], 1), ([record(3, png(3))], 0), ([half], 3))
+    for number, (media, expected) in enumerate(tried):
         path = make_file(media, CaseID=f"id-{number}")
         assert ended(capfd, "import", path, "--media", folder, "--lead", lead.email)[0] == expected
     assert ended(capfd, "import", path, "--lead", "nobody@example.org")[0] == 1

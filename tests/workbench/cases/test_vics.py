@@ -14,7 +14,7 @@ import pytest
 from django.utils import timezone
 
 from leadline.domain import Tlp
-from leadline.errors import ListFormatError, NotAllowed, WrongState
+from leadline.errors import LeadlineError, ListFormatError, NotAllowed, WrongState
 from leadline.exchange.vics_case import CaseMedia, read_media
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
@@ -109,6 +109,19 @@ def test_hashes_that_nobody_here_knows_are_kept_with_their_record_and_counted(
     (gone_out,) = json.loads(written(case))["value"]
     named = [{one["HashName"]: one["HashValue"] for one in media["AlternativeHashes"]} for media in gone_out["Media"]]
     assert [names.get("netclean") for names in named] == ["77", "77"]
+
+
+def test_a_malformed_hash_beside_a_good_one_costs_only_itself_and_is_told(
+    make_file: Any, folder: Path, lead: Person
+) -> None:
+    told: list[LeadlineError] = []
+    path = make_file([record(1, png(1), SHA1="a1", PhotoDNA="=="), record(2, png(2))])
+    with MediaFolder(folder) as media:
+        handling = actions.Handling()
+        (tally,) = actions.import_cases(path, media, lead=lead, handling=handling, complain=told.append)
+    assert (counts(tally), tally.refused_hashes, dict(tally.faults)) == ([2, 2, 0, 0, 0], 2, {})
+    assert [(error.code, error.where) for error in told] == [("hash-refused", f"{path.name}: case 1, record 1")] * 2
+    assert json.loads(Line.objects.get(act="case.read-in").details)["refused_hashes"] == 2
 
 
 def test_a_category_stays_an_inference_with_its_scheme_and_is_nobodys_assessment(

@@ -67,6 +67,7 @@ class Tally:
     again   of those that came in, how many had come in before
     faults  code -> how many were refused, or named a file that is not there
     unknown name -> how many records held what nobody here knows: kept beside the record
+    refused_hashes  malformed ones, each in a record with a good one, which stays
     """
 
     number: str
@@ -77,6 +78,7 @@ class Tally:
     without_file: int = 0
     refused: int = 0
     again: int = 0
+    refused_hashes: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
 
@@ -183,6 +185,9 @@ class _Run:
         self.tally.records += 1
         for name in media.unknown:
             count_name(self.tally.unknown, name)
+        self.tally.refused_hashes += len(media.refused_hashes)
+        for refused in media.refused_hashes:
+            complain(refused)
         if media.fault is not None:
             complain(media.fault)
             if not media.unknown:
@@ -225,7 +230,7 @@ class _Run:
         told = self.tally
         said = {
             "records": told.records, "came_in": told.came_in, "without_file": told.without_file,
-            "refused": told.refused, "again": told.again,
+            "refused": told.refused, "again": told.again, "refused_hashes": told.refused_hashes,
         }  # fmt: skip
         tell("case.read-in", self._case, None, reason=SOURCE, details=said)
 
