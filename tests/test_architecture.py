@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from leadline.exchange.connectors import CONNECTORS
+
 ROOT = Path(__file__).parents[1]
 TOUR = (ROOT / "ARCHITECTURE.md").read_text()
 
@@ -19,6 +21,13 @@ def test_every_path_that_the_tour_names_exists() -> None:
 def test_every_room_is_on_the_tour() -> None:
     rooms = [p.name for p in (ROOT / "src/leadline").iterdir() if (p / "__init__.py").exists()]
     assert [r for r in rooms if f"**{r}/**" not in TOUR] == []
+
+
+def test_every_connector_has_a_subclass_of_the_contract_suite() -> None:
+    tests = [path.read_text() for path in (ROOT / "tests/exchange").rglob("test_*.py")]
+    suites = [text for text in tests if re.search(r"(?m)^class Test\w+\((?:List|LookUp)\w*Contract\b", text)]
+    classes = {place.rpartition(":")[2] for place in CONNECTORS.values()}
+    assert [of for of in classes if not any(re.search(rf"\b{of}\b", text) for text in suites)] == []
 
 
 def test_the_compiled_kernel_has_one_door() -> None:

@@ -497,6 +497,9 @@ def test_a_stand_in_is_set_up_checked_and_asked_by_the_commands_that_it_prints(
         for variable, value in told["credentials"].items():
             monkeypatch.setenv(variable, value)
         rehearsed.extend(run(*shlex.split(command)[1:]).code for command in told["commands"])
+        status = run("exchange", "status").out
+        said = re.search(r"told whole +20\S+Z; what it deletes without a word is seen every 24 h\n", status)
+        assert bool(said) == (name in ("misp", "taxii")), status
 
     monkeypatch.setattr(exchange_mock, "_wait", rehearse)
     assert run("exchange", "mock", name, "--entries", "3", "--json").code == 0

@@ -33,7 +33,7 @@ def pull_command(
 
     It goes on where the last pull ended. Stop it at any moment: the next one ends with the same bank. A change
     matches at once, in every process that has the bank open. For each source told = added + changed + withdrawn +
-    same + left out + absent + refused. Where much has changed, a merge is started in the background.
+    same + left out + absent + kept + refused. Where much has changed, a merge is started in the background.
 
     \b
     Examples:

@@ -27,8 +27,10 @@ def status_command(
     """Show how sources are: last success, lag, entries, what the last pull did, what is refused, what is pending.
 
     The lag is the time since the last pull that ended well began. A withdrawal is pending where the source no longer
-    has an entry that still matches here; see the last fault. What is kept and not compared are fingerprints of kinds
-    that nobody here knows, of records that hold no others: --kept prints source, key, kind, value and digest of each.
+    has an entry that still matches here; see the last fault. Of a source that may delete without a word (taxii, misp)
+    told whole says when it last told its whole list: what it deleted since may still be here. What is kept and not
+    compared are fingerprints of kinds that nobody here knows, of records that hold no others: --kept prints source,
+    key, kind, value and digest of each.
 
     \b
     Examples:
@@ -78,6 +80,7 @@ def _describe(name: str) -> dict[str, Any]:
         "name": name, "is_well": health.is_well, "standing": str(health.standing),
         "connector": health.subscription.connector, "bank": health.subscription.bank,
         "last_success": _moment(health.last_success), "lag_s": None if health.lag_s < 0 else health.lag_s,
+        "told_whole": _moment(health.told_whole), "whole_every_h": health.whole_every_h or None,
         "entries": health.entries, "by_kind": {str(kind): count for kind, count in health.by_kind.items()},
         "by_fingerprint": dict(health.by_fingerprint), "kept": dict(health.kept), "list_version": health.list_version,
         "withdrawals_pending": health.withdrawals_pending,
@@ -100,6 +103,7 @@ def _lines(record: dict[str, Any]) -> list[str]:
     rows: list[tuple[str, object]] = [
         ("last success", record["last_success"] or "never"),
         ("lag", _span(record["lag_s"])),
+        *([("told whole", _told_whole(record))] if record["whole_every_h"] else []),
         ("entries", record["entries"]),
         *((of.replace("by_", "by "), _counted(record[of])) for of in ("by_kind", "by_fingerprint") if record[of]),
     ]
@@ -112,6 +116,12 @@ def _lines(record: dict[str, Any]) -> list[str]:
     rows += [("receipt not confirmed", record["unconfirmed"])] if record["unconfirmed"] else []
     rows += [("fault", record["error"])] if record["error"] else []
     return [head, *(f"  {line}" for line in table(rows))]
+
+
+def _told_whole(record: dict[str, Any]) -> str:
+    """Of a source that deletes without a word."""
+    every = f"what it deletes without a word is seen every {record['whole_every_h']:g} h"
+    return f"{record['told_whole'] or 'not yet'}; {every}"
 
 
 def _counted(counts: dict[str, int]) -> str:

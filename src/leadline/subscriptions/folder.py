@@ -249,13 +249,16 @@ class Subscriptions:
             return {}
 
     def note_run(self, name: str, run: Mapping[str, Any]) -> None:
-        """One more run at the end; the last 50 stay. A run without an error is the last success too."""
+        """One more run at the end; the last 50 stay. A run without an error is the last success too; of the last in
+        which the whole list was told (`is_whole`) its beginning stays."""
         status = self._status_so_far(name)
         status.pop("started", None)
         before = [{field: value for field, value in old.items() if field != "faults"} for old in _runs(status)]
         status = {**status, "runs": [*before, dict(run)][-_RUNS_KEPT:]}
         if not run.get("error"):
             status["last_success"] = dict(run)
+        if run.get("is_whole"):
+            status["told_whole"] = run["started"]
         write_json(self.path(name) / "status.json", status)
 
 

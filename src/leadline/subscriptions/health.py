@@ -33,6 +33,8 @@ class Health:
     lag_s                seconds since the start of the last pull that ended well; -1 before the first
     last_run             as subscriptions/pulling.py notes it: counts, unknown, reasons, faults, error, unconfirmed
     withdrawals_pending  entries that the source no longer has and our bank still does
+    told_whole           when the last pull began in which the whole list was told
+    whole_every_h        hours after which it is told again; 0 where the source tells every withdrawal
     kept                 fingerprints that nobody here can compare and that are kept beside the bank, by kind
     bank_error           why the bank does not open, else empty
     """
@@ -47,6 +49,8 @@ class Health:
     by_kind: Mapping[Kind, int] = field(default_factory=dict)
     by_fingerprint: Mapping[str, int] = field(default_factory=dict)
     list_version: int = 0
+    told_whole: int = 0
+    whole_every_h: float = 0
     kept: Mapping[str, int] = field(default_factory=dict)
     bank_error: str = ""
 
@@ -71,6 +75,8 @@ def describe_source(subscriptions: Subscriptions, name: str, now_s: float) -> He
         lag_s=int(now_s) - started if started else -1,
         last_run=last,
         withdrawals_pending=int(last.get("pending", 0)) + half_removed,
+        told_whole=int(status.get("told_whole", 0)),
+        whole_every_h=float(subscription.options.get("whole_every_h", 0)),
         kept=kept,
         **_of_bank(subscription.bank),
     )

@@ -48,6 +48,7 @@ class Outcome:
     faults     the first 1,000 reasons, with their place
     unknown    things nobody here knows, and how often
     total      entries of this pull, where the source said so
+    is_whole   the source has told its whole list, up to its end: what it has not told is gone here
     unconfirmed  why the source did not take the receipt of a list that is here whole; the next pull sends it again
     """
 
@@ -64,6 +65,7 @@ class Outcome:
     pages: int = 0
     total: int = 0
     is_complete: bool = False
+    is_whole: bool = False
     reasons: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
     faults: list[LeadlineError] = field(default_factory=list)
@@ -173,8 +175,9 @@ class Importer:
             last = page.checkpoint
             if page.is_last:
                 self._settle(last)
+                is_whole = self._in_round
                 self._end_round(last)
-                self.outcome.is_complete = True
+                self.outcome.is_complete, self.outcome.is_whole = True, is_whole
                 return self.outcome
             if len(self._waiting) >= self._batch_records or self._kept_chars > _MOST_KEPT_CHARS:
                 self._settle(last)

@@ -105,7 +105,7 @@ class _Run:
 
     def _note(self, clock: Callable[[], float], error: dict[str, str] | None) -> None:
         outcome = self.outcome
-        counts = {name: getattr(outcome, name) for name in (*COUNTS, "pages", "total", "is_complete")}
+        counts = {name: getattr(outcome, name) for name in (*COUNTS, "pages", "total", "is_complete", "is_whole")}
         unknown, reasons = dict(outcome.unknown), dict(outcome.reasons)
         faults = [str(fault) for fault in outcome.faults[:_TOLD_FAULTS]]
         times = {"started": self._started, "ended": int(clock())}

@@ -114,6 +114,19 @@ def test_a_page_counts_what_is_kept_and_not_compared_and_shows_none_of_it(
     assert "print 1" not in page
 
 
+def test_a_page_tells_when_a_source_that_deletes_without_a_word_last_told_its_whole_list(
+    office: Any, pulled: str, client_of: Callable[[Person], Client], analyst: Person
+) -> None:
+    client = client_of(analyst)
+    assert "Told whole" not in client.get("/sources/list/").content.decode()
+    set_up("silent", str(office.banks / "silent"), whole_every_h=12)
+    begun = 1_795_000_000
+    for count, told in enumerate(("not yet", "2026-11-18 11:06")):
+        page = client.get("/sources/silent/").content.decode()
+        assert f"<td>{told}. What it deletes without a word is seen every 12 hours.</td>" in page
+        reach.subscriptions().note_run("silent", run(ended=begun + 5, is_whole=not count))
+
+
 def state(name: str) -> str:
     return next(check.state for check in stats.health([name]))
 

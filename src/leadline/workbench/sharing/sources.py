@@ -57,7 +57,8 @@ class Chart:
 @dataclass(frozen=True, slots=True)
 class SourceView:
     """standing: a code. fault: why it cannot be read. faults: refused lines of the last run, as they were told.
-    kept: fingerprints without an entry, of kinds that nobody here can compare."""
+    kept: fingerprints without an entry, of kinds that nobody here can compare. told_whole, whole_every_h: see
+    `Health`."""
 
     name: str
     standing: str
@@ -75,6 +76,8 @@ class SourceView:
     faults: tuple[str, ...] = ()
     fault: str = ""
     kept: tuple[tuple[str, int], ...] = ()
+    told_whole: datetime | None = None
+    whole_every_h: float = 0
 
     @property
     def lag_began(self) -> datetime | None:
@@ -115,7 +118,8 @@ def describe(name: str) -> SourceView:
         tuple(_run(run) for run in reversed(told[-SHOWN_RUNS:]) if isinstance(run, dict)),
         _number(last, "refused") + _number(last, "refused_hashes"), _pairs(last.get("reasons")),
         _pairs(last.get("unknown")), tuple(map(str, last.get("faults") or ())),
-        "bank" if health.bank_error else "", tuple(health.kept.items()),
+        "bank" if health.bank_error else "", tuple(health.kept.items()), _moment(health.told_whole),
+        health.whole_every_h,
     )  # fmt: skip
 
 
