@@ -14,9 +14,7 @@ from tests.cli.conftest import Run
 from tests.cli.manual import PAGE, after, commands, the_json
 
 from leadline.cli import exchange_mock
-from leadline.domain import Entry, Kind
 from leadline.exchange.mock import servers
-from leadline.match.bank import Bank
 
 
 @pytest.fixture(autouse=True)
@@ -45,8 +43,11 @@ def test_the_first_minute(run: Run) -> None:
     assert info
 
 
-def test_a_rehearsal(run: Run, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_source_in_a_rehearsal(
+    run: Run, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In the other shell: what the stand-in prints, then what the page shows."""
+    follow(run, after("leadline", commands("The first minute"))[:2])
     made, behind_s, in_the_other_shell = servers.make_mock, [60], list[str]()
 
     def late(name: str, entries: int) -> Any:
@@ -72,7 +73,8 @@ def test_a_rehearsal(run: Run, capfdbinary: pytest.CaptureFixture[bytes], monkey
         assert run(*asked, "--json").objects[0]["matches"]
         in_the_other_shell.extend(follow(run, [pull[1:]]))
         assert not run(*asked, "--json").objects[0]["matches"]
-        follow(run, [["exchange", "status"], ["exchange", "remove", "rehearsal-ncmec"]])
+        health, _ = follow(run, [["exchange", "status"], ["exchange", "remove", "rehearsal-ncmec"]])
+        assert [f"{name}: good" in health for name in ("first", "rehearsal-ncmec")] == [True, True]
 
     monkeypatch.setattr(servers, "make_mock", late)
     monkeypatch.setattr(exchange_mock, "_wait", other_shell)
@@ -83,8 +85,9 @@ def test_a_rehearsal(run: Run, capfdbinary: pytest.CaptureFixture[bytes], monkey
 
 
 def test_publishing_to_another_leadline_and_reading_it(run: Run, office: Path) -> None:
-    bank = Bank.create(office / "banks/known", name="known", kind=Kind.ILLEGAL)
-    bank.add([Entry(Kind.ILLEGAL, {"md5": bytes(range(16))})])
+    """Of the bank of the first minute, as that section says."""
+    follow(run, after("leadline", commands("The first minute"))[:2])
+    assert 'write `banks/first`, and put `"other"` among the `kinds`' in PAGE
     told = commands("Publishing to another Leadline")
     ((_, partners),) = (words for words in told if words[0] == "mkdir")
     make_keys, publish = after("leadline", told)
@@ -93,10 +96,11 @@ def test_publishing_to_another_leadline_and_reading_it(run: Run, office: Path) -
     card, shown = json.loads((office / "mykey/subscriber.json").read_text()), the_json("Publishing to another Leadline")
     assert {**shown, **card} == {**card, "tlp": shown["tlp"], "kinds": shown["kinds"]}, "the page shows this card"
     (office / partners).mkdir()
-    (office / partners / "hotline-b.json").write_text(json.dumps({**shown, **card}))
-    follow(run, [publish])
+    card = {**shown, **card, "kinds": [*shown["kinds"], "other"]}
+    (office / partners / "hotline-b.json").write_text(json.dumps(card))
+    follow(run, [[word.replace("banks/known", "banks/first") for word in publish]])
     (office / "root.json").write_bytes((office / "keys/1.root.json").read_bytes())
     token = subscribe.index("--token")  # a folder needs none
     here = [{"https://lists.example/feed/known": "feed"}.get(word, word) for word in subscribe]
     said = follow(run, [here[:token] + here[token + 2 :], check, pull])
-    assert "added 1" in said[-1]
+    assert "added 7" in said[-1]

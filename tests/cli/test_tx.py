@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.manual import after, commands
-
-from leadline.match.bank import Bank
+from tests.cli.manual import PAGE, after, commands
 
 
 def tx(home: Path, *arguments: str) -> str:
@@ -28,6 +26,7 @@ def test_tx_reads_an_exported_list_as_the_manual_says(
     run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    assert "write `banks/first`" in PAGE
     monkeypatch.setenv("LEADLINE_HOME", str(tmp_path / "home"))
     for words in after("leadline", commands("The first minute"))[:2]:  # add, pull
         assert run(*words).code == 0
@@ -35,12 +34,12 @@ def test_tx_reads_an_exported_list_as_the_manual_says(
     assert ["pip", "install", "threatexchange"] in told
     (export,) = (words for words in after("leadline", told) if "text" in words)
     assert run(*(word.replace("banks/known", "banks/first") for word in export)).code == 3  # some have no PDQ hash
-    setup, fetch, match = after("tx", told)
+    *_, setup, fetch, match = after("tx", told)
     tx(tmp_path, *(word.replace("$PWD", str(tmp_path)) for word in setup))
     tx(tmp_path, *fetch)
-    known = next(
-        digest for entry in Bank.open(tmp_path / "banks/first").entries() if (digest := entry.fingerprints.get("pdq"))
-    )
-    (tmp_path / "hashes.txt").write_text(f"{known.hex()}\n{'33' * 32}\n")
+    ((_, count, source, _, asked),) = after("head", told)
+    assert count == "1"
+    (known, *_) = (tmp_path / source).read_text().splitlines()
+    (tmp_path / asked).write_text(f"{known}\n{'33' * 32}\n")
     (line,) = tx(tmp_path, *match).splitlines()
     assert line.startswith("pdq 0 (known)")
