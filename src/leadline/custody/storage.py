@@ -18,8 +18,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from leadline.custody.anchor import sync_folder
 from leadline.errors import ConfigError, VaultUnavailable
+from leadline.match.folder import sync_folder  # custody's own lies beside what needs more than the match service brings
 
 SMALL_BYTES = 64 << 10  # up to here an object is overwritten before it is removed or replaced
 _INCOMING = "incoming"
