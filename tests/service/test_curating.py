@@ -201,6 +201,39 @@ def test_entries_are_read_by_those_who_may_read_details(make_worker: Callable[..
     assert add(curator, {"hashes": {"md5": md5(1)}}).json()["added"] == 1
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/entries", {"entries": [{"hashes": {"md5": MD5}}]}),
+        ("POST", "/remove", {"ids": [7]}),
+        ("GET", "/entries", None),
+        ("GET", "", None),
+        ("PUT", "/settings", {"ratio": 0.5}),
+    ],
+)
+def test_a_bank_that_one_worker_made_is_there_in_the_next_request_to_another(
+    make_worker: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch, method: str, path: str, body: Any
+) -> None:
+    monkeypatch.setattr("leadline.service.app._REFRESH_S", 60.0)
+    one, another = make_worker(), make_worker()
+    assert one.ask("POST", "/v1/banks", json={"name": "shop", "kind": "other"}).status_code == 201
+    assert another.ask(method, f"/v1/banks/shop{path}", json=body).status_code == 200
+    assert another.ask(method, f"/v1/banks/absent{path}", json=body).status_code == 404
+
+
+def test_an_entry_that_one_worker_added_is_read_in_the_next_request_to_another(
+    make_worker: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leadline.service.app._REFRESH_S", 60.0)
+    one, another = make_worker(), make_worker()
+    another.refresh()
+    (added,) = add(one, {"hashes": {"md5": md5(1)}}).json()["ids"]
+    assert another.ask("GET", f"/v1/banks/known/entries/{added}").json()["hashes"] == {"md5": md5(1)}
+    (removed,) = remove(one, ids=[added])["ids"]
+    told = another.ask("GET", "/v1/banks/known/entries").json()["entries"]
+    assert removed not in [entry["id"] for entry in told]
+
+
 def test_a_change_matches_in_another_worker_by_itself(make_worker: Callable[..., Worker]) -> None:
     one, other = make_worker(), make_worker()
     add(one, {"hashes": {"md5": md5(1)}})

@@ -40,15 +40,17 @@ async def get_bank(request: Request) -> Response:
     call, desk = demand(request), desk_of(request)
     if not may_know_all(call.token):
         call.token.demand(Scope.MATCH)
-    bank = _find(desk, request)
+    bank = await _find(desk, request)
     if not _may_know(call.token, desk, bank):
         raise _absent(bank.name)
     return tell_json(_tell(call.token, desk, bank))
 
 
-def _find(desk: Desk, request: Request) -> Bank:
-    """Also one that lies on shards."""
+async def _find(desk: Desk, request: Request) -> Bank:
+    """Also one that lies on shards, and one that another worker made this moment."""
     name: str = request.path_params["name"]
+    if name not in desk.lists.opened.versions:
+        await asyncio.get_running_loop().run_in_executor(desk.clerks, desk.lists.refresh)
     for bank in desk.lists.opened.banks:
         if bank.name == name:
             return bank
@@ -93,14 +95,14 @@ def _tell_manifest(bank: Bank) -> dict[str, Any]:
 async def get_settings(request: Request) -> Response:
     demand(request, Scope.ADMIN)
     desk = desk_of(request)
-    bank = _find(desk, request)
+    bank = await _find(desk, request)
     return tell_json(desk.settings.of(bank.name))
 
 
 async def put_settings(request: Request) -> Response:
     """All of them at once: what is left out is as it is for a new bank."""
     call, desk = demand(request, Scope.ADMIN), desk_of(request)
-    bank = _find(desk, request)
+    bank = await _find(desk, request)
     wanted = read_as(_settings, await call.body(_BODY_BYTES))
 
     def put() -> None:

@@ -18,6 +18,7 @@ from leadline.service.calls import Call
 from leadline.service.desk import Desk
 from leadline.service.endpoints import demand, desk_of, read_as, read_limit, tell_json
 from leadline.service.entries import MAX_ENTRIES, EntryChange, tell_entry
+from leadline.service.keeping import KeptBank
 from leadline.service.repeats import Reply
 from leadline.service.shelving import NewBank
 from leadline.service.tokens import Scope
@@ -49,13 +50,13 @@ async def list_entries(request: Request) -> Response:
     """By id. `after`: the `next` of the page before; whatever is added or removed meanwhile, none is told twice."""
     demand(request, Scope.CURATE, Scope.DETAILS)
     desk = desk_of(request)
-    bank = desk.lists.kept(request.path_params["name"])
     limit = read_limit(request, _PAGE, _MOST)
     after = request.query_params.get("after", "0")
     if not re.fullmatch(r"[0-9]{1,16}", after):
         raise RequestRefused("not a place to go on from", where="after", mend="give the `next` of the page before")
 
     def tell() -> Response:
+        bank = _fresh(desk, request)
         page = bank.page(int(after), limit)
         more = page[-1].id if len(page) == limit else None
         return tell_json({"entries": [tell_entry(entry) for entry in page], "next": more})
@@ -66,8 +67,19 @@ async def list_entries(request: Request) -> Response:
 async def get_entry(request: Request) -> Response:
     demand(request, Scope.CURATE, Scope.DETAILS)
     desk = desk_of(request)
+
+    def tell() -> Response:
+        bank = _fresh(desk, request)
+        return tell_json(tell_entry(bank.get(_entry_id(request))))
+
+    return await _in_thread(desk, tell)
+
+
+def _fresh(desk: Desk, request: Request) -> KeptBank:
+    """As it is now, also where another worker changed it this moment."""
     bank = desk.lists.kept(request.path_params["name"])
-    return tell_json(tell_entry(await _in_thread(desk, lambda: bank.get(_entry_id(request)))))
+    bank.refresh()
+    return bank
 
 
 async def make_bank(request: Request) -> Response:

@@ -161,7 +161,10 @@ class Lists:
         return self.opened.named([name])[0]
 
     def kept(self, name: str) -> HereBank:
-        """The bank for those who change it. BankNotFound."""
+        """The bank for those who change it. BankNotFound. One that another worker made this moment is looked for once,
+        so: for a thread."""
+        if name not in self.opened.versions:
+            self.refresh()
         return HereBank(self.bank(name), self._threads)
 
     def kept_shelf(self) -> HereShelf:

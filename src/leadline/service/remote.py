@@ -197,7 +197,9 @@ class RemoteLists:
             raise next(iter(self.faults.values()))
 
     def kept(self, name: str) -> PartedBank:
-        """The bank for those who change it. BankNotFound."""
+        """As `Lists.kept`."""
+        if name not in self.opened.versions:
+            self.refresh()
         self._demand([name])
         return PartedBank(self.shards, name, lambda: self._unsettled.refuse(name))
 
