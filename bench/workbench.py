@@ -499,9 +499,15 @@ def fill_journal(assets: list[uuid.UUID]) -> None:
 
 
 def fill_cases(assets: list[uuid.UUID], person: Any, now: datetime) -> str:
-    """Cases of some assets each; the first holds many. Its id."""
-    from leadline.workbench.cases.contents import MAX_TITLE_CHARS, seal_text, title_context
-    from leadline.workbench.cases.models import Case, Thing
+    """Cases of some assets and two people each; the first holds many assets. Its id."""
+    from leadline.workbench.cases.contents import (
+        MAX_NAME_CHARS,
+        MAX_TITLE_CHARS,
+        party_context,
+        seal_text,
+        title_context,
+    )
+    from leadline.workbench.cases.models import Case, Party, Thing
 
     cases = [uuid.uuid4() for _ in range(CASES)]
 
@@ -520,8 +526,15 @@ def fill_cases(assets: list[uuid.UUID], person: Any, now: datetime) -> str:
             case = cases[0] if number < MANY_THINGS else cases[number % CASES]
             yield {"id": uuid.uuid4(), "case": case, "asset": asset, "added_by": "system", "added_at": now}
 
+    def people() -> Iterator[dict[str, Any]]:
+        for number in range(2 * CASES):
+            pk = uuid.uuid4()
+            name = seal_text(f"Example Person {number}", party_context(pk), MAX_NAME_CHARS)
+            yield {"id": pk, "case": cases[number // 2], "role": "witness", "name_sealed": name, "added_by": person.pk, "added_at": now}
+
     insert(Case, rows())
     insert(Thing, things())
+    insert(Party, people())
     return str(cases[0])
 
 
@@ -550,10 +563,12 @@ def fill_shares(person: Any, now: datetime) -> None:
 
 
 def fill_words(assets: list[uuid.UUID], now: datetime) -> None:
-    """What search finds reports and assets by, as its worker would have written it; the oldest first, as they come."""
+    """What search finds reports, assets and cases by, as its worker would have written it; the oldest first of each."""
+    from leadline.workbench.cases.models import Case
     from leadline.workbench.reports.models import Report
-    from leadline.workbench.search.access import made_for
+    from leadline.workbench.search.access import fields, made_for
     from leadline.workbench.search.actions import place_of
+    from leadline.workbench.search.kinds import TABLES as KINDS
     from leadline.workbench.search.models import Document, Progress
 
     def rows() -> Iterator[dict[str, Any]]:
@@ -564,6 +579,11 @@ def fill_words(assets: list[uuid.UUID], now: datetime) -> None:
         for number, pk in reversed(list(enumerate(assets))):
             at = now - timedelta(seconds=number)
             yield {"id": place_of(at) + 1, "kind": "asset", "object_id": pk, "at": at, "words": f"bench kept {number}"}
+        cases = Case.objects.order_by("opened_at").values_list("pk", flat=True).iterator()
+        while some := list(islice(cases, 500)):
+            said = KINDS["case"].words(some, fields())
+            for pk in some:
+                yield {"id": place_of(said[pk].at) + 2, "kind": "case", "object_id": pk, "at": said[pk].at, "words": said[pk].joined()}
 
     Progress.objects.update_or_create(defaults={"line": 0, "made_for": made_for(), "kind": ""})
     insert(Document, rows())
@@ -597,9 +617,10 @@ LISTS = (
     "/", "/reports/", "/reports/?state=all", "/evidence/assets/", "/evidence/assets/?verdict=known", "/cases/",
     "/review/",
 )  # fmt: skip
-# A word that everything has, a number, a digest, a word that nothing has.
+# A word that everything has, a number, a digest, a word that nothing has; names of people, of every case and of one.
 SEARCHES = (
     "bench", "B-2026-000100", "md5:" + hashlib.sha256((7).to_bytes(8, "big")).hexdigest()[:32], "nowhere", "bench 4711",
+    "Example", "Example Person 4711",
 )  # fmt: skip
 
 
@@ -722,8 +743,8 @@ TABLES = {
     ),
     "pages": (
         f"Pages over {REPORTS:,} reports, {ASSETS:,} assets, {LINES_AN_ASSET * ASSETS:,} lines of the journal, "
-        f"{ENTRIES:,} entries of a bank, {EXHIBITS:,} exhibits, {TASKS:,} tasks, {DELIVERIES:,} deliveries, {CASES:,} cases, "
-        f"{SHARES:,} shares, the words of reports and assets (aim < {AIM_MS} ms median)",
+        f"{ENTRIES:,} entries of a bank, {EXHIBITS:,} exhibits, {TASKS:,} tasks, {DELIVERIES:,} deliveries, {CASES:,} cases "
+        f"of two people each, {SHARES:,} shares, the words of reports, assets and cases (aim < {AIM_MS} ms median)",
         ("database", "page", "status", "median ms", "longest ms"),
     ),
 }
