@@ -371,6 +371,9 @@ def test_a_letter_is_taken_down_from_the_page_of_the_assessment_and_ends_with_an
 ) -> None:
     client = client_of(senior)
     assert f"/review/appeals/new/?assessment={made.pk}" in client.get(f"/review/assessments/{made.pk}/").content.decode()
+    form = "/review/appeals/new/?assessment="
+    told = [client.get(form + named).content.decode() for named in (str(made.pk), "made-up")]
+    assert [f'href="/review/assessments/{made.pk}/"' in page for page in told] == [True, False]
     given = {"assessment": str(made.pk), "about": f"see {made.cluster.centre.sha256}", "text": "made up words"}
     address = client.post("/review/appeals/new/", given)["Location"]
     page = client.get(address).content.decode()
