@@ -77,6 +77,8 @@ def test_a_split_bank_answers_as_the_whole_one_and_a_lost_node_is_an_error_never
         assert json.loads(service.ask("GET", "/m/index/status")[1])["md5"]["size"] == 20
         assert service.ask("DELETE", "/c/bank/RENAMED")[0] == 200
         assert [path.name for path in shards[1].iterdir()] == ["known"]
+        log = [line for line in (tmp_path / "log").read_text().splitlines() if not line.startswith("{")]
+        assert len(log) == 2, "what it says at its start; what Ray has to say are lines of the service's log"
         cluster.remove_node(cluster.nodes[1], allow_graceful=False)
         status, told = 200, b""
         for _ in range(100):  # until Ray has noticed; an answer before that would be a whole one

@@ -4,11 +4,14 @@ no port of Ray's or Serve's is opened to others by us (docs/scale.md). Imported 
 from __future__ import annotations
 
 import contextlib
+import logging
+import logging.config
 import multiprocessing
 import os
 from typing import Any
 
 from leadline.errors import ConfigError, LeadlineError, ShardLost
+from leadline.service import logs
 from leadline.service.options import Options
 from leadline.service.remote import RemoteLists
 from leadline.service.shard import Shard
@@ -16,6 +19,7 @@ from leadline.service.shard import Shard
 _APP = "leadline-shard-{}"
 _NAMESPACE = "leadline"
 _ANSWER_S = 10.0
+_LOGGERS = ("ray", "ray.serve")
 RESOURCE = "leadline_shard_{}"  # a node that was started with it gets that shard, else any node
 
 
@@ -38,6 +42,11 @@ def _import_ray() -> Any:
         from ray import serve  # noqa: F401 (an extra of Ray's own)
     except ImportError:
         raise ConfigError("Ray Serve is not installed", mend="pip install 'leadline[ray]'") from None
+    for name in _LOGGERS:  # they write lines of their own: what they say is to be lines of the service's log
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.setLevel(logging.WARNING)
+        logger.propagate = True
     return ray
 
 
@@ -46,7 +55,10 @@ def connect(address: str) -> Any:
     ray = _import_ray()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     try:
-        ray.init(address=address, namespace=_NAMESPACE, log_to_driver=False, ignore_reinit_error=True)
+        ray.init(
+            address=address, namespace=_NAMESPACE, log_to_driver=False, configure_logging=False,
+            ignore_reinit_error=True,
+        )  # fmt: skip
     except (ConnectionError, ValueError, RuntimeError) as error:
         mend = "give --ray HOST:PORT, or auto on a machine of the cluster"
         raise ConfigError(f"no Ray cluster there: {error}", where=address, mend=mend) from None
@@ -66,6 +78,7 @@ def deploy(options: Options) -> None:
 
 
 def _deploy(options: Options, told: Any) -> None:
+    logging.config.dictConfig(logs.CONFIG)
     try:
         ray = connect(options.ray)
         from ray import serve
@@ -117,6 +130,7 @@ def undeploy(options: Options) -> None:
 
 
 def _undeploy(options: Options) -> None:
+    logging.config.dictConfig(logs.CONFIG)
     with contextlib.suppress(Exception):  # the cluster has gone, and the shards with it
         connect(options.ray)
         from ray import serve
