@@ -71,8 +71,9 @@ def session_limits(handle: Handler) -> Handler:
             seen, since = request.session.get(_SEEN, now), request.session.setdefault(_SINCE, now)
             is_idle = not 0 <= now - seen <= settings.LEADLINE_IDLE_S
             if is_idle or not 0 <= now - since < settings.SESSION_COOKIE_AGE:
+                page = _page_of(request)
                 logout(request)
-                return redirect(f"{reverse('account_login')}?{urlencode({'next': request.path})}")
+                return redirect(f"{reverse('account_login')}?{urlencode({'next': page})}")
             by_itself = "HX-Request" in request.headers  # a page that looks again is no sign that somebody is there
             if (now - seen >= _SEEN_EVERY_S and not by_itself) or _SEEN not in request.session:
                 request.session[_SEEN] = now
@@ -131,7 +132,7 @@ def permission_gate(handle: Handler) -> Handler:
         if permission is Permission.ANYONE:
             return None
         if not request.user.is_authenticated:
-            return redirect(f"{reverse('account_login')}?{urlencode({'next': request.get_full_path()})}")
+            return redirect(f"{reverse('account_login')}?{urlencode({'next': _page_of(request)})}")
         if permission is not Permission.SIGNED_IN and permission not in access.permissions_of(request.user):
             raise Http404
         if view.fresh and not access.proved_recently(request):
@@ -143,7 +144,12 @@ def permission_gate(handle: Handler) -> Handler:
 
 
 def _ask_again(request: HttpRequest) -> HttpResponse:
-    """To the re-authentication page. A form that was sent is not replayed afterwards: the person sends it again."""
-    page = request.get_full_path() if request.method == "GET" else request.headers.get("Referer", "/")
-    path = "/" + page.split("://", 1)[-1].partition("/")[2] if "://" in page else page
-    return redirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': path})}")
+    return redirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': _page_of(request)})}")
+
+
+def _page_of(request: HttpRequest) -> str:
+    """Where they were. A form that was sent is not replayed afterwards: they come to its page, and send it again."""
+    if request.method == "GET":
+        return request.get_full_path()
+    page = request.headers.get("Referer", "/")
+    return "/" + page.split("://", 1)[-1].partition("/")[2] if "://" in page else page

@@ -134,6 +134,17 @@ def test_a_session_ends_after_eight_hours_whatever_happens(
     assert client.get("/")["Location"].startswith("/account/login/")
 
 
+def test_whoever_is_signed_out_comes_back_to_the_page_of_the_form_that_they_sent(
+    analyst: Person, client_of: Callable[[Person], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, now = client_of(analyst), time.time()
+    assert client.get("/").status_code == 200
+    monkeypatch.setattr("leadline.workbench.middleware.time.time", lambda: now + 60 * 60)
+    for one in (client, Client()):  # by their time, and by the office's
+        sent = one.post("/review/next/", headers={"referer": "http://testserver/review/?cursor=a"})
+        assert sent["Location"] == "/account/login/?next=%2Freview%2F%3Fcursor%3Da"
+
+
 def test_who_stopped_before_the_second_factor_goes_on_with_link_and_password(office: object) -> None:
     token = actions.make_setup_link()
     join(Client(), token)

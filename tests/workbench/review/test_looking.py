@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from django.test import Client
 from django.utils import timezone
 from PIL import Image
 
+from leadline import workbench
 from leadline.errors import InputError, LeadlineError, NotAllowed, WrongState
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.actors import Actor
@@ -24,6 +26,7 @@ from leadline.workbench.review import access, actions
 from leadline.workbench.review.models import Exposure, Level, Review, Shift
 
 pytestmark = pytest.mark.django_db
+WORKBENCH = Path(workbench.__file__).parent
 AREAS = {Level.TILE: [], Level.LENS: [[0.0, 0.0, 0.5, 0.5]], Level.WHOLE: [[0.0, 0.0, 1.0, 1.0]]}
 
 
@@ -358,6 +361,13 @@ def test_without_a_grant_the_browser_gets_a_tile_and_nothing_else(
         else:
             assert b"data:image" not in answer.content
     assert [(picture.mode, max(picture.size)) for picture in pictures] == [("L", 160)]
+
+
+def test_nothing_but_the_sandbox_and_an_exhibit_gets_the_bytes_of_a_file() -> None:
+    opens = re.compile(r"read_asset|vault(?:\(\))?\.open\(")
+    modules = {str(path.relative_to(WORKBENCH)): path.read_text() for path in WORKBENCH.rglob("*.py")}
+    found = {name for name, source in modules.items() if opens.search(source)}
+    assert found == {"sealing.py", "review/pictures.py", "evidence/acts/bags.py"}
 
 
 def test_a_look_is_asked_for_used_and_ended(
