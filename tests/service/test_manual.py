@@ -24,7 +24,7 @@ EXAMPLES = re.findall(r"(?m)^```sh\n(.*?)^```", PAGE, re.DOTALL)
 def service(shelf: Path, tmp_path: Path) -> Iterator[Served]:
     _, token = Tokens(tmp_path / "state").add("test", frozenset(Scope), lists=("known",))
     port = free_port()
-    asked = command(shelf, tmp_path / "state", port, "--workers", "1", "--publish", "known")
+    asked = command(shelf, tmp_path / "state", port, "--workers", "2", "--publish", "known")
     with served(asked, port, tmp_path / "log", token) as service:
         yield service
 
