@@ -6,10 +6,16 @@ import os
 import re
 import stat
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import NameOID
 
 from leadline.service import serving
 from leadline.service.tokens import Tokens
@@ -67,6 +73,23 @@ def test_what_would_be_unsafe_is_exit_2_and_starts_nothing(
     (fault,) = ended.faults
     assert told in fault
     assert started == []
+
+
+def test_a_key_under_a_passphrase_is_refused_and_nobody_is_asked_for_it(
+    run: Any, bank: Path, tmp_path: Path, started: list[Any]
+) -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]), datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, private.public_key(), 1, now, now + timedelta(days=1))
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    chain.write_bytes(made.sign(private, SHA256()).public_bytes(serialization.Encoding.PEM))
+    for encryption, code in ((serialization.BestAvailableEncryption(b"x"), 2), (serialization.NoEncryption(), 0)):
+        form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
+        key.write_bytes(private.private_bytes(*form))
+        ended = run("serve", "--bank", bank, "--state", tmp_path / "state", "--certificate", chain, "--key", key)
+        assert ended.code == code
+        assert [fault for fault in ended.faults if "the key without a passphrase" not in fault] == []
+    assert len(started) == 1
 
 
 def test_a_bank_that_is_not_there_is_exit_1(run: Any, tmp_path: Path, started: list[Any]) -> None:

@@ -136,9 +136,9 @@ def check_address(options: Options, host: str, certificate: Path | None, key: Pa
             raise ConfigError("no such file", where=str(path), mend="give a PEM file")
     if certificate is not None:
         try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")  # asks nobody
         except OSError:
-            mend = "give PEM files that belong together and that this user may read"
+            mend = "give PEM files that belong together and that this user may read, the key without a passphrase"
             raise ConfigError("no certificate with its key", where=str(certificate), mend=mend) from None
     if host in LOOPBACK:
         return
