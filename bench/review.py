@@ -74,7 +74,7 @@ def take_pictures() -> dict[str, list[tuple[str, str]]]:
 
 
 def fill(person: Any) -> None:
-    """A cluster of each file, most of them decided long ago, an item of each, and looks of years."""
+    """A cluster of each file, most of them decided by one person, an item of each, and looks of years."""
     from django.db import connection
     from django.utils import timezone
 
@@ -84,6 +84,7 @@ def fill(person: Any) -> None:
     fill_assets(assets, now)
     fill_reports(now, assets)
     fill_clusters(assets, now)
+    fill_assessments(assets, person, now)
     fill_looks(assets, person, now)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
@@ -112,6 +113,24 @@ def fill_clusters(assets: list[uuid.UUID], now: datetime) -> None:
     insert(Cluster, clusters())
     insert(Member, members())
     insert(Review, reviews())
+
+
+def fill_assessments(assets: list[uuid.UUID], person: Any, now: datetime) -> None:
+    """All of one person: who asks what they may not decide again has to look among very many."""
+    from leadline.workbench.review.models import Assessment, Coverage
+
+    decided = [(number, pk) for number, pk in enumerate(assets) if number % DECIDED_SHARE]
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for number, pk in decided:
+            at = now - timedelta(minutes=number)
+            yield {
+                "id": pk, "review": pk, "cluster": pk, "by": person.pk, "made_at": at, "effective_at": at, "standing": "in-force",
+                "scheme": "leadline-facts", "scheme_version": 1, "answers": {"live": ["no"]}, "reason": "",
+            }  # fmt: skip
+
+    insert(Assessment, rows())
+    insert(Coverage, ({"assessment": pk, "asset": pk, "origin": "assessed", "distance": 0} for _, pk in decided))
 
 
 def fill_looks(assets: list[uuid.UUID], person: Any, now: datetime) -> None:
@@ -240,7 +259,7 @@ def main() -> None:
     from tests.servers import postgresql, postgresql_programs
 
     print(
-        f"## Review over {ASSETS:,} clusters (every {DECIDED_SHARE}th waits), {max(ASSETS, ITEMS_A_REPORT):,} reported items, "
+        f"## Review over {ASSETS:,} clusters (every {DECIDED_SHARE}th waits, all others decided by one person), {max(ASSETS, ITEMS_A_REPORT):,} reported items, "
         f"{EXPOSURES:,} looks on record\n"
     )
     rows = child("")

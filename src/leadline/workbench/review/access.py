@@ -220,12 +220,15 @@ def queue(actor: Actor) -> QuerySet[Review]:
     seen = Member.objects.filter(cluster=OuterRef("cluster"), asset__in=_never(person))
     found = visible_reviews(actor).filter(~taken, mine, is_open=True).exclude(skipped).filter(~Exists(seen))
     found = found.exclude(purpose__in=[purpose.value for purpose in APART])
-    # A second opinion is somebody else's, whichever of the two is decided first.
-    found = found.exclude(purpose__in=SECOND, of__assessments__by=person)
-    found = found.exclude(purpose=Purpose.DECISION.value, again__assessments__by=person)
+    # A second opinion is somebody else's, whichever of the two is decided first. Each asks from its own row: a join is
+    # planned from all that this person ever decided, anew for every review.
+    written = Assessment.objects.filter(by=person)
+    again = Review.objects.filter(Exists(written.filter(review=OuterRef("pk"))), of=OuterRef("pk"))
+    found = found.filter(~(Q(purpose__in=SECOND) & Q(Exists(written.filter(review=OuterRef("of"))))))
+    found = found.filter(~(Q(purpose=Purpose.DECISION.value) & Q(Exists(again))))
     # An appeal is decided by nobody who decided before, and nobody checks a sample of what they decided themselves.
-    others = [Purpose.REVISION.value, Purpose.SAMPLE.value]
-    return found.exclude(purpose__in=others, cluster__assessments__by=person)
+    others = Q(purpose__in=[Purpose.REVISION.value, Purpose.SAMPLE.value])
+    return found.filter(~(others & Q(Exists(written.filter(cluster=OuterRef("cluster"))))))
 
 
 def has_assessed(person: Person, cluster_id: Any) -> bool:
@@ -749,8 +752,8 @@ def clusters_about(actor: Actor, about: str, object_id: Any) -> list[Cluster] | 
 
 def outcomes_for(person: Person) -> QuerySet[Outcome]:
     """What became of the clusters that this person decided: nobody else's."""
-    mine = Assessment.objects.filter(by=person).exclude(standing__in=_NO_DECISIONS).values("cluster")
-    return Outcome.objects.filter(cluster__in=mine).select_related("cluster__centre").order_by("-at", "-id")
+    mine = Assessment.objects.filter(by=person, cluster=OuterRef("cluster")).exclude(standing__in=_NO_DECISIONS)
+    return Outcome.objects.filter(Exists(mine)).select_related("cluster__centre").order_by("-at", "-id")
 
 
 def moods_of(person: Person) -> QuerySet[CheckIn]:

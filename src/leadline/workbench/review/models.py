@@ -144,6 +144,9 @@ class Review(models.Model):
             # condition holds values, since those of a query come apart from it.
             models.Index(fields=("rank", "received_at", "id"), condition=Q(is_open=True), name="review_open"),
             models.Index(fields=("claimed_by", "state"), name="review_claims"),
+            # Few are of another one: counted with all others, a planner takes the index of the key for one of no use.
+            models.Index(fields=("of",), condition=Q(of__isnull=False), name="review_of_another"),
+            models.Index(fields=("state", "decided_at"), name="review_decided"),
         )
 
     def is_claimed_by(self, person: object, now: datetime) -> bool:
