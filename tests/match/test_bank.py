@@ -357,7 +357,7 @@ def test_a_merge_is_due_when_recent_changes_outweigh_the_rest(new_bank, draw):
 
 def test_who_knows_that_a_merge_is_due_has_it_at_once(new_bank, draw):
     bank = new_bank(entries=[draw.entry()])
-    merging = bank.merge_in_background(is_due=True)
+    merging = bank.merge_in_background(is_waited_for=True)
     assert merging is not None
     merging.join()
     bank.refresh()

@@ -343,16 +343,16 @@ class Bank:
         """Whether recent changes weigh enough to be merged (see `match/merge.py`)."""
         return is_merge_due(self.snapshot)
 
-    def merge_in_background(self, *, is_due: bool = False) -> threading.Thread | None:
+    def merge_in_background(self, *, is_waited_for: bool = False) -> threading.Thread | None:
         """Start a merge in a process of its own where one is due and none of ours goes on. It gives way to all else,
         outlives this process, and does nothing where another is at work. What waits for it, or None.
 
-        is_due  the caller knows that it is: its own memory is short, say
+        is_waited_for  by a caller whose own memory is short, say: it is done in any case, and gives way to nobody
         """
         goes_on = self._merger is not None and self._merger.is_alive()
-        if not (is_due or self.is_merge_due) or not sys.executable or goes_on:
+        if not (is_waited_for or self.is_merge_due) or not sys.executable or goes_on:
             return None
-        self._merger = start_merger(self.path, only_due=not is_due)
+        self._merger = start_merger(self.path, is_waited_for=is_waited_for)
         return self._merger
 
     def verify(self) -> list[str]:

@@ -17,14 +17,14 @@ _AGAIN_S = 60.0
 T = TypeVar("T")
 
 
-def start_merger(bank: Path, *, only_due: bool) -> threading.Thread:
+def start_merger(bank: Path, *, is_waited_for: bool) -> threading.Thread:
     """`match/merger.py` as a process, which outlives this one; the thread that waits for its end.
 
     In the session of its starter: where the system gives each session its share of the processor, only within one does
     a thread give way to another.
     """
     merger = subprocess.Popen(  # noqa: S603 (our own interpreter, our own code)
-        [sys.executable, "-m", "leadline.match.merger", str(bank.absolute()), *([] if only_due else ["--now"])],
+        [sys.executable, "-m", "leadline.match.merger", str(bank.absolute()), *(["--now"] if is_waited_for else [])],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -1,6 +1,7 @@
-"""`python -m leadline.match.merger BANK`: merges a bank where that is due (with `--now`: in any case); tells nothing.
+"""`python -m leadline.match.merger BANK`: merges a bank where that is due, and gives way to all else; tells nothing.
 
-It gives way to all else. Killed at any moment it leaves the bank as it was; the next change starts another.
+With `--now` somebody waits for it: in any case, and like any other process. Killed at any moment it leaves the bank as
+it was; the next change starts another.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from leadline.match.bank import Bank
 
 
 def main(bank: str, *options: str) -> int:
+    is_waited_for = "--now" in options
     try:
-        Bank.open(Path(bank)).merge(gently=True, only_due="--now" not in options)
+        Bank.open(Path(bank)).merge(gently=not is_waited_for, only_due=not is_waited_for)
     except LeadlineError:
         return 1
     return 0

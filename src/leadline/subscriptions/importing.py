@@ -30,7 +30,7 @@ BATCH_RECORDS = 10_000
 LONG_BATCH_RECORDS = 40_000  # where nearly all is new: they become a segment on disk, and do not stay in memory
 _MOST_IN_LOG = 20_000  # the log lies in memory, and is read again whenever a segment is added
 _MERGED_FROM = 150_000  # entries in the log: changes of entries all go there, 0.4 kB of memory each
-_MERGE_WAIT_S = 300.0  # it gives way to all else, and the source does not wait for ever
+_MERGE_WAIT_S = 300.0  # the source does not wait for ever
 _KEPT_FAULTS = 1_000
 _MOST_KEPT_CHARS = 16 << 20  # that wait; one record may hold 32,768
 _SHRINK_FROM, _SHRINK_SHARE = 100, 0.5  # a whole list that loses so much is looked at by a person first
@@ -333,7 +333,7 @@ class Importer:
         """Wait for a merge where the log has become long; where none comes about, one is tried after as many again."""
         if sum(table.records.count for table in self._bank.snapshot.recent) < self._merge_from:
             return
-        merging = self._bank.merge_in_background(is_due=True)
+        merging = self._bank.merge_in_background(is_waited_for=True)
         if merging is not None:
             merging.join(_MERGE_WAIT_S)
             self._bank.refresh()
