@@ -25,14 +25,16 @@ AIM, AIM_MB = 2.0, 300
 
 
 def main(entries: int, peer_entries: int) -> None:
-    with serving(entries) as address:
+    with serving(entries) as address, tempfile.TemporaryDirectory() as folder:
         floor = run("floor", address, peer_entries)
-        ours = run("ours", address, entries)
+        ours = run("ours", address, entries, folder)
         theirs = run("theirs", address, peer_entries)
+        changed = run("changed", address, entries, folder)
     print(f"## Pulling {entries:,} NCMEC entries until they match (aims: >= {AIM:g}x threatexchange, < {AIM_MB} MB)\n")
     print("| what | entries | seconds | µs an entry | of them processor | peak MB |\n|---|---|---|---|---|---|")
     names = ("floor: GET and bare lxml parse, nothing kept", "leadline", "threatexchange: fetch, store, index")
-    for name, told in zip(names, (floor, ours, theirs), strict=True):
+    again = "leadline again, after another licence was set: every entry is changed"
+    for name, told in zip((*names, again), (floor, ours, theirs, changed), strict=True):
         print(
             f"| {name} | {told['entries']:,} | {told['s']:,.1f} | {told['us']:.1f} | {told['cpu_us']:.1f} | {told['mb']:,.0f} |"
         )
@@ -40,6 +42,7 @@ def main(entries: int, peer_entries: int) -> None:
     print(f"{theirs['fetch_us']:.1f} µs are fetching and {theirs['index_us']:.1f} µs building and storing its index.")
     print(
         f"threatexchange takes PDQ of images and MD5 of videos ({theirs['signals']:,} hashes); ours every MD5, SHA-1 and PDQ.\n"
+        f"Where all were changed, the pull waited for merges of the bank, each a process of its own: {changed['merge_mb']:,.0f} MB at most.\n"
     )
     print("| withdrawn at the source, then one poll | |\n|---|---|")
     print(f"| matched before, in a reader's process state | {ours['matched_before']} |")
@@ -59,8 +62,8 @@ def serving(entries: int) -> Iterator[str]:
         process.stdin.close()
 
 
-def run(part: str, address: str, entries: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "bench.exchange", part, address, str(entries)]
+def run(part: str, address: str, entries: int, *folder: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "bench.exchange", part, address, str(entries), *folder]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return told
@@ -78,8 +81,8 @@ def serve(entries: int) -> None:
         sys.stdin.read()
 
 
-def peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MB
+def peak_mb(whose: int = resource.RUSAGE_SELF) -> float:
+    return resource.getrusage(whose).ru_maxrss * 1024 / MB
 
 
 def now() -> tuple[float, float]:
@@ -122,27 +125,44 @@ class _Whole:
         return body
 
 
-def ours(address: str, entries: int) -> dict[str, Any]:
+def ours(address: str, entries: int, folder: str) -> dict[str, Any]:
     from leadline.domain import Kind
     from leadline.match.bank import Bank
-    from leadline.subscriptions.folder import Subscription, Subscriptions
     from leadline.subscriptions.pulling import Wish, pull_source
 
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        environment = {"USER_OF_IT": "rehearsal", "PASSWORD_OF_IT": "rehearsal-password"}
-        bank = Bank.create(home / "bank", name="BENCH", kind=Kind.OTHER)
-        subscriptions = Subscriptions(home / "sources", environment, no_key)
-        subscriptions.add(
-            Subscription("bench", "ncmec", {"address": address}, str(bank.path), Kind.OTHER), secrets_of(environment)
-        )
-        begin = now()
-        outcome = pull_source(subscriptions, "bench", Wish())
-        told = measured(begin, outcome.told)
-        assert outcome.added == entries, outcome
-        bank.refresh()
-        told |= withdraw_one(address, bank, lambda: pull_source(subscriptions, "bench", Wish()))
-    return told
+    bank = Bank.create(Path(folder) / "bank", name="BENCH", kind=Kind.OTHER)
+    subscriptions = subscribed(address, Path(folder))
+    begin = now()
+    outcome = pull_source(subscriptions, "bench", Wish())
+    told = measured(begin, outcome.told)
+    assert outcome.added == entries, outcome
+    bank.refresh()
+    return told | withdraw_one(address, bank, lambda: pull_source(subscriptions, "bench", Wish()))
+
+
+def changed(address: str, entries: int, folder: str) -> dict[str, Any]:
+    """The same list into the same bank, under another licence."""
+    from leadline.subscriptions.pulling import Wish, pull_source
+
+    subscribed(address, Path(folder)).remove("bench")
+    subscriptions, begin = subscribed(address, Path(folder), licence="another"), now()
+    outcome = pull_source(subscriptions, "bench", Wish())
+    assert outcome.changed == entries - 1, outcome  # one was withdrawn
+    return measured(begin, outcome.told) | {"merge_mb": peak_mb(resource.RUSAGE_CHILDREN)}
+
+
+def subscribed(address: str, home: Path, **terms: str) -> Any:
+    """The source of the bank that lies there, set up where it is not."""
+    from leadline.domain import Kind
+    from leadline.subscriptions.folder import Subscription, Subscriptions
+
+    environment = {"USER_OF_IT": "rehearsal", "PASSWORD_OF_IT": "rehearsal-password"}
+    subscriptions = Subscriptions(home / "sources", environment, no_key)
+    if not subscriptions.names():
+        options = {"address": address}
+        given = Subscription("bench", "ncmec", options, str(home / "bank"), Kind.OTHER, **terms)  # type: ignore[arg-type]
+        subscriptions.add(given, secrets_of(environment))
+    return subscriptions
 
 
 def withdraw_one(address: str, bank: Any, poll: Any) -> dict[str, Any]:
@@ -228,8 +248,8 @@ def first_page(entries: int) -> str:
 
 if __name__ == "__main__":
     part, *given = sys.argv[1:] or ["1000000"]
-    if part in ("ours", "theirs", "floor"):
-        print(json.dumps({"ours": ours, "theirs": theirs, "floor": bare}[part](given[0], int(given[1]))))
+    if part in (parts := {"ours": ours, "theirs": theirs, "floor": bare, "changed": changed}):
+        print(json.dumps(parts[part](given[0], int(given[1]), *given[2:])))
     elif part == "serve":
         serve(int(given[0]))
     else:
