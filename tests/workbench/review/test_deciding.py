@@ -479,6 +479,18 @@ def test_beside_exposure_saved_files_are_counted_those_of_a_cluster_and_those_th
     assert access.teams_of([timezone.now() - timedelta(days=1)])[0].known == 0
 
 
+def test_a_known_file_of_a_cluster_that_was_decided_long_ago_is_counted_as_known(
+    arrive: Any, claimed: Review, analyst: Person
+) -> None:
+    in_force(actions.hand_in(analyst, claimed.pk, claimed.cluster.centre, ANSWERS))
+    Asset.objects.filter(pk=arrive(1, quality=80).pk).update(is_set_aside=True)
+    now, known = timezone.now(), []
+    for days in (1, 20):
+        Review.objects.update(decided_at=now - timedelta(days=days))
+        known.append(access.teams_of([now - timedelta(days=14)])[0].known)
+    assert known == [0, 1]  # with what was decided a day ago it is among the files of that
+
+
 # --- what it leads to --------------------------------------------------------------------------------------------------
 
 

@@ -639,7 +639,7 @@ class TeamDay:
     """What a lead may know: how many, not who; and of each person only whether they are over.
 
     decided           clusters, of which `without_reveal` without one look; these hold so many `files`
-    known             files that arrived and were set aside, of no decided cluster and without one look
+    known             files that arrived and were set aside, of no cluster decided since and without one look
     """
 
     decided: int
@@ -687,14 +687,18 @@ def _team_of(since: datetime, known: int) -> TeamDay:
 
 
 def _known_unseen(starts: Sequence[datetime]) -> list[int]:
-    """Of what is looked at, what arrived since each of these and banks know; what a decision covers is counted there.
+    """Of what is looked at, what arrived since each of these and banks know; what is decided since is counted there.
 
-    All of it less what people had to do with: a lead waits for two counts, and no file is asked about by itself.
+    All of it less what people had to do with: a lead waits for two counts, and no file is asked about by itself. Nobody
+    looks at what has not arrived, so of looks and decisions those of that time are enough, however many there were.
     """
+    first = min(starts)
     is_seen_type = reduce(or_, (Q(mime__startswith=prefix) for prefix in scenes.LOOKED_AT))
-    found = Asset.objects.filter(is_seen_type, received_at__gte=min(starts), is_set_aside=True).order_by()
-    looked = Exposure.objects.exclude(level=Level.TILE.value).order_by().values("asset")
-    decided = Member.objects.filter(cluster__reviews__state=State.DECIDED.value).order_by().values("asset")
+    found = Asset.objects.filter(is_seen_type, received_at__gte=first, is_set_aside=True).order_by()
+    looks = Exposure.objects.filter(person__in=Person.objects.values("pk"), issued_at__gte=first)  # by their index
+    looked = looks.exclude(level=Level.TILE.value).order_by().values("asset")
+    ended = Review.objects.filter(state=State.DECIDED.value, decided_at__gte=first)
+    decided = ended.order_by().values("cluster__members__asset")
     since = {str(place): Count("received_at", filter=Q(received_at__gte=start)) for place, start in enumerate(starts)}
     everything = found.aggregate(**since)
     dealt_with = found.filter(pk__in=looked.union(decided)).aggregate(**since)
