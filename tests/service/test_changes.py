@@ -174,6 +174,18 @@ def test_listeners_are_those_who_may_match(make_worker: Callable[..., Worker]) -
     until(lambda: refused.status == 403)
 
 
+def test_who_listens_with_a_token_that_is_removed_or_ends_is_let_go(worker: Worker) -> None:
+    tokens, match = Tokens(worker.options.state), frozenset({Scope.MATCH})
+    (removed, text), (_, short) = tokens.add("removed", match), tokens.add("short", match, lasts_s=2)
+    with listening(worker) as other, listening(worker, token=text) as listener, listening(worker, token=short) as ends:
+        until(lambda: len(listener.events()) == len(ends.events()) == 2)
+        tokens.remove(removed.id)
+        until(lambda: listener.is_over and ends.is_over)
+        assert not other.is_over
+    refused = Listener(worker, token=text)
+    until(lambda: refused.status == 401)
+
+
 def test_they_end_when_the_worker_is_told_to(shelf: Path, tmp_path: Path) -> None:
     """As a process of its own: a stream that went on would hold the worker until it is killed."""
     port, state = free_port(), tmp_path / "state"

@@ -233,6 +233,8 @@ class Service:
     async def _publish(self) -> None:
         end_overdue(self._waits)
         self._guard.forget_idle()
+        feed = self.desk.feed
+        feed.let_go(frozenset(token_id for token_id in feed.listeners if not self._guard.lives(token_id)))
         self._note_gauges()
         self.desk.note_alarms()
         loop = asyncio.get_running_loop()

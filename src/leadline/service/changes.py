@@ -49,7 +49,7 @@ async def stream(call: Call, desk: Desk) -> None:
 
 
 async def _events(call: Call, desk: Desk, known: Versions, gone: asyncio.Future[None]) -> AsyncIterator[bytes]:
-    while not gone.done() and not desk.feed.is_ending:
+    while not gone.done() and not desk.feed.is_over(call.token.id):
         turn = desk.feed.next_turn  # before the look, so that no change falls between both
         banks = _banks(call, desk)
         now = {name: _version(bank) for name, bank in banks.items()}

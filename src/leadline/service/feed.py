@@ -20,6 +20,21 @@ class Feed:
         self._listening: Counter[str] = Counter()
         self._turn = asyncio.Event()
         self.is_ending = False
+        self._let_go: frozenset[str] = frozenset()
+
+    @property
+    def listeners(self) -> frozenset[str]:
+        """Ids of their tokens."""
+        return frozenset(+self._listening)
+
+    def let_go(self, tokens: frozenset[str]) -> None:
+        """Those whose token was removed, or has ended."""
+        self._let_go = tokens
+        if tokens:
+            self.announce()
+
+    def is_over(self, token_id: str) -> bool:
+        return self.is_ending or token_id in self._let_go
 
     def announce(self) -> None:
         """Something may be another than before."""

@@ -52,6 +52,10 @@ class Guard:
                 raise TokenRefused("no bearer token", mend="send Authorization: Bearer llt_...")
         return self._tokens.find(text)
 
+    def lives(self, token_id: str) -> bool:
+        """Whether a token that was let in would be let in again."""
+        return token_id == EVERYBODY.id or self._tokens.lives(token_id)
+
     def admit(self, token: Token) -> None:
         """Count one request of this token. TooBusy where it comes too often, or the worker has its hands full."""
         if self.in_flight >= self._most_in_flight:

@@ -14,7 +14,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 
@@ -70,6 +70,10 @@ EVERYBODY = Token("nobody", "without a token", frozenset({Scope.MATCH, Scope.DET
 _STANDS_FOR_NONE = hashlib.sha256(b"").digest()  # so that an unknown id takes as long as a wrong secret
 
 
+def _has_ended(token: Token) -> bool:
+    return bool(token.expires) and token.expires <= time.time()
+
+
 class Tokens:
     """The tokens of one folder. Every process that looks sees a change within a second."""
 
@@ -86,9 +90,16 @@ class Tokens:
         known = self._by_id.get(form[1].decode()) if form else None
         stored = bytes.fromhex(known.sha256) if known else _STANDS_FOR_NONE
         is_right = hmac.compare_digest(hashlib.sha256(untrusted_token).digest(), stored)
-        if known is None or not is_right or (known.expires and known.expires <= time.time()):
+        if known is None or not is_right or _has_ended(known):
             raise TokenRefused("no live token", mend="send a live token: Authorization: Bearer llt_...")
         return known
+
+    def lives(self, token_id: str) -> bool:
+        """Whether it was neither removed nor has ended, as the file was last read."""
+        with suppress(ConfigError, OSError):  # of a file that cannot be read each request tells
+            self._look_again()
+        known = self._by_id.get(token_id)
+        return known is not None and not _has_ended(known)
 
     def all(self) -> list[Token]:
         self._look_again(at_once=True)
