@@ -63,8 +63,8 @@ endif
 	@$(BIN)/python tests/servers.py install
 	@touch $@
 
-test: .venv/.servers ## every behaviour once (<= 15 minutes on two cores, which three processes keep busy)
-	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
+test: .venv/.servers ## every behaviour once (<= 15 minutes on two cores, which four processes keep busy)
+	@$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
 
 attack: .venv/.servers ## fuzzers, hundreds of kills, memory at size; writes bench/ATTACK.md
 	@$(BIN)/python -m bench.attack
