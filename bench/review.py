@@ -44,6 +44,7 @@ EXPOSURES = int(500_000 * SCALE)
 DECIDED_SHARE = 5  # of so many, one waits still
 PICTURES = {"1 MP": 8, "12 MP, about 1.6 MB": 8}
 PAGES, CLAIMS, LENSES = 200, 100, 12
+BESIDE, VISITS = {"team": "/review/team/", "about me": "/review/me/", "assessments": "/review/assessments/"}, 30
 COLUMNS = ("database", "what", "times", "median ms", "p99 ms", "longest ms")
 TOKEN = "a" * 32
 
@@ -198,6 +199,9 @@ def measure(browser: Browser, taken: dict[str, list[tuple[str, str]]]) -> None:
     for _ in range(CLAIMS):
         card = browser.timed("claim the next", lambda: browser.ask("POST", "/review/next/", 302))
         browser.ask("POST", f"{card}do/give-back/", 302)
+    for name, path in BESIDE.items():
+        for _ in range(VISITS):
+            browser.timed(name, lambda at=path: browser.ask("GET", at))
     for size, reviews in taken.items():
         for review, asset in reviews:
             look_at(browser, size, review, asset)
