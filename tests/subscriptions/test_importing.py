@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from leadline.domain import Entry, Kind
 from leadline.errors import BankLocked, HashRefused, ListFormatError, SourceShrank, SourceUnavailable
 from leadline.exchange.connector import Page, Record
 from leadline.match.bank import Bank
+from leadline.match.snapshot import Snapshot
 from leadline.subscriptions import importing
 from leadline.subscriptions.importing import Outcome
 
@@ -99,6 +101,26 @@ def test_of_many_changes_only_some_lie_in_the_log(place: Place, monkeypatch: pyt
     assert (outcome.added, outcome.changed, is_sound(outcome)) == (100, 100, True)
     assert max(recent) <= 40
     assert place.md5s() == {key: md5_of(key, 2) for key in source.live}
+
+
+def test_what_changes_is_read_in_the_order_of_the_disk_and_let_go(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever order the source has: else the files of the bank, mapped, lie in memory as a whole."""
+    source, did = MadeUpSource(page_records=100), list[int]()
+    for number in range(100):
+        source.tell(f"k{number}", 1)
+    place.pull(source)
+    for number in range(100):
+        source.tell(f"k{(number * 37) % 100}", 2)
+    monkeypatch.setattr(importing, "_READ_AT_ONCE", 10)
+    get, cool = Bank.get, Snapshot.cool
+    monkeypatch.setattr(Bank, "get", lambda bank, entry_id: (did.append(entry_id), get(bank, entry_id))[1])
+    monkeypatch.setattr(Snapshot, "cool", lambda snapshot: (did.append(0), cool(snapshot))[1])
+    assert place.pull(source).changed == 100
+    assert place.md5s() == {key: md5_of(key, 2) for key in source.live}
+    tens = [[0, *range(first, first + 10)] for first in range(1, 101, 10)]
+    assert did[did.index(0) :] == [*itertools.chain(*tens), 0]
 
 
 def test_labels_have_kinds_of_their_own_or_are_left_out(place: Place, source: MadeUpSource) -> None:

@@ -67,6 +67,13 @@ class Snapshot:
             alive |= there
         return alive
 
+    def disk_order(self, ids: I64) -> I64:
+        """Positions in `ids`, in the order in which their entries lie in the tables: read so, few pages are met."""
+        places = np.full(len(ids), -1, np.int64)
+        for number, (_, rows, there) in enumerate(self._find(ids)):
+            places[there] = (number << 32) + rows[there]
+        return np.argsort(places, kind="stable")
+
     def added_at(self, ids: I64) -> dict[int, int]:
         """id -> when it was added, of those that `holds` tells."""
         found: dict[int, int] = {}

@@ -31,6 +31,7 @@ LONG_BATCH_RECORDS = 40_000  # where nearly all is new: they become a segment on
 _MOST_IN_LOG = 20_000  # the log lies in memory, and is read again whenever a segment is added
 _MERGED_FROM = 150_000  # entries in the log: changes of entries all go there, 0.4 kB of memory each
 _MERGE_WAIT_S = 300.0  # the source does not wait for ever
+_READ_AT_ONCE = 256  # entries; a few hundred anywhere in a bank map most of its files, which count as our memory
 _KEPT_FAULTS = 1_000
 _MOST_KEPT_CHARS = 16 << 20  # that wait; one record may hold 32,768
 _SHRINK_FROM, _SHRINK_SHARE = 100, 0.5  # a whole list that loses so much is looked at by a person first
@@ -365,9 +366,12 @@ class Importer:
 
     def _as_local(self, changed: Sequence[_Pair], there: list[_Pair]) -> Iterator[Entry]:
         """Asked for by `Bank.update` while it holds the bank's lock: nobody suspends an entry in between."""
-        held = self._bank.snapshot.holds(np.array([entry.id for _, entry in changed], np.int64)).tolist()
-        there += [pair for pair, is_there in zip(changed, held, strict=True) if is_there]
-        for record, entry in there:
+        snapshot, ids = self._bank.snapshot, np.array([entry.id for _, entry in changed], np.int64)
+        held = snapshot.holds(ids).tolist()
+        there += [changed[at] for at in snapshot.disk_order(ids).tolist() if held[at]]
+        for number, (record, entry) in enumerate(there):
+            if number % _READ_AT_ONCE == 0:
+                snapshot.cool()
             before = self._bank.get(entry.id or 0)
             first_seen = _first_seen(record, entry, before)
             yield msgspec.structs.replace(
