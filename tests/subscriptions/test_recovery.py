@@ -19,6 +19,8 @@ from tests.subscriptions.sources import BAD, GONE, UNKNOWN, MadeUpSource, md5_of
 from leadline.domain import Entry, Kind
 from leadline.errors import BankError, ConfigError
 from leadline.match.bank import Bank
+from leadline.match.snapshot import Snapshot
+from leadline.subscriptions import recovery
 from leadline.subscriptions.holdings import Holdings
 
 STEPS = [
@@ -198,6 +200,18 @@ def test_without_its_holdings_a_bank_is_recognised_by_its_entries(place: Place, 
     assert (outcome.added, outcome.withdrawn) == (0, 1)
     assert place.md5s() == expected(source)
     assert all(ids[key] == entry.id for key, entry in place.entries().items())
+
+
+def test_a_bank_that_is_read_as_a_whole_is_let_go_piece_by_piece(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files are mapped, and count as memory."""
+    place.pull(filled(is_whole=False))
+    place.holdings_path.unlink()
+    monkeypatch.setattr(recovery, "_AT_ONCE", 2)
+    did, cool, after = list[str](), Snapshot.cool, Bank.entries_after
+    monkeypatch.setattr(Snapshot, "cool", lambda snapshot: (did.append("let go"), cool(snapshot))[1])
+    monkeypatch.setattr(Bank, "entries_after", lambda bank, *asked: (did.append("read"), after(bank, *asked))[1])
+    place.pull(filled(is_whole=False))
+    assert did[:4] == ["read", "let go", "read", "let go"]
 
 
 @pytest.mark.parametrize("where", ["head", "middle"])

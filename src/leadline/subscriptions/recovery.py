@@ -73,6 +73,7 @@ def _adopt(bank: Bank, holdings: Holdings) -> list[int]:
         doubles += [entry.id or 0 for entry in page if _is_pulled(entry) and entry.id != told[entry.source_id]]
         doubles += [told[key] for key in twice]
         holdings.replace([], [(key, entry_id) for key, entry_id in told.items() if key not in twice])
+        bank.snapshot.cool()
     if adding:
         # The bank had it, and has it no more: a person took it out, and it stays out.
         found = holdings.find(list(adding))
