@@ -49,8 +49,7 @@ async def get_bank(request: Request) -> Response:
 async def _find(desk: Desk, request: Request) -> Bank:
     """Also one that lies on shards, and one that another worker made this moment."""
     name: str = request.path_params["name"]
-    if name not in desk.lists.opened.versions:
-        await asyncio.get_running_loop().run_in_executor(desk.clerks, desk.lists.refresh)
+    await desk.look_for(name)
     for bank in desk.lists.opened.banks:
         if bank.name == name:
             return bank

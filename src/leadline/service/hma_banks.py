@@ -171,8 +171,7 @@ async def in_thread(desk: Desk, work: Callable[[], T]) -> T:
 
 async def find_bank(desk: Desk, name: str) -> KeptBank:
     """RequestRefused with 404. A bank that another worker has just made is looked for once."""
-    if name not in desk.lists.opened.versions:
-        await asyncio.get_running_loop().run_in_executor(desk.refresher, desk.refresh)
+    await desk.look_for(name)
     if name not in desk.lists.opened.versions:
         raise _absent()
     return desk.lists.kept(name)
