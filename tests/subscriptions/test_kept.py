@@ -98,7 +98,7 @@ def test_long_ones_do_not_wait_in_memory(place: Place, monkeypatch: pytest.Monke
 def test_holdings_of_before_have_the_source_tell_its_list_again(place: Place, source: MadeUpSource) -> None:
     place.pull(source)
     with closing(sqlite3.connect(place.holdings_path)) as file:
-        file.executescript("DROP TABLE kept; PRAGMA user_version = 1;")
+        file.executescript("DROP TABLE kept; DROP TABLE large; DROP TABLE loose; PRAGMA user_version = 1;")
     outcome = place.pull(source)
     assert (outcome.told, outcome.same, outcome.kept) == (5, 3, 2)
     assert place.kept() == [_kept("u1"), _kept("u2")]

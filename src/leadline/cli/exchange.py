@@ -279,9 +279,41 @@ app.command("send")(exchange_send.send_command)
 app.command("status")(exchange_status.status_command)
 
 
+@app.command("set")
+def set_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=NAME_HELP)],
+    option: Annotated[
+        list[str], typer.Option("--option", metavar="KEY=VALUE", help="An option of the connector; again for more.")
+    ],
+    json: Json = False,
+) -> int:
+    """Change options of a source, from the next pull on: its other settings, its bank and what it holds stay.
+
+    After a change of any but large_gb and large_mb the next pull has the source tell its whole list again.
+
+    \b
+    Examples:
+      leadline exchange set hotline --option large_gb=50
+      leadline exchange set hotline --option timeout_s=120
+
+    Exit codes: 0 changed, 2 there is no such source or option, or it is being pulled.
+    """
+    subscriptions = open_subscriptions()
+    before = subscriptions.get(name)
+    options = read_options(option, find_connector(before.connector), before.options)
+    subscriptions.set_options(name, options.model_dump(mode="json"))
+    record = _record(subscriptions.get(name))
+    if json:
+        emit(record)
+    else:
+        changed = {of: value for of, value in record["options"].items() if value != before.options.get(of)}
+        say(f"set: {name}", *(f"  {of}: {value}" for of, value in changed.items()))
+    return EXIT_DONE
+
+
 @app.command("remove")
 def remove_command(name: Annotated[str, typer.Argument(metavar="NAME", help=NAME_HELP)], json: Json = False) -> int:
-    """Forget a source: its settings, credentials and status. Its bank stays as it is, and goes on matching.
+    """Forget a source: settings, credentials, status, large fingerprints. Its bank stays, and goes on matching.
 
     Set up again with the same bank, the source goes on with the entries that are there.
 

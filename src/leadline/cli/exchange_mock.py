@@ -28,9 +28,13 @@ def mock_command(
             "--fault",
             metavar="KIND[:TIMES]",
             help="401, 403, 429 (with Retry-After), 500, slow, cut (half a body), malformed, endless, out-of-order,"
-            " expired (addresses of pages) or redirect; for so many requests, one unless said. Give it again for more.",
+            " expired (addresses of pages and of large fingerprints) or redirect; for so many requests, one unless"
+            " said. Give it again for more.",
         ),
     ] = None,
+    large: Annotated[
+        bool, typer.Option("--large", help="ncmec: each video, one entry in ten, has a large fingerprint, too.")
+    ] = False,
     json: Json = False,
 ) -> int:
     """Serve a source's protocol on this machine with made-up hashes, to rehearse before credentials arrive.
@@ -44,6 +48,7 @@ def mock_command(
       leadline exchange mock ncmec
       leadline exchange mock ncmec --port 8450 --entries 1000000
       leadline exchange mock ncmec --fault 429:2 --fault cut
+      leadline exchange mock ncmec --large
 
     Exit codes: 0 stopped by you, 1 the port is taken, 2 no such protocol or fault.
     """
@@ -52,8 +57,10 @@ def mock_command(
 
     if name not in SERVERS:
         raise ConfigError("no stand-in for this", where=name[:100], mend=f"use one of {', '.join(SERVERS)}")
+    if large and name != "ncmec":
+        raise ConfigError("only ncmec has large fingerprints", where="--large", mend="leave it out")
     faults, server = [_read_fault(text) for text in fault or ()], SERVERS[name]
-    mock = make_mock(name, entries)
+    mock = make_mock(name, entries, **({"with_large": True} if large else {}))
     mock.faults.extend(faults)
     with serving(mock, port) as address:
         variables = {f"REHEARSAL_{of.upper()}": value for of, value in server.secrets.items()}

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from leadline.cli.exchange_setup import error_record, open_subscriptions, parse_moment, with_libraries
+from leadline.cli.exchange_status import LARGE_REASONS
 from leadline.cli.options import Json
 from leadline.cli.output import EXIT_DONE, EXIT_NOTHING, EXIT_PARTLY, Faults, complain, emit, say, table
 from leadline.cli.progress import PullProgress
-from leadline.errors import ConfigError, LeadlineError
+from leadline.errors import BankError, ConfigError, LeadlineError
 from leadline.subscriptions.folder import Subscriptions
+
+if TYPE_CHECKING:
+    from leadline.subscriptions.large import Fetched
 
 
 def pull_command(
@@ -93,10 +97,24 @@ def _pull(
     counts = {of: getattr(outcome, of) for of in COUNTS}
     record = {"name": name, "ok": True, "is_dry": is_dry, "is_complete": outcome.is_complete, **counts}
     record |= {"unknown": dict(outcome.unknown), "reasons": dict(outcome.reasons), "unconfirmed": None}
+    record["large"] = _large_record(outcome.large, name)
     if outcome.unconfirmed is not None:
         complain(outcome.unconfirmed, name)
         record["unconfirmed"] = error_record(outcome.unconfirmed)
     return record | ({} if is_dry else _bank_fields(subscriptions.get(name).bank))
+
+
+def _large_record(fetched: Fetched, name: str) -> dict[str, Any]:
+    """What is missing is said loudly: the rest of a pull went well without it."""
+    if fetched.missing:
+        why = LARGE_REASONS.get(fetched.stopped, fetched.stopped) or "see the next lines"
+        mend = "they come with a later pull"
+        if fetched.stopped in ("switched-off", "storage-full"):
+            mend = f"leadline exchange set {name} --option large_gb=GIGABYTES, then pull"
+        complain(BankError(f"{fetched.missing} large fingerprints are missing: {why}", mend=mend), name)
+    for fault in fetched.faults:
+        complain(BankError(f"large fingerprint {fault}"), name)
+    return {"held": fetched.kept, "failed": fetched.failed, "missing": fetched.missing, "stopped": fetched.stopped}
 
 
 def _bank_fields(path: str) -> dict[str, Any]:
@@ -115,8 +133,10 @@ def _lines(record: dict[str, Any]) -> list[str]:
     head = f"{record['name']}: would be" if record["is_dry"] else f"{record['name']}: pulled"
     if record["unconfirmed"]:
         head += "; receipt not confirmed: the next pull sends it again"
-    left = {"name", "ok", "is_dry", "is_complete", "unconfirmed"}
+    left = {"name", "ok", "is_dry", "is_complete", "unconfirmed", "large"}
     rows = [(of.replace("_", " "), _told(value)) for of, value in record.items() if of not in left]
+    large = {of: count for of, count in record["large"].items() if count}
+    rows += [("large", ", ".join(f"{of} {count}" for of, count in large.items()))] if large else []
     ended = [] if record["is_complete"] else ["  the source ended before its list did: pull again"]
     return [head, *(f"  {line}" for line in table(rows)), *ended]
 

@@ -85,8 +85,9 @@ def find_connector(name: str) -> type[Connector]:
 # --- options ----------------------------------------------------------------------------------------------------------
 
 
-def read_options(given: Sequence[str], kind: type[Connector]) -> Options:
-    """`key=value` texts as the connector's own options. ConfigError names the field, and what is wrong with it."""
+def read_options(given: Sequence[str], kind: type[Connector], before: Mapping[str, Any] | None = None) -> Options:
+    """`key=value` texts as the connector's own options; those `before` stay where they name no other. ConfigError names
+    the field, and what is wrong with it."""
     from pydantic import ValidationError
 
     fields, values = kind.options_type.model_fields, dict[str, Any]()
@@ -101,7 +102,7 @@ def read_options(given: Sequence[str], kind: type[Connector]) -> Options:
         else:
             values[name] = value
     try:
-        options = kind.options_type.model_validate(values)
+        options = kind.options_type.model_validate({**(before or {}), **values})
     except ValidationError as error:
         raise _first_fault(error, kind) from None
     _check_address(options)

@@ -106,6 +106,8 @@ class PullProgress:
             return
         self._next = now + _EVERY_S
         text = f"{self._name} added {outcome.added} changed {outcome.changed} withdrawn {outcome.withdrawn}"
+        if outcome.large.kept or outcome.large.failed:
+            text = f"{self._name} large fingerprints {outcome.large.kept} missing {outcome.large.missing}"
         self._progress.update(self._task, completed=outcome.told, total=outcome.total or None, description=text)
 
     def __exit__(

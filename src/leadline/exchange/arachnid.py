@@ -89,7 +89,7 @@ class ArachnidShield(LookUpConnector):
     def require(self, leaving: Leaving) -> None:
         if not getattr(self.options, leaving):
             what = "no address may leave" if leaving is Leaving.URLS else "no file may leave"
-            mend = f"the operator decides: remove this source and add it again with --option {leaving}=true"
+            mend = f"the operator decides: leadline exchange set {self._where} --option {leaving}=true"
             raise ConfigError(f"{what} for this source", where=self._where, mend=mend)
 
     def look_up_url(self, url: str) -> Found:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, Protocol, TypeAlias
 
 import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -24,6 +25,10 @@ _HASHES_ALONE = "this source is asked by hashes alone"
 Checkpoint: TypeAlias = Mapping[str, Any]  # of JSON values; only the connector that made it reads it
 
 
+class Readable(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
 class Record(msgspec.Struct, frozen=True, gc=False):
     """What a source says of one of its entries now.
 
@@ -33,12 +38,17 @@ class Record(msgspec.Struct, frozen=True, gc=False):
             {"record": hex digest, ...} as metadata; without an id. None: the source withdrew it, or see `kept`
     kept    without an entry: {kind: text} of fingerprints that nobody here can compare, where it holds no others.
             They are kept beside the bank, in the source's folder; `base.kept_texts` bounds them. None: withdrawn
+    linked  {kind: link} of fingerprints too large for the page, of a `LargeSource`; kinds as plug-ins are called. Links
+            are used at once and never stored
+    moment  of a record with such links: when the source last changed it, in seconds since 1970
     """
 
     key: str
     digest: bytes
     entry: Entry | None
     kept: Mapping[str, str] | None = None
+    linked: Mapping[str, str] | None = None
+    moment: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +152,14 @@ class WebOptions(Options):
     ca_file: RootedPath | None = None
 
 
+class LargeOptions(WebOptions):
+    """Of a source with large fingerprints. large_gb: as many gigabytes of them are kept as files (0: none is fetched);
+    large_mb: the largest that is taken."""
+
+    large_gb: float = Field(10.0, ge=0, le=100_000)
+    large_mb: int = Field(8, ge=1, le=256)
+
+
 class Connector(ABC):
     """One source. Cheap to make: nothing is asked before a method is called. `close` when done.
 
@@ -203,6 +221,21 @@ class ListConnector(Connector):
     def start_at(self, since_s: int) -> Checkpoint | None:
         """A checkpoint that leaves out what has not changed since then; None where the protocol has no such thing."""
         return None
+
+
+class LargeSource(ListConnector):
+    """A source whose records lead to fingerprints too large for its pages (`Record.linked`)."""
+
+    options: LargeOptions
+
+    @abstractmethod
+    def tell_again(self, after_s: int, until_s: int) -> Iterator[Page]:
+        """What the source says now of what it last changed after the one second and until the other; as `pull`, but
+        for the checkpoint, which is none to go on from."""
+
+    @abstractmethod
+    def open_linked(self, link: str, most_bytes: int) -> AbstractContextManager[Readable]:
+        """What a link of a record leads to, as a stream. ExchangeError; SourceBroken where it leads to another host."""
 
 
 class LookUpConnector(Connector):

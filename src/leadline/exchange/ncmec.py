@@ -6,7 +6,8 @@ the address of the next page is kept, and trusted for twelve hours. `from` is ex
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -14,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from leadline.errors import CredentialsRefused, ExchangeError, HashFormatError, SourceBroken, sentence
-from leadline.exchange.connector import Act, Checked, Checkpoint, ListConnector, Outgoing, Page, Record, Sent
+from leadline.exchange.connector import Act, Checked, Checkpoint, LargeSource, Outgoing, Page, Readable, Record, Sent
 from leadline.exchange.ncmec_entries import RecordMaker
 from leadline.exchange.ncmec_feedback import Feedback
 from leadline.exchange.ncmec_lists import NcmecOptions
@@ -55,11 +56,13 @@ class _Stand:
 
 @dataclass(slots=True)
 class _Walk:
-    """How a pull goes through time. span_s: of the next range; total: entries of the first answer's range."""
+    """How a pull goes through time. span_s: of the next range; total: entries of the first answer's range; is_again:
+    for their links alone."""
 
     end_s: int
     span_s: int
     total: int = 0
+    is_again: bool = False
 
 
 class _Answer(NamedTuple):
@@ -68,7 +71,7 @@ class _Answer(NamedTuple):
     link: str
 
 
-class NcmecConnector(ListConnector):
+class NcmecConnector(LargeSource):
     name: ClassVar[str] = "ncmec"
     title: ClassVar[str] = "NCMEC hash sharing v2"
     secret_names: ClassVar[tuple[str, ...]] = ("user", "password")
@@ -77,7 +80,7 @@ class NcmecConnector(ListConnector):
         "labels of the exploitative and generative-AI lists: kept as they come",
         "what NCMEC answers to feedback: any success counts",
         "how PhotoDNA is written (hexadecimal and base64 are read)",
-        "what links of large fingerprints lead to: followed for a plug-in alone, which takes at most 4096 bytes",
+        "what links of large fingerprints lead to: kept as it comes, up to large_mb megabytes",
         "submitting entries: not offered, since its form is not public",
     )
     options_type: ClassVar[type[NcmecOptions]] = NcmecOptions
@@ -135,8 +138,13 @@ class NcmecConnector(ListConnector):
         if not stand.link and stand.done_s >= end_s:
             yield Page((), stand.checkpoint, is_last=True)
             return
-        walk = _Walk(end_s, end_s - stand.done_s)
-        while stand.link or stand.done_s < end_s:
+        yield from self._walk(stand, _Walk(end_s, end_s - stand.done_s))
+
+    def tell_again(self, after_s: int, until_s: int) -> Iterator[Page]:
+        yield from self._walk(_Stand(after_s), _Walk(until_s, until_s - after_s, is_again=True))
+
+    def _walk(self, stand: _Stand, walk: _Walk) -> Iterator[Page]:
+        while stand.link or stand.done_s < walk.end_s:
             stand = yield from self._range(stand, walk)
 
     def _end_s(self) -> int:
@@ -161,7 +169,7 @@ class NcmecConnector(ListConnector):
         at, told, seen = _Stand(stand.done_s, to_s, stand.link, stand.given_s), 0, set[str]()
         may_begin_again = True
         while True:
-            answer = yield from self._answer(at)
+            answer = yield from self._answer(at, walk)
             if answer is None:
                 if not may_begin_again:
                     raise SourceBroken("its pages are forgotten too soon", where=self._where, code="page-expired")
@@ -194,10 +202,10 @@ class NcmecConnector(ListConnector):
         if link:
             seen.add(link)
 
-    def _answer(self, at: _Stand) -> _Telling[_Answer | None]:
+    def _answer(self, at: _Stand, walk: _Walk) -> _Telling[_Answer | None]:
         """The page that begins there; None where its address is no longer known. Of a very long one, pieces are told
         before: the checkpoint stays where it was."""
-        maker, records = self._maker(), list[Record]()
+        maker, records = self._maker({} if walk.is_again else self._kinds), list[Record]()
         path = self._web.join(at.link) if at.link else "/v2/entries"
         params = None if at.link else {"from": _iso(at.done_s), "to": _iso(at.to_s)}
         try:
@@ -222,9 +230,9 @@ class NcmecConnector(ListConnector):
         maker = answer.maker
         return Page(answer.records, at.checkpoint, maker.faults, maker.unknown, is_last=is_last, total=walk.total)
 
-    def _maker(self) -> RecordMaker:
+    def _maker(self, kinds: Mapping[str, int]) -> RecordMaker:
         scheme = f"ncmec:{self.options.list or 'unspecified'}"
-        return RecordMaker(self.defaults, scheme, self._kinds, self._fetch, self._where)
+        return RecordMaker(self.defaults, scheme, kinds, self._fetch, self._where)
 
     @cached_property
     def _kinds(self) -> dict[str, int]:
@@ -236,6 +244,14 @@ class NcmecConnector(ListConnector):
             return self._web.get(self._web.join(untrusted_link), most_bytes=length)
         except (SourceBroken, CredentialsRefused) as error:
             raise HashFormatError(f"a linked fingerprint: {error.what}", mend="tell the source") from None
+
+    @contextmanager
+    def open_linked(self, link: str, most_bytes: int) -> Iterator[Readable]:
+        with self._web.open(self._web.join(link), most_bytes=most_bytes) as answer:
+            if answer.headers.get("content-type", "").startswith("text/html"):
+                what, mend = "a page for people came in place of a fingerprint", "tell the source"
+                raise SourceBroken(what, where=self._where, mend=mend)
+            yield answer
 
     def send(self, outgoing: Sequence[Outgoing]) -> list[Sent]:
         """AFFIRM, and DISPUTE with reasons (codes of `reasons`), each of one fingerprint of an entry."""

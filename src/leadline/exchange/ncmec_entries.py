@@ -7,8 +7,11 @@ import binascii
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any
+
+import msgspec
 
 from leadline.domain import Entry
 from leadline.errors import HashFormatError, HashRefused, LeadlineError, ListFormatError, sentence
@@ -31,6 +34,7 @@ NO_PRINT = "entry without a fingerprint that is known here"
 _KNOWN = frozenset({"md5", "sha1", "sha256", "pdq"})
 _KEPT_CHARS = 500  # of the text of a fingerprint that nobody here knows
 _MAX_ID_CHARS = 200
+_MAX_LINKED = 8  # of an entry; the protocol knows four kinds
 _KEPT_TEXTS = 1000  # members, twice
 _TO_THE_SECOND = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 Fetch = Callable[[str, int], bytes]  # (link, most bytes)
@@ -41,7 +45,7 @@ class RecordMaker:
 
     scheme  of labels that are no code of NCMEC's industry classification
     kinds   plug-ins for further fingerprints: name -> bytes
-    fetch   what a link leads to, asked for only where there is a plug-in
+    fetch   what a link leads to, asked for only where there is a plug-in; the links of other kinds go with the record
     """
 
     def __init__(
@@ -64,7 +68,7 @@ class RecordMaker:
             return Record(key, told.digest, None)
         hashes, others = RecordHashes(), dict[str, str]()
         self._take_prints(told, hashes, others)
-        linked = self._take_linked(told, hashes) if told.linked else None
+        fetched = self._take_linked(told, hashes) if told.linked else None
         if hashes.faults or not hashes.found:
             place = f"{self._where}: entry {key}"
             if not hashes.found:
@@ -72,8 +76,9 @@ class RecordMaker:
             for fault in hashes.faults:
                 what = sentence("%(what)s; the rest of its record stays", what=fault.what)
                 self.faults.append(HashRefused(what, where=place, mend=fault.mend))
-        digest = hashlib.sha256(told.digest + ",".join(linked).encode()).digest() if linked else told.digest
-        return Record(key, digest, self._entry(told, key, hashes.found, others))
+        digest = hashlib.sha256(told.digest + ",".join(fetched).encode()).digest() if fetched else told.digest
+        entry = self._entry(told, key, hashes.found, others)
+        return self._led_on(told, Record(key, digest, entry)) if told.linked else Record(key, digest, entry)
 
     def take_faults(self) -> list[LeadlineError]:
         """Those gathered so far; they are not told again."""
@@ -93,7 +98,14 @@ class RecordMaker:
         self.unknown[NO_PRINT] += 1
         stated = {**dict.fromkeys(told.linked, ""), **told.prints}
         kept = kept_texts({name[:40]: text for name, text in stated.items()})
-        return Record(key, told.digest, None, kept or None)
+        return self._led_on(told, Record(key, told.digest, None, kept or None))
+
+    def _led_on(self, told: ToldEntry, record: Record) -> Record:
+        """With its links, the first eight; those of plug-ins have been followed."""
+        links = {kind: link for kind, link in _by_kind(told.linked) if kind not in self._kinds}
+        linked = dict(islice(links.items(), _MAX_LINKED))
+        moment = self._time(told.timestamp) or 0
+        return msgspec.structs.replace(record, linked=linked, moment=moment) if linked else record
 
     def _take_prints(self, told: ToldEntry, hashes: RecordHashes, others: dict[str, str]) -> None:
         found = hashes.found
@@ -121,10 +133,8 @@ class RecordMaker:
     def _take_linked(self, told: ToldEntry, hashes: RecordHashes) -> list[str]:
         """What was fetched. The links themselves are never kept: NCMEC asks for that."""
         taken = []
-        for name, link in told.linked.items():
-            kind = name.lower().replace("-", "_")
+        for kind, link in _by_kind(told.linked):
             if kind not in self._kinds:
-                self.unknown[f"fingerprint {name[:40]}"] += 1
                 continue
             try:
                 hashes.found[kind] = _sized(kind, self._fetch(link, self._kinds[kind]), self._kinds[kind])
@@ -179,6 +189,11 @@ class RecordMaker:
         if _TO_THE_SECOND.fullmatch(text):
             self._minute, self._minute_s = minute, time_s - int(seconds)
         return time_s
+
+
+def _by_kind(linked: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """(kind as a plug-in is called, link)"""
+    return ((name[:40].lower().replace("-", "_"), link) for name, link in linked.items())
 
 
 def _facts(entry_type: str, member: str, name: str) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from leadline.exchange.connector import WebOptions
+from leadline.exchange.connector import LargeOptions
 from leadline.exchange.ncmec_bases import BASES
 
 
-class NcmecOptions(WebOptions):
+class NcmecOptions(LargeOptions):
     """list: one of NCMEC's by name; address: a base of one's own choice instead, up to before `/v2`."""
 
     list: Literal[

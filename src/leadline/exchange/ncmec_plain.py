@@ -16,7 +16,8 @@ from hashlib import sha256
 import numpy as np
 
 from leadline.errors import SourceBroken
-from leadline.exchange.ncmec_xml import ENTRY_TAGS, Readable, ToldEntry, XmlReader, other_version, parse_document
+from leadline.exchange.connector import Readable
+from leadline.exchange.ncmec_xml import ENTRY_TAGS, ToldEntry, XmlReader, other_version, parse_document
 
 _SPACE = 0x20
 _TYPES = {tag: ENTRY_TAGS[tag.lower()] for tag in ("image", "video", "deletedImage", "deletedVideo")}

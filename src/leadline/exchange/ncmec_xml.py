@@ -11,12 +11,13 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from lxml import etree
 
 from leadline.errors import SourceBroken, sentence
+from leadline.exchange.connector import Readable
 
 MAX_RECORD_BYTES = 4 << 20  # one entry has less than 10 kB; elements take up to thirty times their bytes in memory
 _SWEPT_EACH = 64  # entries
@@ -38,10 +39,6 @@ _SAFE: Mapping[str, bool] = {
 
 
 _PARSER = etree.XMLParser(**_SAFE)
-
-
-class Readable(Protocol):
-    def read(self, size: int = -1, /) -> bytes: ...
 
 
 class ToldEntry(msgspec.Struct, gc=False):

@@ -4,6 +4,7 @@ NAME/settings.json    connector, address and options, defaults of entries, bank;
 NAME/secrets.json     where each credential comes from: a file, a variable of the environment, or sealed text
 NAME/status.json      what the last pulls did
 NAME/holdings.sqlite  which entry of the bank is which entry of the source
+NAME/holdings.large   files of its large fingerprints
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -27,10 +28,12 @@ from leadline.errors import ConfigError, KeyUnavailable, SealBroken
 from leadline.exchange.base import EntryDefaults
 from leadline.match.folder import sync_folder
 
+LARGE_FOLDER = "holdings.large"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")  # also of a bank in the workbench
 _MAX_FILE_BYTES = 1 << 20
 _MAX_SECRET_BYTES = 1 << 16
 _RUNS_KEPT = 50
+_OF_FILES = frozenset({"large_gb", "large_mb"})  # options that make no entry another one
 
 
 class Sealing(Protocol):
@@ -69,6 +72,7 @@ class Subscription:
     def terms(self) -> str:
         """A digest of all that makes an entry of a record: after a change of it every record is told again."""
         settings = {field: value for field, value in _settings_text(self).items() if field != "bank"}
+        settings["options"] = {name: value for name, value in self.options.items() if name not in _OF_FILES}
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
@@ -147,6 +151,15 @@ class Subscriptions:
 
     def holdings_path(self, name: str) -> Path:
         return self.path(name) / "holdings.sqlite"
+
+    def large_path(self, name: str) -> Path:
+        return self.path(name) / LARGE_FOLDER
+
+    def set_options(self, name: str, options: Mapping[str, Any]) -> None:
+        """Others from the next pull on."""
+        with self.pulling(name):
+            subscription = replace(self.get(name), options=options)
+            write_json(self.path(name) / "settings.json", _settings_text(subscription))
 
     @contextmanager
     def pulling(self, name: str, wait_s: float = 1.0) -> Iterator[None]:

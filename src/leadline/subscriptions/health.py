@@ -11,9 +11,11 @@ from typing import Any
 
 from leadline.domain import Kind
 from leadline.errors import LeadlineError
+from leadline.exchange.connector import LargeOptions
 from leadline.match.bank import Bank
 from leadline.subscriptions.folder import Subscription, Subscriptions
 from leadline.subscriptions.holdings import Holdings, Kept, State
+from leadline.subscriptions.large_rows import Failed, LargeCount
 
 
 class Standing(StrEnum):
@@ -24,6 +26,20 @@ class Standing(StrEnum):
     FAILED = "failed"
     UNCONFIRMED = "pulled; receipt not confirmed"
     ASKED = "a look-up: asked, never pulled"
+
+
+_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Large:
+    """Fingerprints too large for a bank. reasons: why what is missing is, with a count (large.py's words and codes of
+    errors; empty: not tried yet); failed: some of those that were tried in vain; most_gb: the cap, 0 is off."""
+
+    counts: tuple[LargeCount, ...] = ()
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    failed: tuple[Failed, ...] = ()
+    most_gb: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +68,7 @@ class Health:
     told_whole: int = 0
     whole_every_h: float = 0
     kept: Mapping[str, int] = field(default_factory=dict)
+    large: Large = field(default_factory=Large)
     bank_error: str = ""
 
     @property
@@ -67,7 +84,7 @@ def describe_source(subscriptions: Subscriptions, name: str, now_s: float) -> He
         return Health(subscription, Standing.ASKED)
     last = runs[-1] if runs else {}
     started = int(success.get("started", 0))
-    half_removed, kept = _of_holdings(subscriptions, name)
+    half_removed, kept, large = _of_holdings(subscriptions, subscription)
     return Health(
         subscription,
         _standing(status, last, is_busy=subscriptions.is_busy(name)),
@@ -78,6 +95,7 @@ def describe_source(subscriptions: Subscriptions, name: str, now_s: float) -> He
         told_whole=int(status.get("told_whole", 0)),
         whole_every_h=float(subscription.options.get("whole_every_h", 0)),
         kept=kept,
+        large=large,
         **_of_bank(subscription.bank),
     )
 
@@ -95,16 +113,19 @@ def _standing(status: Mapping[str, Any], last: Mapping[str, Any], *, is_busy: bo
     return Standing.UNCONFIRMED if last.get("unconfirmed") else Standing.GOOD
 
 
-def _of_holdings(subscriptions: Subscriptions, name: str) -> tuple[int, dict[str, int]]:
-    """Withdrawals of a batch that a kill cut between its note and the bank, and what is kept."""
-    path = subscriptions.holdings_path(name)
+def _of_holdings(subscriptions: Subscriptions, of: Subscription) -> tuple[int, dict[str, int], Large]:
+    """Withdrawals of a batch that a kill cut between its note and the bank, what is kept, and large fingerprints."""
+    path = subscriptions.holdings_path(of.name)
     if not path.exists():
-        return 0, {}
+        return 0, {}, Large()
     try:
         with closing(Holdings(path)) as holdings:
-            return len(holdings.unsettled(State.REMOVING)), holdings.kept_counts()
+            half_removed, kept, rows = holdings.unsettled(State.REMOVING), holdings.kept_counts(), holdings.large
+            most_gb = float(of.options.get("large_gb", LargeOptions.model_fields["large_gb"].default))
+            large = Large(tuple(rows.counts()), rows.reasons(), tuple(rows.failed(_NAMED)), most_gb)
+            return len(half_removed), kept, large
     except LeadlineError:
-        return 0, {}  # the next pull tells what is wrong with them
+        return 0, {}, Large()  # the next pull tells what is wrong with them
 
 
 def read_kept(subscriptions: Subscriptions, name: str) -> Iterator[Kept]:

@@ -2,7 +2,8 @@
 
 A batch is noted before the bank changes and settled after it, together with the checkpoint. What a kill leaves between
 the two is put right from the bank, which alone is the truth (recovery.py). Of the bank's entries it holds keys, ids and
-digests. Fingerprints that nobody here can compare have no place in a bank: what holds no others is kept here alone.
+digests. Fingerprints that nobody here can compare have no place in a bank: what holds no others is kept here alone, and
+of those too large for a bank rows are (large_rows.py) about files beside this one.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ import msgspec
 
 from leadline.errors import BankError, ConfigError
 from leadline.exchange.connector import Checkpoint
+from leadline.subscriptions.large_rows import TABLES as _LARGE
+from leadline.subscriptions.large_rows import LargeRows, Wanted
 
-_VERSION = 2  # 2: with `kept`
+_VERSION = 3  # 2: with `kept`; 3: with large ones
 _ASKED_AT_ONCE = 500
 # Rounds have no index: they are asked for once a whole list, and one would cost a quarter of each row that is written.
 _TABLES = """
@@ -38,8 +41,8 @@ _KEPT = (
     # what was passed over before there was this table is to be told again
     "UPDATE fact SET value = '' WHERE name = 'checkpoint'",
     "UPDATE fact SET value = '0' WHERE name = 'in-round'",
-    f"PRAGMA user_version = {_VERSION}",
 )
+_STEPS = {1: _KEPT, 2: _LARGE}  # version -> what makes the next one of it
 
 
 class State(IntEnum):
@@ -82,12 +85,15 @@ class Holdings:
         if version < _VERSION:
             self._bring_up()
         self._has_kept = bool(self._ask("SELECT 1 FROM kept LIMIT 1"))
+        self.large = LargeRows(self._ask, self._writing)
 
     def _bring_up(self) -> None:
         with self._writing() as file:
-            if file.execute("PRAGMA user_version").fetchone()[0] < _VERSION:  # nobody did meanwhile
-                for statement in _KEPT:
+            (version,) = file.execute("PRAGMA user_version").fetchone()  # another process may have done it meanwhile
+            for step in range(version, _VERSION):
+                for statement in _STEPS[step]:
                     file.execute(statement)
+            file.execute(f"PRAGMA user_version = {_VERSION}")
 
     def close(self) -> None:
         self._file.close()
@@ -155,8 +161,8 @@ class Holdings:
     @property
     def next_round(self) -> int:
         """A number that no entry bears: also after a kill in the middle of a batch that began a round."""
-        kept = self._number("SELECT max(round) FROM kept") if self._has_kept else 0
-        return max(self.round, kept, self._number("SELECT max(round) FROM entry")) + 1
+        tables = ("entry", *(["kept"] if self._has_kept else []), *(["large"] if self.large.has_any else []))
+        return max(self.round, *(self._number(f"SELECT max(round) FROM {table}") for table in tables)) + 1  # noqa: S608
 
     @property
     def is_in_round(self) -> bool:
@@ -169,7 +175,7 @@ class Holdings:
 
     @property
     def is_empty(self) -> bool:
-        return not self._has_kept and self.count == 0
+        return not (self._has_kept or self.large.has_any) and self.count == 0
 
     @property
     def count(self) -> int:
@@ -215,12 +221,15 @@ class Holdings:
         same: Iterable[str],
         kept: Iterable[Kept] = (),
         *,
+        wanted: Sequence[Wanted] = (),
+        unlinked: Iterable[str] = (),
         round_: int,
         facts: Mapping[str, str],
     ) -> None:
         """The bank has it. made: (key, digest, id); gone, same (told again): keys, of what is only kept, too.
 
-        kept  put in after `gone` went, so that a record's fingerprints replace those that it had
+        kept      put in after `gone` went, so that a record's fingerprints replace those that it had
+        wanted    large fingerprints that records lead to; unlinked: keys of records that lead to none
         """
         held = int(State.HELD)  # an IntEnum is adapted anew for each row
         rows = [(entry_id, key, digest, round_, held) for key, digest, entry_id in made]
@@ -234,6 +243,7 @@ class Holdings:
                 file.executemany("DELETE FROM kept WHERE key = ?", lost)
                 file.executemany("UPDATE kept SET round = ? WHERE key = ? AND round <> ?", told)
             file.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?)", kept_rows)
+            self.large.put(file, wanted, ((key,) for key in unlinked), round_)
             _put_facts(file, {"adding": "{}", **facts})
         self._has_kept = self._has_kept or bool(kept_rows)
 
@@ -251,9 +261,10 @@ class Holdings:
         return self._number(f"SELECT count(DISTINCT key) FROM kept WHERE round < ?{told}", (number,))  # noqa: S608
 
     def end_round(self, number: int, facts: Mapping[str, str]) -> None:
-        """What is kept without an entry and was not told goes, with the facts in one step."""
+        """What is kept without an entry, or led to, and was not told goes, with the facts in one step."""
         with self._writing() as file:
-            file.execute("DELETE FROM kept WHERE round < ?", (number,))
+            for table in ("kept", "large"):
+                file.execute(f"DELETE FROM {table} WHERE round < ?", (number,))  # noqa: S608
             _put_facts(file, facts)
 
     # --- a dry run ---------------------------------------------------------------------------------------------------
@@ -306,8 +317,13 @@ class Holdings:
             file.execute("UPDATE entry SET digest = NULL")
             _put_facts(file, {"checkpoint": "", "in-round": "0"})
 
+    def tell_again(self, facts: Mapping[str, str]) -> None:
+        """The source is to tell its list from the beginning; what it tells as before stays as it is."""
+        self.set_facts({"checkpoint": "", "in-round": "0", **facts})
+
     def forget_all(self) -> None:
-        """The bank is another one: the source is pulled from its beginning."""
+        """The bank is another one: the source is pulled from its beginning. Large fingerprints are none of the bank's:
+        those that the source still tells need not come again."""
         with self._writing() as file:
             for table in ("entry", "fact", "kept"):
                 file.execute(f"DELETE FROM {table}")  # noqa: S608

@@ -24,6 +24,8 @@ from leadline.exchange.connector import MAX_KEY_CHARS, Checkpoint, Page, Record
 from leadline.match.bank import Bank
 from leadline.match.changes import AddResult
 from leadline.subscriptions.holdings import Held, Holdings, Kept
+from leadline.subscriptions.large import Fetched
+from leadline.subscriptions.large_rows import Wanted
 from leadline.subscriptions.recovery import reconcile
 
 BATCH_RECORDS = 10_000
@@ -51,6 +53,7 @@ class Outcome:
     total      entries of this pull, where the source said so
     is_whole   the source has told its whole list, up to its end: what it has not told is gone here
     unconfirmed  why the source did not take the receipt of a list that is here whole; the next pull sends it again
+    large      what was fetched of its large fingerprints, after the list
     """
 
     told: int = 0
@@ -71,6 +74,7 @@ class Outcome:
     unknown: Counter[str] = field(default_factory=Counter)
     faults: list[LeadlineError] = field(default_factory=list)
     unconfirmed: LeadlineError | None = None
+    large: Fetched = field(default_factory=Fetched)
 
     def refuse(self, error: LeadlineError, *, is_record: bool) -> None:
         """What a page says that it could not read."""
@@ -109,6 +113,7 @@ class _Batch(NamedTuple):
 
     kept     without an entry, new or changed
     dropped  keys of what was kept so and is not any more, or is another
+    linked   with large fingerprints, among them what the bank may refuse; unlinked: keys of all others
     """
 
     new: list[_Pair]
@@ -117,6 +122,21 @@ class _Batch(NamedTuple):
     same: list[str]
     kept: list[Record]
     dropped: list[str]
+    linked: list[Record]
+    unlinked: list[str]
+
+    @property
+    def not_taken(self) -> set[str]:
+        """Keys of what went, or was refused, and is not kept either."""
+        return {key for key, _ in self.gone} - {record.key for record in self.kept}
+
+
+def _wanted(batch: _Batch) -> tuple[list[Wanted], list[str]]:
+    """Of a batch that the bank was given: large fingerprints that its records lead to, and keys of those without."""
+    lost = batch.not_taken
+    linked = [(record, record.linked or {}) for record in batch.linked if record.key not in lost]
+    wanted = [Wanted(record.key, kind, record.digest, record.moment) for record, kinds in linked for kind in kinds]
+    return wanted, [*batch.unlinked, *lost]
 
 
 class Importer:
@@ -254,10 +274,16 @@ class Importer:
 
     def _sort(self, records: Sequence[Record]) -> _Batch:
         keys = [record.key for record in records]
-        batch, held, kept = _Batch([], [], [], [], [], []), self._holdings.find(keys), self._holdings.find_kept(keys)
+        batch = _Batch([], [], [], [], [], [], [], [])
+        held, kept = self._holdings.find(keys), self._holdings.find_kept(keys)
+        has_large = self._holdings.large.has_any
         for record in records:
             entry = self._labelled(record)
             before = held.get(record.key)
+            if record.linked and (entry is not None or record.kept is not None):
+                batch.linked.append(record)
+            elif has_large:
+                batch.unlinked.append(record.key)
             if kept and self._sort_kept(batch, record, kept.get(record.key)) and before is None:
                 continue
             if entry is None:
@@ -321,14 +347,16 @@ class Importer:
         adding = {record.key: first + at for at, (record, _) in enumerate(batch.new)}
         self._holdings.note(adding, [record.key for record, _ in batch.changed], [key for key, _ in gone])
         self._remove(gone)
+        batch = batch._replace(gone=gone)
         made = [*self._change(batch.changed, gone), *self._add(batch.new, gone)]
         self._bank.snapshot.cool()
         facts = {} if checkpoint is None else self._facts(checkpoint)
         lost = [*(key for key, _ in gone), *batch.dropped]
-        kept = [
-            Kept(one.key, kind, text, one.digest) for one in batch.kept for kind, text in (one.kept or {}).items()
-        ]
-        self._holdings.settle(made, lost, batch.same, kept, round_=self._round, facts=facts)
+        kept = [Kept(one.key, kind, text, one.digest) for one in batch.kept for kind, text in (one.kept or {}).items()]
+        wanted, unlinked = _wanted(batch)
+        self._holdings.settle(
+            made, lost, batch.same, kept, wanted=wanted, unlinked=unlinked, round_=self._round, facts=facts
+        )
 
     def _shorten_log(self) -> None:
         """Wait for a merge where the log has become long; where none comes about, one is tried after as many again."""
@@ -430,7 +458,7 @@ class Importer:
             keys = [key for key, _ in gone]
             holdings.note({}, [], keys)
             self._remove(gone)
-            holdings.settle([], keys, [], round_=self._round, facts={})
+            holdings.settle([], keys, [], unlinked=keys, round_=self._round, facts={})
         holdings.end_round(self._round, self._facts(checkpoint))
 
     def _refuse_shrinking(self, count: int, held: int) -> None:

@@ -8,18 +8,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from leadline.errors import ConfigError, ExchangeError, LeadlineError, SourceShrank
-from leadline.exchange.connector import Checkpoint, Connector, ListConnector
+from leadline.exchange.connector import Checkpoint, Connector, LargeSource, ListConnector
 from leadline.exchange.connectors import find_connector
 from leadline.match.bank import Bank
 from leadline.subscriptions.ahead import read_ahead
 from leadline.subscriptions.folder import Subscription, Subscriptions
 from leadline.subscriptions.holdings import Holdings
 from leadline.subscriptions.importing import Importer, Outcome
+from leadline.subscriptions.large import Bounds, Fetcher, sweep
+from leadline.subscriptions.large_files import LargeFiles
 
 _TOLD_FAULTS = 20
 COUNTS = ("told", "added", "changed", "withdrawn", "same", "left_out", "absent", "kept", "refused", "refused_hashes")
@@ -75,7 +77,16 @@ def pull_source(
                 mend = "it is asked about single files: nothing of it is pulled"
                 raise ConfigError("a look-up service", where=name, mend=mend)
             with closing(Holdings(subscriptions.holdings_path(name))) as holdings:
-                _fill(Bank.open(Path(subscription.bank)), holdings, source, subscription, run, say)
+                files = LargeFiles(subscriptions.large_path(name))
+                if isinstance(source, LargeSource) and not wish.is_dry:
+                    _prepare_large(holdings)
+                try:
+                    _fill(Bank.open(Path(subscription.bank)), holdings, source, subscription, run, say)
+                finally:
+                    if not wish.is_dry:  # what was withdrawn is gone, whatever became of the rest
+                        sweep(holdings.large, files)
+                if isinstance(source, LargeSource) and run.outcome.is_complete and not wish.is_dry:
+                    _fetch_large(holdings, files, source, run.outcome, clock, say)
         return run.outcome
 
 
@@ -111,6 +122,7 @@ class _Run:
         times = {"started": self._started, "ended": int(clock())}
         if outcome.unconfirmed is not None:
             counts["unconfirmed"] = _told_error(outcome.unconfirmed)
+        counts["large"] = asdict(outcome.large)
         run = {**times, **counts, "unknown": unknown, "reasons": reasons, "faults": faults, "pending": self.pending}
         self._subscriptions.note_run(self._name, run if error is None else {**run, "error": error})
 
@@ -138,6 +150,27 @@ def _fill(
         raise
     if run.outcome.is_complete and not wish.is_dry:
         _confirm(source, importer.checkpoint or {}, run.outcome)
+
+
+def _prepare_large(holdings: Holdings) -> None:
+    """A list that was told before large fingerprints were kept is told again, once."""
+    if not holdings.fact("large"):
+        holdings.tell_again({"large": "1"})
+
+
+def _fetch_large(
+    holdings: Holdings,
+    files: LargeFiles,
+    source: LargeSource,
+    outcome: Outcome,
+    clock: Callable[[], float],
+    say: Callable[[Outcome], None],
+) -> None:
+    options = source.options
+    bounds = Bounds(options.large_mb * 1_000_000, int(options.large_gb * 1e9))
+    fetcher = Fetcher(source, holdings.large, files, bounds, clock=clock, say=lambda _: say(outcome))
+    outcome.large = fetcher.fetched
+    fetcher.run()
 
 
 def _confirm(source: ListConnector, checkpoint: Checkpoint, outcome: Outcome) -> None:

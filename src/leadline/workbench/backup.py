@@ -46,6 +46,7 @@ from leadline.errors import (
 )
 from leadline.match.bank import Bank
 from leadline.match.folder import MERGE_LOCK, WRITE_LOCK, hold_lock
+from leadline.subscriptions.folder import LARGE_FOLDER
 from leadline.workbench import running, sealing
 
 FORMAT = "leadline-backup-1"
@@ -200,7 +201,8 @@ def _copy_folder(source: Path, target: Path, *, may_go: bool = True) -> None:
 
 
 def _files_of(folder: Path) -> Iterator[Path]:
-    for inner, _, found in os.walk(folder):
+    for inner, folders, found in os.walk(folder):
+        folders[:] = [name for name in folders if name != LARGE_FOLDER]  # gigabytes, which their source gives again
         for name in sorted(found):
             path = Path(inner, name)
             if path.is_file() and not path.is_symlink() and not name.startswith(_REMADE):

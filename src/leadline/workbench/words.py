@@ -351,6 +351,10 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "input": "not as the agreement or the partner wants it", "wrong-state": "another agreement holds by now",
         "config": "a setting is at fault", "key-unavailable": "the key is missing",
         "seal-broken": "a sealed credential is damaged", "bank": "the bank cannot be read",
+        "not-tried": "not tried yet", "switched-off": "left with the source: switched off here",
+        "storage-full": "left with the source: the storage set for them is full",
+        "disk-full": "no room on the disk", "next-pull": "the next pull goes on",
+        "not-told": "the source did not tell them again", "empty": "nothing came",
     },
     "source-standing": {
         "never": "never pulled", "pulling": "being pulled", "good": "good", "cut": "cut off: the next pull goes on",

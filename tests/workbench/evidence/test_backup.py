@@ -185,3 +185,15 @@ else:
     raise AssertionError("it was made")
 assert list(folder.iterdir()) == []
 """)
+
+
+def test_what_a_source_gives_again_is_not_copied(tmp_path: Path) -> None:
+    from leadline.workbench import backup
+
+    there = tmp_path / "exchanges" / "hotline"
+    for name in ("settings.json", "holdings.sqlite", "holdings.sqlite-wal", "holdings.large/ab/abcd", "lock"):
+        (there / name).parent.mkdir(parents=True, exist_ok=True)
+        (there / name).write_bytes(b"made up")
+    backup._copy_folder(tmp_path / "exchanges", tmp_path / "copy")
+    copied = sorted(path.name for path in (tmp_path / "copy").rglob("*") if path.is_file())
+    assert copied == ["lock", "settings.json"]

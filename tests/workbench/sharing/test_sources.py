@@ -19,6 +19,7 @@ from leadline.exchange.feed.roots import create_roots
 from leadline.exchange.feed.shelf import Shelf
 from leadline.match.bank import Bank
 from leadline.subscriptions.holdings import Holdings, Kept
+from leadline.subscriptions.large_rows import Failed, Wanted
 from leadline.workbench.accounts.models import Person
 from leadline.workbench.sharing import reach, sources
 from leadline.workbench.stats import access as stats
@@ -112,6 +113,23 @@ def test_a_page_counts_what_is_kept_and_not_compared_and_shows_none_of_it(
     page = client.get("/sources/list/").content.decode()
     assert re.search(r"Kept, not compared</th><td>&lt;b&gt;made-up: 3</td>", page)
     assert "print 1" not in page
+
+
+def test_a_page_tells_what_large_fingerprints_are_held_and_why_others_are_missing(
+    pulled: str, client_of: Callable[[Person], Client], analyst: Person
+) -> None:
+    client = client_of(analyst)
+    assert "Large fingerprints" not in client.get("/sources/list/").content.decode()
+    wanted = [Wanted(f"record {n}", "<b>tmk", bytes([n]) * 32, 9) for n in range(4)]
+    with closing(Holdings(reach.subscriptions().holdings_path("list"))) as holdings:
+        holdings.settle([], [], [], wanted=wanted, round_=1, facts={})
+        holdings.large.take("record 0", "<b>tmk", bytes(32), 263_344)
+        holdings.large.fail([Failed("record 1", "<b>tmk", "page-expired")])
+        holdings.large.leave("storage-full")
+    page = client.get("/sources/list/").content.decode()
+    assert re.search(r"Large fingerprints</th><td>&lt;b&gt;tmk: 1 \(257.2\sKB\)</td>", page)
+    missing = "left with the source: the storage set for them is full: 2<br>its page has expired: 1"
+    assert f"Large fingerprints that are missing</th><td>{missing}</td>" in page
 
 
 def test_a_page_tells_when_a_source_that_deletes_without_a_word_last_told_its_whole_list(

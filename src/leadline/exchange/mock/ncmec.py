@@ -1,6 +1,7 @@
 """NCMEC hash sharing v2 as a stand-in: entries rendered once into a file, pages cut out of it; members, feedback.
 
-All made up: nine images to one video, each with its own second from `FIRST_S` on.
+All made up: nine images to one video, each with its own second from `FIRST_S` on. Where it is asked for, a video has a
+large fingerprint too, behind a link.
 """
 
 from __future__ import annotations
@@ -31,10 +32,12 @@ REASONS = {
 _LABELS = ("A1", "A2", "B1", "B2")
 _VIDEO_EACH = 10  # one in so many
 _FEEDBACK_EACH = 50
+LARGE_BYTES = 263_344  # of a TMK+PDQF
 _KEY = re.compile(r"(\d+)-e(\d+)")
 _FEEDBACK_PATH = re.compile(r"/v2/entries/(\d+)/([^/]+)/([A-Z0-9_]+)/feedback")
 _REASONS_PATH = re.compile(r"/v2/feedback/([A-Z0-9_]+)/reasons")
 _GUID = re.compile(rb"<guid>([^<]+)</guid>")
+_LARGE_PATH = re.compile(r"/v2/entries/(\d+-e\d+)/TMK_PDQF/fingerprint")
 _ENVELOPE = '<?xml version="1.0" encoding="UTF-8"?>\n<{0} xmlns="' + NAMESPACE + '">{1}</{0}>\n'
 
 
@@ -51,9 +54,10 @@ class _Told:
 class NcmecMock(Mock):
     name: ClassVar[str] = "ncmec"
 
-    def __init__(self, entries: int = 100, seed: int = 1, page_size: int = 1000) -> None:
+    def __init__(self, entries: int = 100, seed: int = 1, page_size: int = 1000, *, with_large: bool = False) -> None:
         super().__init__(entries, seed)
-        self.page_size = page_size
+        self.page_size, self._with_large = page_size, with_large
+        self.large: dict[str, bytes] = {}  # path -> what lies there, beside those of the rendered videos
         self.opinions: list[tuple[str, str, str]] = []  # key, type of fingerprint, "affirmative" or a reason's GUID
         self._seed, self._gone, self._later = seed, set[int](), list[_Told]()
         self._images, self._videos = _Rendered(), _Rendered()
@@ -66,6 +70,8 @@ class NcmecMock(Mock):
         prints = f"<md5>{digits[:32]}</md5><sha1>{digits[32:72]}</sha1>"
         if not _is_video(number):
             prints += f"<pdq>{digits[72:]}</pdq>"
+        elif self._with_large:
+            prints += f'<tmk-pdqf rel="self" href="/v2/entries/{_member(number)}-e{number}/TMK_PDQF/fingerprint"/>'
         feedback = _FEEDBACK if number % _FEEDBACK_EACH == 0 else ""
         tag, label = "video" if _is_video(number) else "image", _LABELS[number % len(_LABELS)]
         return entry_xml(tag, _member(number), f"e{number}", FIRST_S + number, prints, label, feedback)
@@ -118,6 +124,8 @@ class NcmecMock(Mock):
             return _xml(
                 "members", "".join(f'<member id="{id}">{escape(name)}</member>' for id, name in MEMBERS.items())
             )
+        if asked.path in self.large or _LARGE_PATH.fullmatch(asked.path):
+            return self._large(asked.path)
         reasons = _REASONS_PATH.fullmatch(asked.path)
         if reasons and reasons[1] in FINGERPRINTS:
             told = (f'<reason guid="{guid}" name="{name}" type="{reasons[1]}"/>' for guid, name in REASONS.items())
@@ -145,6 +153,13 @@ class NcmecMock(Mock):
         link = f"/v2/entries?from={query['from']}&amp;to={query['to']}&amp;start={start + size}&amp;size={size}"
         paging = f"<paging><next>{link}&amp;max={count}</next></paging>" if more else ""
         return _xml("queryResult", page + paging)
+
+    def _large(self, path: str) -> Reply:
+        found = _LARGE_PATH.fullmatch(path)
+        if self.has_fault(FaultKind.EXPIRED) or (found and self._number(found[1]) < 0):
+            return Reply(404)
+        body = self.large.get(path) or hashlib.shake_128(f"{self._seed}:{path}".encode()).digest(LARGE_BYTES)
+        return Reply(200, body, "application/octet-stream")
 
     def _begin(self, start: int, size: int, count: int) -> int:
         """Where a page begins, from 0. In no order of time: the last page comes first."""

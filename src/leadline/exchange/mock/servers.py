@@ -56,8 +56,8 @@ SERVERS: dict[str, Server] = {
 }
 
 
-def make_mock(name: str, entries: int) -> Mock:
-    """KeyError for a name that is none."""
+def make_mock(name: str, entries: int, **more: bool) -> Mock:
+    """KeyError for a name that is none. more: what only this one takes."""
     module, _, of_class = SERVERS[name].place.partition(":")
-    made: Mock = getattr(import_module(f"leadline.exchange.mock.{module}"), of_class)(entries)
+    made: Mock = getattr(import_module(f"leadline.exchange.mock.{module}"), of_class)(entries, **more)
     return made

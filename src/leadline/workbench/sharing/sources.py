@@ -14,6 +14,7 @@ from leadline.errors import LeadlineError
 from leadline.match.folder import FEED
 from leadline.subscriptions.folder import Subscription
 from leadline.subscriptions.health import describe_source
+from leadline.subscriptions.large_rows import LargeCount
 from leadline.workbench.banks.access import all_banks
 from leadline.workbench.sharing import reach
 
@@ -57,8 +58,8 @@ class Chart:
 @dataclass(frozen=True, slots=True)
 class SourceView:
     """standing: a code. fault: why it cannot be read. faults: refused lines of the last run, as they were told.
-    kept: fingerprints without an entry, of kinds that nobody here can compare. told_whole, whole_every_h: see
-    `Health`."""
+    kept: fingerprints without an entry, of kinds that nobody here can compare. large: those too large for a bank;
+    large_missing: why some are not here, a code, with a count. told_whole, whole_every_h: see `Health`."""
 
     name: str
     standing: str
@@ -78,6 +79,8 @@ class SourceView:
     kept: tuple[tuple[str, int], ...] = ()
     told_whole: datetime | None = None
     whole_every_h: float = 0
+    large: tuple[LargeCount, ...] = ()
+    large_missing: tuple[tuple[str, int], ...] = ()
 
     @property
     def lag_began(self) -> datetime | None:
@@ -119,7 +122,8 @@ def describe(name: str) -> SourceView:
         _number(last, "refused") + _number(last, "refused_hashes"), _pairs(last.get("reasons")),
         _pairs(last.get("unknown")), tuple(map(str, last.get("faults") or ())),
         "bank" if health.bank_error else "", tuple(health.kept.items()), _moment(health.told_whole),
-        health.whole_every_h,
+        health.whole_every_h, tuple(one for one in health.large.counts if one.held),
+        tuple((why or "not-tried", count) for why, count in health.large.reasons.items()),
     )  # fmt: skip
 
 
