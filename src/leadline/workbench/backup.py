@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management import call_command
 from django.db import DatabaseError, connection, connections, transaction
 
 from leadline.custody import record as names
@@ -48,6 +47,7 @@ from leadline.match.bank import Bank
 from leadline.match.folder import MERGE_LOCK, WRITE_LOCK, hold_lock
 from leadline.subscriptions.folder import LARGE_FOLDER
 from leadline.workbench import running, sealing
+from leadline.workbench.tables import bring_up_to_date
 
 FORMAT = "leadline-backup-1"
 _SQLITE, _POSTGRESQL = "database.sqlite3", "database.pgdump"
@@ -348,7 +348,7 @@ def _restore(folder: Path, said: dict[str, Any], mark: dict[str, Any], say: Say)
     say("restoring the database")
     _load_database(folder)
     line, head = _head_of_database()  # asked of what was restored: a dump may be older than what was noted beside it
-    call_command("migrate", verbosity=0, interactive=False)
+    bring_up_to_date()
     say("replaying erasures")
     sealing.forget()
     replaced = mark.get("replaced")

@@ -25,9 +25,9 @@ _RESTART_AFTER_S = 2.0
 def prepare_office(say: Callable[[str], None]) -> None:
     """Folders, keys, tables. ConfigError where starting would be unsafe. Django must be set up."""
     from django.conf import settings
-    from django.core.management import call_command
 
     from leadline.workbench.running import refuse_half_restored
+    from leadline.workbench.tables import bring_up_to_date
 
     check_addresses(settings)
     check_place(settings.LEADLINE_VAULT)
@@ -38,7 +38,7 @@ def prepare_office(say: Callable[[str], None]) -> None:
     is_new = not _has_tables()
     prepare_keys(settings, is_new=is_new)
     say("preparing the database")
-    call_command("migrate", verbosity=0, interactive=False)
+    bring_up_to_date()
 
 
 def begin_work() -> None:

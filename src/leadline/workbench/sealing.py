@@ -269,14 +269,6 @@ def _secret_for(slot: Slot, purpose: str) -> bytes:
     return slot.unwrap(bytes(row.wrapped), context)
 
 
-def set_secret(purpose: str, secret: bytes) -> None:
-    """One that was made elsewhere, before this one was asked for; one that is there already stays."""
-    kept = apps.get_model("evidence", "WrappedSecret").objects
-    kept.get_or_create(
-        purpose=purpose, defaults={"wrapped": key_slot().wrap(secret, _SECRETS + purpose.encode())}
-    )
-
-
 def rewrap_secret(purpose: str, wrapped: bytes) -> bytes:
     return rewrap(wrapped, key_slot(), _SECRETS + purpose.encode())
 

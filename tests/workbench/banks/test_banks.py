@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
-from django.db.migrations.executor import MigrationExecutor
-from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from django.utils import timezone
 
@@ -155,22 +153,6 @@ def test_what_is_proposed_outlives_a_change_of_the_key(bank: Bank, curator: Acto
     proposal = propose(curator, 7)
     assert evidence.rotate_key()[0]["fields"] == 1
     assert evidence.forget_older_keys() != []
-    assert actions.confirm(chief, proposal).added == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_what_waited_in_clear_is_sealed_when_the_database_is_brought_up_to_date(
-    bank: Bank, curator: Actor, chief: Actor
-) -> None:
-    proposal = propose(curator, 7)
-    wish = access.wish_of(proposal)
-    step = ("banks", "0005_what_is_proposed_is_sealed")
-    with connection.cursor() as cursor:  # as it was before
-        cursor.execute("ALTER TABLE banks_proposal ADD COLUMN entries text NOT NULL DEFAULT ''")
-        cursor.execute("UPDATE banks_proposal SET entries = %s", [wish])
-        cursor.execute("ALTER TABLE banks_proposal DROP COLUMN entries_sealed")
-    MigrationRecorder(connection).record_unapplied(*step)
-    MigrationExecutor(connection).migrate([step])
     assert actions.confirm(chief, proposal).added == 1
 
 

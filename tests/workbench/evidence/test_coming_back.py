@@ -50,7 +50,7 @@ def restore_and_be_killed(folder: Path) -> int:
     connections.close_all()
     process = os.fork()
     if process == 0:
-        backups.call_command = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+        backups.bring_up_to_date = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
         try:
             backups.restore_backup(folder, replace=True, say=quiet)
         finally:

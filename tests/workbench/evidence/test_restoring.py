@@ -61,7 +61,7 @@ with running.at_work(alone=True):
     backup.restore_backup(Path({folder!r}), replace=True, say=lambda text: None)
 """
 STEPS = ["backup:_move_aside", "backup:_copy_folder", "backup:copy_vault", "backup:_load_database"]
-STEPS += ["backup:call_command", "actions:note_restored", "running:end_restore"]
+STEPS += ["backup:bring_up_to_date", "actions:note_restored", "running:end_restore"]
 
 
 def test_a_hold_that_was_set_after_a_backup_outlives_its_restore(machine: Machine) -> None:  # noqa: F811

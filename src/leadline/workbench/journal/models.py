@@ -8,7 +8,7 @@ from django.db import models
 class Line(models.Model):
     """One custody event. Actor and object are plain ids, so that no row elsewhere can take this one with it.
 
-    Database triggers refuse UPDATE, DELETE, REPLACE and a line out of its order (migrations 0001, 0002); the columns
+    Database triggers refuse UPDATE, DELETE, REPLACE and a line out of its order (migration 0001); the columns
     hold just what `hash` was made of.
     """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import migrations
+from leadline.workbench.journal.migrating import Statements
 
 _SQLITE = """CREATE TRIGGER {table}_no_{verb_lower} BEFORE {verb} ON {table}
 BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"""
@@ -34,7 +34,7 @@ _POSTGRESQL_FUNCTION = """CREATE OR REPLACE FUNCTION leadline_append_only() RETU
 $$ BEGIN RAISE EXCEPTION USING MESSAGE = TG_TABLE_NAME || ' is append-only'; END $$"""
 
 
-def append_only(*tables: str) -> migrations.RunPython:
+def append_only(*tables: str) -> Statements:
     """A migration step: nobody updates or deletes rows of these tables any more."""
 
     def install(apps: Any, editor: Any) -> None:
@@ -53,10 +53,10 @@ def append_only(*tables: str) -> migrations.RunPython:
                 on = f" ON {table}" if is_postgresql else ""
                 editor.execute(f"DROP TRIGGER {table}_no_{verb.lower()}{on}")
 
-    return migrations.RunPython(install, remove)
+    return Statements(install, remove)
 
 
-def no_replace(table: str, *unique: str) -> migrations.RunPython:
+def no_replace(table: str, *unique: str) -> Statements:
     """A migration step: no new row takes the place of one that is there. `unique`: its key and unique columns."""
 
     def install(apps: Any, editor: Any) -> None:
@@ -68,10 +68,10 @@ def no_replace(table: str, *unique: str) -> migrations.RunPython:
         if editor.connection.vendor == "sqlite":
             editor.execute(f"DROP TRIGGER {table}_no_replace")
 
-    return migrations.RunPython(install, remove)
+    return Statements(install, remove)
 
 
-def frozen_columns(table: str, *columns: str) -> migrations.RunPython:
+def frozen_columns(table: str, *columns: str) -> Statements:
     """A migration step: rows stay, and these columns of them stay as they are; others may still be filled in."""
 
     def install(apps: Any, editor: Any) -> None:
@@ -88,10 +88,10 @@ def frozen_columns(table: str, *columns: str) -> migrations.RunPython:
         for name in ("update", "delete", *(("truncate",) if is_postgresql else ())):
             editor.execute(f"DROP TRIGGER {table}_no_{name}{f' ON {table}' if is_postgresql else ''}")
 
-    return migrations.RunPython(install, remove)
+    return Statements(install, remove)
 
 
-def grows_at_its_end(table: str, origin: str) -> migrations.RunPython:
+def grows_at_its_end(table: str, origin: str) -> Statements:
     """A migration step for the chain: a new line is the next one, and follows the hash of the last."""
 
     def install(apps: Any, editor: Any) -> None:
@@ -107,4 +107,4 @@ def grows_at_its_end(table: str, origin: str) -> migrations.RunPython:
         if is_postgresql:
             editor.execute(f"DROP FUNCTION {table}_in_order()")
 
-    return migrations.RunPython(install, remove)
+    return Statements(install, remove)

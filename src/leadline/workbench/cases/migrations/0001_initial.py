@@ -5,18 +5,17 @@ import uuid
 from django.conf import settings
 from django.db import migrations, models
 
+from leadline.workbench.journal.migrating import Tables
 from leadline.workbench.journal.triggers import append_only, frozen_columns
 
 
-class Migration(migrations.Migration):
-
-    initial = True
+class Migration(Tables):
 
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('evidence', '0002_states_of_lists_and_red_matches'),
-        ('reports', '0003_contact_keys_proposals_and_follow_ups'),
-        ('review', '0003_shifts_belong_to_a_session'),
+        ('accounts', '0001_tables'),
+        ('evidence', '0001_tables'),
+        ('reports', '0001_tables'),
+        ('review', '0001_tables'),
     ]
 
     operations = [

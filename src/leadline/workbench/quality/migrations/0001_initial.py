@@ -5,14 +5,14 @@ import uuid
 from django.conf import settings
 from django.db import migrations, models
 
+from leadline.workbench.journal.migrating import Tables
 
-class Migration(migrations.Migration):
 
-    initial = True
+class Migration(Tables):
 
     dependencies = [
-        ('evidence', '0002_states_of_lists_and_red_matches'),
-        ('review', '0004_golden_items_and_double_reviews'),
+        ('evidence', '0001_tables'),
+        ('review', '0001_tables'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from django.db import migrations, models
 
+from leadline.workbench.journal.migrating import Statements, Tables
+
 _SQLITE = (
     # Words come folded already (query.split_words); the tokenizer says the same once more.
     "CREATE VIRTUAL TABLE search_words USING fts5(kind, words, content='search_document', content_rowid='id', "
@@ -44,38 +46,41 @@ def remove(apps: Any, editor: Any) -> None:
         editor.execute(statement)
 
 
-class Migration(migrations.Migration):
-    initial = True
+class Migration(Tables):
+
+    replaces = [
+        ('search', '0001_initial'),
+        ('search', '0002_the_newest_of_a_kind'),
+    ]
 
     dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name="Document",
+            name='Document',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("kind", models.CharField(max_length=12)),
-                ("object_id", models.UUIDField()),
-                ("at", models.DateTimeField()),
-                ("words", models.TextField()),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('kind', models.CharField(max_length=12)),
+                ('object_id', models.UUIDField()),
+                ('at', models.DateTimeField()),
+                ('words', models.TextField()),
             ],
             options={
-                "constraints": [
-                    models.UniqueConstraint(fields=("kind", "object_id"), name="one_document_of_a_thing"),
-                ],
+                'constraints': [models.UniqueConstraint(fields=('kind', 'object_id'), name='one_document_of_a_thing')],
+                'indexes': [models.Index(fields=['kind', 'id'], name='documents_newest')],
             },
         ),
         migrations.CreateModel(
-            name="Progress",
+            name='Progress',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("line", models.BigIntegerField()),
-                ("made_for", models.CharField(max_length=200)),
-                ("is_clearing", models.BooleanField(default=False)),
-                ("kind", models.CharField(blank=True, max_length=12)),
-                ("after", models.CharField(blank=True, max_length=36)),
-                ("is_unclean", models.BooleanField(default=False)),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('line', models.BigIntegerField()),
+                ('made_for', models.CharField(max_length=200)),
+                ('is_clearing', models.BooleanField(default=False)),
+                ('kind', models.CharField(blank=True, max_length=12)),
+                ('after', models.CharField(blank=True, max_length=36)),
+                ('is_unclean', models.BooleanField(default=False)),
             ],
         ),
-        migrations.RunPython(install, remove),
+        Statements(install, remove),
     ]

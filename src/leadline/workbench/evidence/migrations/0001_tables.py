@@ -5,10 +5,19 @@ import uuid
 from django.conf import settings
 from django.db import migrations, models
 
+from leadline.workbench.journal.migrating import Tables
 
-class Migration(migrations.Migration):
 
-    initial = True
+class Migration(Tables):
+
+    replaces = [
+        ('evidence', '0001_initial'),
+        ('evidence', '0002_states_of_lists_and_red_matches'),
+        ('evidence', '0003_files_that_few_see_are_found'),
+        ('evidence', '0004_when_it_was_let_out'),
+        ('evidence', '0005_set_aside_files_are_counted'),
+        ('evidence', '0006_set_aside_files_are_counted_by_type'),
+    ]
 
     dependencies = [
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
@@ -19,10 +28,11 @@ class Migration(migrations.Migration):
             name='BankSeen',
             fields=[
                 ('bank', models.CharField(max_length=200, primary_key=True, serialize=False)),
-                ('announced', models.BigIntegerField()),
+                ('announced', models.CharField(blank=True, max_length=160)),
                 ('list_version', models.BigIntegerField()),
                 ('settings', models.CharField(max_length=80)),
                 ('seen_at', models.DateTimeField()),
+                ('state', models.CharField(blank=True, max_length=160)),
             ],
         ),
         migrations.CreateModel(
@@ -62,10 +72,13 @@ class Migration(migrations.Migration):
                 ('inferred_scheme', models.CharField(blank=True, max_length=200)),
                 ('inferred_label', models.CharField(blank=True, max_length=200)),
                 ('is_set_aside', models.BooleanField(default=False)),
+                ('inferred_from', models.CharField(blank=True, max_length=200)),
+                ('inferred_red', models.BooleanField(default=False)),
+                ('let_out_at', models.DateTimeField(db_index=True, null=True)),
             ],
             options={
                 'ordering': ('-received_at', '-id'),
-                'indexes': [models.Index(fields=['-received_at', '-id'], name='evidence_as_receive_f07a26_idx'), models.Index(fields=['state', '-received_at', '-id'], name='evidence_as_state_3d070b_idx'), models.Index(fields=['verdict', '-received_at', '-id'], name='evidence_as_verdict_30a444_idx'), models.Index(fields=['inferred_kind', '-received_at', '-id'], name='evidence_as_inferre_81ab29_idx'), models.Index(condition=models.Q(('on_hold', False), ('state', 'kept')), fields=['retain_until'], name='assets_that_expire')],
+                'indexes': [models.Index(fields=['-received_at', '-id'], name='evidence_as_receive_f07a26_idx'), models.Index(fields=['state', '-received_at', '-id'], name='evidence_as_state_3d070b_idx'), models.Index(fields=['verdict', '-received_at', '-id'], name='evidence_as_verdict_30a444_idx'), models.Index(fields=['inferred_kind', '-received_at', '-id'], name='evidence_as_inferre_81ab29_idx'), models.Index(condition=models.Q(('on_hold', False), ('state', 'kept')), fields=['retain_until'], name='assets_that_expire'), models.Index(fields=['sensitivity'], name='assets_by_sensitivity'), models.Index(fields=['tlp'], name='assets_by_tlp'), models.Index(condition=models.Q(('is_set_aside', True)), fields=['received_at', 'mime'], name='assets_set_aside_by_type')],
             },
         ),
         migrations.CreateModel(
@@ -105,6 +118,7 @@ class Migration(migrations.Migration):
                 ('found_at', models.DateTimeField()),
                 ('withdrawn_at', models.DateTimeField(null=True)),
                 ('asset', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='matches', to='evidence.asset')),
+                ('is_red', models.BooleanField(default=False)),
             ],
             options={
                 'ordering': ('withdrawn_at', 'id'),
@@ -134,11 +148,12 @@ class Migration(migrations.Migration):
                 ('decided_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('receipt_noted_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('requested_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('is_alone', models.BooleanField(default=False)),
             ],
             options={
                 'ordering': ('-requested_at', '-id'),
                 'indexes': [models.Index(fields=['-requested_at', '-id'], name='evidence_ex_request_4e615c_idx')],
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['released', 'ready', 'received']), _negated=True), ('decided_by__isnull', False), _connector='OR'), name='a_released_exhibit_was_decided')],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['released', 'ready', 'received']), _negated=True), ('decided_by__isnull', False), _connector='OR'), name='a_released_exhibit_was_decided'), models.CheckConstraint(condition=models.Q(models.Q(('decided_by', models.F('requested_by')), _negated=True), ('decided_by__isnull', True), ('is_alone', True), ('state', 'refused'), _connector='OR'), name='another_person_releases_an_exhibit')],
             },
         ),
         migrations.CreateModel(
@@ -151,6 +166,7 @@ class Migration(migrations.Migration):
                 ('done_at', models.DateTimeField(null=True)),
                 ('asset', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='tasks', to='evidence.asset')),
                 ('done_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('is_red', models.BooleanField(default=False)),
             ],
             options={
                 'ordering': ('-id',),

@@ -1,4 +1,4 @@
-"""Reports, items, states that nobody rewrites, messages, alerts, bulk files."""
+"""Reports, items, states that nobody rewrites, contacts, messages, alerts, bulk files."""
 
 import django.db.models.deletion
 import leadline.domain
@@ -8,15 +8,22 @@ import uuid
 from django.conf import settings
 from django.db import migrations, models
 
-from leadline.workbench.journal.triggers import append_only
+from leadline.workbench.journal.migrating import Tables
+from leadline.workbench.journal.triggers import append_only, no_replace
 
 
-class Migration(migrations.Migration):
+class Migration(Tables):
 
-    initial = True
+    replaces = [
+        ('reports', '0001_initial'),
+        ('reports', '0002_no_row_takes_anothers_place'),
+        ('reports', '0003_contact_keys_proposals_and_follow_ups'),
+        ('reports', '0004_appeals_and_countries'),
+        ('reports', '0005_appeals_are_found_among_reports'),
+    ]
 
     dependencies = [
-        ('evidence', '0001_initial'),
+        ('evidence', '0001_tables'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -38,6 +45,8 @@ class Migration(migrations.Migration):
                 ('begun_at', models.DateTimeField(null=True)),
                 ('ended_at', models.DateTimeField(null=True)),
                 ('made_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('sha256', models.CharField(blank=True, max_length=64)),
+                ('tries', models.PositiveSmallIntegerField(default=0)),
             ],
         ),
         migrations.CreateModel(
@@ -89,27 +98,13 @@ class Migration(migrations.Migration):
                 ('on_hold', models.BooleanField(default=False)),
                 ('assigned_to', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('attached_to', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='attached', to='reports.report')),
+                ('is_appeal', models.BooleanField(default=False)),
+                ('countries', models.JSONField(default=dict)),
             ],
             options={
                 'ordering': ('rank', 'received_at', 'id'),
-                'indexes': [
-                    models.Index(fields=['rank', 'received_at', 'id'], name='report_queue'),
-                    models.Index(fields=['is_open', 'rank', 'received_at', 'id'], name='report_open'),
-                    models.Index(fields=['state', 'rank', 'received_at', 'id'], name='report_state'),
-                    models.Index(fields=['urgency', 'rank', 'received_at', 'id'], name='report_urgency'),
-                    models.Index(fields=['channel', 'rank', 'received_at', 'id'], name='report_channel'),
-                    models.Index(fields=['assigned_to', 'rank', 'received_at', 'id'], name='report_mine'),
-                    models.Index(fields=['received_at', 'id'], name='report_received'),
-                    models.Index(fields=['source_reference'], name='report_reference'),
-                    models.Index(fields=['receipt_lookup'], name='report_receipt'),
-                    models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='report_due'),
-                    models.Index(condition=models.Q(('closed_at__isnull', False)), fields=['closed_at'], name='report_closed'),
-                ],
-                'constraints': [
-                    models.CheckConstraint(condition=models.Q(('urgency__lte', 3)), name='urgency_is_0_to_3'),
-                    models.CheckConstraint(condition=models.Q(models.Q(('is_open', True), ('state__in', [leadline.workbench.reports.states.State['FORWARDED'], leadline.workbench.reports.states.State['NEW'], leadline.workbench.reports.states.State['REOPENED'], leadline.workbench.reports.states.State['TRIAGE'], leadline.workbench.reports.states.State['WAITING']])), models.Q(('is_open', False), models.Q(('state__in', [leadline.workbench.reports.states.State['FORWARDED'], leadline.workbench.reports.states.State['NEW'], leadline.workbench.reports.states.State['REOPENED'], leadline.workbench.reports.states.State['TRIAGE'], leadline.workbench.reports.states.State['WAITING']]), _negated=True)), _connector='OR'), name='open_says_what_the_state_says'),
-                    models.CheckConstraint(condition=models.Q(models.Q(('state', leadline.workbench.reports.states.State['CLOSED']), models.Q(('outcome', ''), _negated=True)), models.Q(models.Q(('state', leadline.workbench.reports.states.State['CLOSED']), _negated=True), ('outcome', '')), _connector='OR'), name='closed_has_an_outcome'),
-                ],
+                'indexes': [models.Index(fields=['rank', 'received_at', 'id'], name='report_queue'), models.Index(fields=['is_open', 'rank', 'received_at', 'id'], name='report_open'), models.Index(fields=['state', 'rank', 'received_at', 'id'], name='report_state'), models.Index(fields=['urgency', 'rank', 'received_at', 'id'], name='report_urgency'), models.Index(fields=['channel', 'rank', 'received_at', 'id'], name='report_channel'), models.Index(fields=['assigned_to', 'rank', 'received_at', 'id'], name='report_mine'), models.Index(fields=['received_at', 'id'], name='report_received'), models.Index(fields=['source_reference'], name='report_reference'), models.Index(fields=['receipt_lookup'], name='report_receipt'), models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='report_due'), models.Index(condition=models.Q(('closed_at__isnull', False)), fields=['closed_at'], name='report_closed'), models.Index(condition=models.Q(('is_appeal', True)), fields=['received_at'], name='report_appeals')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('urgency__lte', 3)), name='urgency_is_0_to_3'), models.CheckConstraint(condition=models.Q(models.Q(('is_open', True), ('state__in', [leadline.workbench.reports.states.State['FORWARDED'], leadline.workbench.reports.states.State['NEW'], leadline.workbench.reports.states.State['REOPENED'], leadline.workbench.reports.states.State['TRIAGE'], leadline.workbench.reports.states.State['WAITING']])), models.Q(('is_open', False), models.Q(('state__in', [leadline.workbench.reports.states.State['FORWARDED'], leadline.workbench.reports.states.State['NEW'], leadline.workbench.reports.states.State['REOPENED'], leadline.workbench.reports.states.State['TRIAGE'], leadline.workbench.reports.states.State['WAITING']]), _negated=True)), _connector='OR'), name='open_says_what_the_state_says'), models.CheckConstraint(condition=models.Q(models.Q(('state', leadline.workbench.reports.states.State['CLOSED']), models.Q(('outcome', ''), _negated=True)), models.Q(models.Q(('state', leadline.workbench.reports.states.State['CLOSED']), _negated=True), ('outcome', '')), _connector='OR'), name='closed_has_an_outcome')],
             },
         ),
         migrations.CreateModel(
@@ -141,16 +136,12 @@ class Migration(migrations.Migration):
                 ('asset', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='evidence.asset')),
                 ('first', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='repeats', to='reports.item')),
                 ('report', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='items', to='reports.report')),
+                ('kind_met', models.CharField(blank=True, max_length=16)),
             ],
             options={
                 'ordering': ('report', 'position'),
-                'indexes': [
-                    models.Index(fields=['key', 'first'], name='item_key'),
-                ],
-                'constraints': [
-                    models.UniqueConstraint(fields=('report', 'position'), name='one_item_at_a_position'),
-                    models.UniqueConstraint(condition=models.Q(('first__isnull', True), models.Q(('key', ''), _negated=True)), fields=('key',), name='one_first_item_of_a_key'),
-                ],
+                'indexes': [models.Index(fields=['key', 'first'], name='item_key')],
+                'constraints': [models.UniqueConstraint(fields=('report', 'position'), name='one_item_at_a_position'), models.UniqueConstraint(condition=models.Q(('first__isnull', True), models.Q(('key', ''), _negated=True)), fields=('key',), name='one_first_item_of_a_key')],
             },
         ),
         migrations.CreateModel(
@@ -165,9 +156,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('number',),
-                'constraints': [
-                    models.UniqueConstraint(fields=('delivery', 'number'), name='one_result_of_a_line'),
-                ],
+                'constraints': [models.UniqueConstraint(fields=('delivery', 'number'), name='one_result_of_a_line')],
             },
         ),
         migrations.CreateModel(
@@ -183,9 +172,7 @@ class Migration(migrations.Migration):
                 ('report', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='alert', to='reports.report')),
             ],
             options={
-                'indexes': [
-                    models.Index(condition=models.Q(('acknowledged_at__isnull', True)), fields=['raised_at'], name='alert_open'),
-                ],
+                'indexes': [models.Index(condition=models.Q(('acknowledged_at__isnull', True)), fields=['raised_at'], name='alert_open')],
             },
         ),
         migrations.CreateModel(
@@ -199,12 +186,8 @@ class Migration(migrations.Migration):
                 ('report', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='reports.report')),
             ],
             options={
-                'indexes': [
-                    models.Index(fields=['at'], name='reports_ack_at_3be783_idx'),
-                ],
-                'constraints': [
-                    models.UniqueConstraint(fields=('scope', 'key_hash'), name='one_answer_to_a_key'),
-                ],
+                'indexes': [models.Index(fields=['at'], name='reports_ack_at_3be783_idx')],
+                'constraints': [models.UniqueConstraint(fields=('scope', 'key_hash'), name='one_answer_to_a_key')],
             },
         ),
         migrations.CreateModel(
@@ -224,5 +207,39 @@ class Migration(migrations.Migration):
                 'ordering': ('id',),
             },
         ),
+        migrations.CreateModel(
+            name='ContactKey',
+            fields=[
+                ('report', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='contact_key', serialize=False, to='reports.report')),
+                ('key_sealed', models.BinaryField()),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Followed',
+            fields=[
+                ('name', models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ('line', models.BigIntegerField()),
+            ],
+        ),
+        migrations.CreateModel(
+            name='HandlingProposal',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('sensitivity', models.IntegerField()),
+                ('tlp', models.CharField(choices=[('red', 'red'), ('amber+strict', 'amber+strict'), ('amber', 'amber'), ('green', 'green'), ('clear', 'clear')], max_length=20)),
+                ('reason', models.CharField(max_length=64)),
+                ('asked_at', models.DateTimeField()),
+                ('decided_at', models.DateTimeField(null=True)),
+                ('is_confirmed', models.BooleanField(default=False)),
+                ('asked_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('decided_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('report', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='handling_proposals', to='reports.report')),
+            ],
+            options={
+                'ordering': ('-id',),
+                'constraints': [models.CheckConstraint(condition=models.Q(('is_confirmed', False), models.Q(('decided_by', models.F('asked_by')), _negated=True), _connector='OR'), name='a_second_person_lowers_handling'), models.UniqueConstraint(condition=models.Q(('decided_at__isnull', True)), fields=('report',), name='one_open_handling_of_a_report')],
+            },
+        ),
         append_only('reports_statechange'),
+        no_replace('reports_statechange', 'id'),
     ]

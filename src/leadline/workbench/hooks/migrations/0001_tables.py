@@ -5,13 +5,18 @@ import uuid
 from django.conf import settings
 from django.db import migrations, models
 
+from leadline.workbench.journal.migrating import Tables
 
-class Migration(migrations.Migration):
 
-    initial = True
+class Migration(Tables):
+
+    replaces = [
+        ('hooks', '0001_initial'),
+        ('hooks', '0002_secrets_that_outlive_sessions'),
+    ]
 
     dependencies = [
-        ('accounts', '0001_initial'),
+        ('accounts', '0001_tables'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

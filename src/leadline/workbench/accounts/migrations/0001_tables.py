@@ -5,13 +5,18 @@ import uuid
 from django.conf import settings
 from django.db import migrations, models
 
+from leadline.workbench.journal.migrating import Tables
 
-class Migration(migrations.Migration):
 
-    initial = True
+class Migration(Tables):
 
-    dependencies = [
+    replaces = [
+        ('accounts', '0001_initial'),
+        ('accounts', '0002_own_language'),
+        ('accounts', '0003_settings_may_be_lists'),
     ]
+
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
@@ -24,6 +29,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=80)),
                 ('is_active', models.BooleanField(default=True)),
                 ('joined_at', models.DateTimeField(auto_now_add=True)),
+                ('language', models.CharField(blank=True, default='', max_length=8)),
             ],
             options={
                 'ordering': ('name',),
@@ -78,7 +84,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=64)),
-                ('value', models.CharField(max_length=64)),
+                ('value', models.CharField(max_length=4000)),
                 ('legal_basis', models.CharField(max_length=300)),
                 ('set_at', models.DateTimeField(auto_now_add=True)),
                 ('set_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),

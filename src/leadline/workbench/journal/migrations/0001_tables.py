@@ -1,16 +1,23 @@
-"""The journal: the chain, which nobody updates or deletes; anchors; duties."""
+"""The journal: the chain, which nobody updates or deletes; anchors; duties; clocks."""
 
 from django.db import migrations, models
 
-from leadline.workbench.journal.triggers import append_only
+from leadline.custody.chain import GENESIS
+from leadline.workbench.journal.migrating import Tables
+from leadline.workbench.journal.triggers import append_only, frozen_columns, grows_at_its_end, no_replace
 
 
-class Migration(migrations.Migration):
+class Migration(Tables):
 
-    initial = True
-
-    dependencies = [
+    replaces = [
+        ('journal', '0001_initial'),
+        ('journal', '0002_no_row_takes_anothers_place'),
+        ('journal', '0003_duties_have_a_holder_and_clocks_are_watched'),
+        ('journal', '0004_lines_are_found_by_their_object'),
+        ('journal', '0005_duties_know_since_when_their_work_waits'),
     ]
+
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
@@ -36,6 +43,8 @@ class Migration(migrations.Migration):
                 ('begun_at', models.DateTimeField(null=True)),
                 ('ended_at', models.DateTimeField(null=True)),
                 ('failure', models.CharField(blank=True, max_length=80)),
+                ('held_by', models.CharField(blank=True, default='', max_length=80)),
+                ('waits_since', models.DateTimeField(null=True)),
             ],
         ),
         migrations.CreateModel(
@@ -55,8 +64,22 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('line',),
-                'indexes': [models.Index(fields=['object_kind', 'object_id', 'line'], name='journal_lin_object__1b777a_idx'), models.Index(fields=['actor', 'line'], name='journal_lin_actor_754941_idx'), models.Index(fields=['act', 'line'], name='journal_lin_act_e44058_idx')],
+                'indexes': [models.Index(fields=['actor', 'line'], name='journal_lin_actor_754941_idx'), models.Index(fields=['act', 'line'], name='journal_lin_act_e44058_idx'), models.Index(fields=['object_id', 'line'], name='journal_lin_object__00debf_idx')],
             },
         ),
+        migrations.CreateModel(
+            name='Clock',
+            fields=[
+                ('machine', models.CharField(max_length=80, primary_key=True, serialize=False)),
+                ('trusted_at', models.DateTimeField()),
+                ('boot', models.CharField(max_length=40)),
+                ('up_s', models.FloatField()),
+                ('doubt', models.CharField(blank=True, max_length=10)),
+            ],
+        ),
         append_only('journal_line'),
+        no_replace('journal_line', 'line', 'hash', 'previous_hash'),
+        grows_at_its_end('journal_line', GENESIS),
+        no_replace('journal_anchor', 'id'),
+        frozen_columns('journal_anchor', 'id', 'line', 'head', 'statement'),
     ]
