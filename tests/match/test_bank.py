@@ -370,7 +370,7 @@ def test_a_merge_that_is_not_due_any_more_is_not_done(new_bank, draw):
     assert bank.info().recent == 1
 
 
-def test_a_reader_goes_on_from_where_it_was_when_a_merge_begins(new_bank, draw, monkeypatch):
+def test_a_reader_goes_on_from_where_it_was_when_a_merge_begins_and_when_it_ends(new_bank, draw, monkeypatch):
     bank = new_bank(entries=[draw.entry(), draw.entry()])
     bank.remove([1])
     reader = Bank.open(bank.path)
@@ -396,7 +396,11 @@ def test_a_reader_goes_on_from_where_it_was_when_a_merge_begins(new_bank, draw, 
     bank.merge()
     assert begun_at
     assert len(state(reader)[0]) == 2
+    bank.remove([2])
+    ended_at = reader.snapshot.position.offset
+    begun_at.clear()
     reader.refresh()
+    assert begun_at == [("log-00000002", ended_at)] != [("log-00000002", log_module.HEADER_BYTES)]
     assert state(reader) == state(Bank.open(bank.path))
 
 

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
@@ -94,6 +95,31 @@ class BankMachine(RuleBasedStateMachine):
     @rule()
     def merge(self) -> None:
         self.bank.merge()
+
+    @rule(
+        entries=st.lists(drawn, max_size=4),
+        picks=st.lists(st.integers(0, 1000), max_size=3),
+        looks=st.tuples(st.booleans(), st.booleans()),
+    )
+    def merge_while_it_changes(self, entries: list[Entry], picks: list[int], looks: tuple[bool, bool]) -> None:
+        """A writer changes the bank while its segment is made; the reader sees all of it, or some, or none."""
+        draft, merging = writing_module.SegmentDraft, self.bank
+
+        def make(*args: Any, **options: Any) -> Any:
+            writing_module.SegmentDraft = draft  # type: ignore[misc]  # of many entries the writer makes one too
+            self.bank = self.open(merging.path)
+            for looks_now, change in zip(looks, (lambda: self.add(entries), lambda: self.remove(picks)), strict=True):
+                if looks_now:
+                    self.refresh_reader()
+                change()
+            return draft(*args, **options)
+
+        writing_module.SegmentDraft = make  # type: ignore[misc,assignment]
+        try:
+            merging.merge()
+        finally:
+            writing_module.SegmentDraft = draft  # type: ignore[misc]
+        self.bank = merging
 
     @rule()
     def reopen(self) -> None:

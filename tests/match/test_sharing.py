@@ -77,13 +77,13 @@ sys.stdin.readline()  # whoever ends leaves its pages to the other alone
 """
 
 
-def mapped_kib(smaps: str) -> dict[str, int]:
-    """Of all mappings of segment files together: field of smaps -> KiB."""
+def mapped_kib(smaps: str, bank: Path) -> dict[str, int]:
+    """Of all mappings of that bank's segment files together: field of smaps -> KiB."""
     found = dict.fromkeys(("Rss", "Shared_Clean", "Private_Clean", "Private_Dirty", "Shared_Dirty", "Anonymous"), 0)
     is_segment = False
     for line in smaps.splitlines():
         if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
-            is_segment = "/seg-" in line
+            is_segment = f"{bank}/seg-" in line
         elif is_segment and (name := line.partition(":")[0]) in found:
             found[name] += int(line.split()[1])
     return found
@@ -97,7 +97,7 @@ def test_a_bank_that_was_only_opened_holds_next_to_nothing_of_its_files_in_memor
     Bank.create(tmp_path / "bank", name="B", kind=Kind.OTHER).add_pdq_array(drawn(120_000))
     opened = Bank.open(tmp_path / "bank", kinds={})
     stored_kib = sum(p.stat().st_size for p in opened.path.glob("seg-*")) / 1024
-    assert mapped_kib(Path("/proc/self/smaps").read_text())["Rss"] < 0.1 * stored_kib
+    assert mapped_kib(Path("/proc/self/smaps").read_text(), opened.path)["Rss"] < 0.1 * stored_kib
 
 
 @HAS_SMAPS
@@ -116,7 +116,7 @@ def test_processes_that_read_a_bank_share_its_pages(tmp_path: Path) -> None:
     for reader in readers:
         reader.communicate(timeout=30)
     for smaps in told:
-        kib = mapped_kib(smaps)
+        kib = mapped_kib(smaps, bank.path)
         assert kib["Rss"] > 0.95 * stored_kib
         assert kib["Shared_Clean"] > 0.95 * kib["Rss"]
         assert kib["Private_Dirty"] == kib["Shared_Dirty"] == kib["Anonymous"] == 0

@@ -53,13 +53,35 @@ def test_every_gauge_has_a_sample_and_an_index_its_size_and_age(worker: Worker, 
         os.utime(path, (long_ago, long_ago))
     Bank.open(shelf / "harmless").merge()
     worker.refresh()
-    worker.do(worker.service._publish())
+    worker.do(worker.service._tell_state())
     told = worker.ask("GET", "/metrics").text.splitlines()
     assert [name for name in GAUGES if not any(line.startswith((f"{name} ", f"{name}{{")) for line in told)] == []
     assert metric(worker, "leadline_resident_bytes ") > 10_000_000
     assert metric(worker, 'leadline_bank_index_bytes{bank="harmless"}') > 0
     assert metric(worker, 'leadline_bank_index_age_seconds{bank="known"}') > 700_000_000
     assert metric(worker, 'leadline_bank_index_age_seconds{bank="harmless"}') < 3600
+
+
+def test_the_loop_that_answers_meets_no_disk_for_its_metrics(
+    worker: Worker, shelf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside a merge the disk lets a writer wait for half a second, and all look-ups would wait with it."""
+    threads: set[str] = set()
+
+    def noting(what: Callable[..., Any]) -> Callable[..., Any]:
+        def note(path: Path, *given: Any, **named: Any) -> Any:
+            if any(path.is_relative_to(folder) for folder in (shelf, worker.options.state / "run")):
+                threads.add(threading.current_thread().name)
+            return what(path, *given, **named)
+
+        return note
+
+    for what in (Path.write_bytes, Path.read_bytes, Path.replace, Path.stat):
+        monkeypatch.setattr(Path, what.__name__, noting(what))
+    worker.do(worker.service._tell_state())
+    assert worker.ask("GET", "/metrics").status_code == 200
+    assert "clerk" in {name.partition("_")[0] for name in threads}
+    assert worker._thread.name not in threads
 
 
 @pytest.mark.parametrize("settings", [{"enabled": False}, {"ratio": 0}, {"shadow": True}])

@@ -2,11 +2,15 @@
 
 Changes since the last merge live in small tables in memory, each at least four times smaller than the one before
 it, so that a stream of single additions costs a logarithm of rebuilding and a query meets few tables.
+
+A merge begins a log of its own for what comes while it runs. Tables made of the last log stand apart from those before
+them, so that whoever meets the merged bank keeps them: else thousands of changes would be read again, at a tenth of a
+millisecond each, while somebody waits for an answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +32,16 @@ MAX_VERSION = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
+class LastLog:
+    """What the last log's frames made: so many of them, the last `tables` of the bank's, and the ids that they removed
+    or replaced, by frame."""
+
+    tables: int = 0
+    gone: tuple[I64, ...] = ()
+    changes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """`tables`: one per stored segment, in order, then the recent changes, made by `changes` frames of the logs.
 
@@ -46,6 +60,7 @@ class Snapshot:
     list_version: int
     next_id: int
     changes: int
+    last_log: LastLog
 
     @property
     def alive_count(self) -> int:
@@ -138,8 +153,7 @@ def _load(folder: Path, held: HeldFile, previous: Snapshot | None) -> Snapshot:
         return follower
     # Numbers of files say something within one bank only: where its folder was replaced, theirs are other files.
     is_same = previous is not None and previous.manifest.identity == manifest.identity
-    opened = previous.stored if previous is not None and is_same else {}
-    stored = {s.number: opened.get(s.number) or _open(folder, s, manifest) for s in manifest.segments}
+    stored = _open_all(folder, manifest, previous.stored if previous is not None and is_same else {})
     empty = Snapshot(
         folder=folder,
         manifest=manifest,
@@ -151,44 +165,62 @@ def _load(folder: Path, held: HeldFile, previous: Snapshot | None) -> Snapshot:
         list_version=manifest.list_version,
         next_id=manifest.next_id,
         changes=0,
+        last_log=LastLog(),
     )
-    return _advanced(empty, _read_logs(folder, manifest.logs, START))
+    return _read_on(empty, manifest.logs)
+
+
+def _open_all(folder: Path, manifest: Manifest, opened: Mapping[int, StoredSegment]) -> dict[int, StoredSegment]:
+    return {s.number: opened.get(s.number) or _open(folder, s, manifest) for s in manifest.segments}
 
 
 def _followed(previous: Snapshot, manifest: Manifest, held: HeldFile) -> Snapshot | None:
-    """`previous` with what came since, where the manifest says the same of segments and goes on with the same logs: a
-    merge begins so, and each change in the log costs a tenth of a millisecond when it is read. None where it does not.
+    """`previous` with what came since, where the manifest goes on with all of its logs and the same segments (a merge
+    begins so), or with its last log alone (a merge ends so: the other logs are in the segments). None where it does
+    not.
     """
-    before, known = previous.manifest, len(previous.manifest.logs)
+    before, numbers = previous.manifest, [log.number for log in manifest.logs]
+    known = [log.number for log in before.logs]
+    is_whole = manifest.segments == before.segments and numbers[: len(known)] == known
     goes_on = (
         manifest.identity == before.identity
         and manifest.list_version >= before.list_version
-        and (manifest.segments, manifest.quality_floor) == (before.segments, before.quality_floor)
-        and [log.number for log in manifest.logs[:known]] == [log.number for log in before.logs]
+        and manifest.quality_floor == before.quality_floor
+        and (is_whole or numbers[0] == known[-1])
     )
     if not goes_on or not ends_still(previous.log_path, previous.position):
         return None
     newer = replace(
-        previous,
+        previous if is_whole else _with_segments(previous, manifest),
         manifest=manifest,
         held=held,
         list_version=max(previous.list_version, manifest.list_version),
         next_id=max(previous.next_id, manifest.next_id),
     )
-    return _advanced(newer, _read_logs(previous.folder, manifest.logs[known - 1 :], previous.position))
+    return _read_on(newer, manifest.logs[len(known) - 1 :] if is_whole else manifest.logs)
 
 
-def _read_logs(folder: Path, logs: Sequence[manifests.LogFile], start: Position) -> LogRead:
-    """The changes of all of them, of the first from `start` on. BankCorrupt where what was acknowledged is gone."""
-    frames: list[Frame] = []
-    for log in logs:
-        path = folder / log_name(log.number)
-        read = read_log(path, start)
+def _with_segments(previous: Snapshot, manifest: Manifest) -> Snapshot:
+    """The manifest's segments, and of what was recent what the last log made."""
+    stored, last = _open_all(previous.folder, manifest, previous.stored), previous.last_log
+    gone = np.unique(np.concatenate([np.empty(0, np.int64), *last.gone]))
+    tables = [_without(LiveTable(segment.segment), gone) for segment in stored.values()]
+    recent = previous.tables[len(previous.tables) - last.tables :]
+    return replace(previous, stored=stored, tables=(*tables, *recent), changes=last.changes)
+
+
+def _read_on(snapshot: Snapshot, logs: Sequence[manifests.LogFile]) -> Snapshot:
+    """With the changes of these logs, of the first from where the bank was read to. BankCorrupt where what was
+    acknowledged is gone."""
+    for number, log in enumerate(logs):
+        if number:
+            snapshot = replace(snapshot, position=START, last_log=LastLog())
+        path = snapshot.folder / log_name(log.number)
+        read = read_log(path, snapshot.position)
         if read.end.offset < log.whole_bytes:
-            raise BankCorrupt("acknowledged changes are gone", where=path.name, mend="restore the bank")
-        frames += read.frames
-        start = START
-    return LogRead(frames, read.end, read.torn_bytes)
+            raise BankCorrupt("acknowledged changes are gone", where=path.name, mend="restore the bank from a copy")
+        snapshot = _advanced(snapshot, read, path.name)
+    return snapshot
 
 
 def refresh_snapshot(snapshot: Snapshot) -> Snapshot:
@@ -202,7 +234,7 @@ def refresh_snapshot(snapshot: Snapshot) -> Snapshot:
         if size > snapshot.position.offset:
             read = read_log(snapshot.log_path, snapshot.position)
             unchanged = not read.frames and read.torn_bytes == snapshot.torn_bytes
-            return snapshot if unchanged else _advanced(snapshot, read)
+            return snapshot if unchanged else _advanced(snapshot, read, snapshot.log_path.name)
     except (FileNotFoundError, BankCorrupt):
         pass  # the log was merged away, or its unacknowledged end was cut and written anew
     return load_snapshot(snapshot.folder, snapshot)
@@ -210,18 +242,18 @@ def refresh_snapshot(snapshot: Snapshot) -> Snapshot:
 
 def with_frame(snapshot: Snapshot, frame: Frame, position: Position) -> Snapshot:
     """The bank after a change this process has just appended."""
-    return _advanced(snapshot, LogRead([frame], position, 0))
+    return _advanced(snapshot, LogRead([frame], position, 0), snapshot.log_path.name)
 
 
-def _advanced(snapshot: Snapshot, read: LogRead) -> Snapshot:
-    where = snapshot.log_path.name
+def _advanced(snapshot: Snapshot, read: LogRead, where: str) -> Snapshot:
     sequences = [frame.sequence for frame in read.frames]
     if sequences != sorted(set(sequences)) or (sequences and sequences[-1] > MAX_VERSION):
         raise BankCorrupt("changes out of order", where=where)
-    tables, next_id = _apply(snapshot, read.frames, where)
+    tables, last_log, next_id = _apply(snapshot, read.frames, where)
     return replace(
         snapshot,
         tables=tables,
+        last_log=last_log,
         position=read.end,
         torn_bytes=read.torn_bytes,
         list_version=max([snapshot.list_version, *sequences]),
@@ -230,8 +262,9 @@ def _advanced(snapshot: Snapshot, read: LogRead) -> Snapshot:
     )
 
 
-def _apply(snapshot: Snapshot, frames: Sequence[Frame], where: str) -> tuple[tuple[LiveTable, ...], int]:
-    """Tables after some changes. An id removed or replaced by a change is gone from all that came before it."""
+def _apply(snapshot: Snapshot, frames: Sequence[Frame], where: str) -> tuple[tuple[LiveTable, ...], LastLog, int]:
+    """Tables after some changes of the last log. An id removed or replaced by a change is gone from all that came
+    before it."""
     added: list[tuple[int, Records]] = []
     removed: list[tuple[int, I64]] = []
     next_id = snapshot.next_id
@@ -250,7 +283,11 @@ def _apply(snapshot: Snapshot, frames: Sequence[Frame], where: str) -> tuple[tup
     if any(part.records.count for part in parts):
         whole = parts[0].records if len(parts) == 1 and parts[0].keep is None else combine_in_memory(parts)
         tables.append(LiveTable(Segment(whole, snapshot.manifest.quality_floor)))
-    return _compacted(tables, len(snapshot.stored), snapshot.manifest.quality_floor), next_id
+    known = snapshot.last_log
+    apart = len(snapshot.tables) - known.tables
+    compacted = _compacted(tables, apart, snapshot.manifest.quality_floor)
+    removals = (*known.gone, *(ids for _, ids in removed))
+    return compacted, LastLog(len(compacted) - apart, removals, known.changes + len(frames)), next_id
 
 
 def _last_removal(removed: list[tuple[int, I64]]) -> tuple[I64, I64]:
@@ -279,8 +316,9 @@ def _survivors(ids: I64, order: int, gone: I64, last: I64) -> Bools | None:
     return ~dead if dead.any() else None
 
 
-def _compacted(tables: list[LiveTable], stored: int, quality_floor: int) -> tuple[LiveTable, ...]:
-    while len(tables) - stored >= 2 and tables[-2].alive_count <= _TIER_FACTOR * tables[-1].alive_count:
+def _compacted(tables: list[LiveTable], apart: int, quality_floor: int) -> tuple[LiveTable, ...]:
+    """Small ones put together, but for the first `apart`."""
+    while len(tables) - apart >= 2 and tables[-2].alive_count <= _TIER_FACTOR * tables[-1].alive_count:
         small, smaller = tables[-2:]
         whole = combine_in_memory([Part(t.records, t.keep) for t in (small, smaller)])
         tables[-2:] = [LiveTable(Segment(whole, quality_floor))]

@@ -7,10 +7,12 @@ sections of unknown length can be streamed.
 
 from __future__ import annotations
 
+import ctypes
 import io
 import mmap
 import os
 import struct
+import sys
 import zlib
 from collections.abc import Iterable
 from contextlib import suppress
@@ -121,10 +123,7 @@ class Table:
         """Map all of it now, as far as the system can: else each page costs the first search that meets it a fault."""
         if isinstance(self._buffer, mmap.mmap) and not self._is_warm:
             self._is_warm = True
-            with suppress(OSError, ValueError):  # an older kernel; the searches fault then
-                for begin in range(0, len(self._buffer), _WARM_STEP_BYTES):  # Python keeps its lock while it maps
-                    size = min(_WARM_STEP_BYTES, len(self._buffer) - begin)
-                    self._buffer.madvise(_MADV_POPULATE_READ, begin, size)
+            _populate(self._buffer)
 
     def cool(self) -> None:
         """Give back the memory of what was read; it comes from the file again when it is needed."""
@@ -154,6 +153,21 @@ def open_table(path: Path) -> Table:
         with suppress(OSError):
             buffer.madvise(mmap.MADV_HUGEPAGE)
     return Table(buffer, path.name)
+
+
+def _populate(buffer: mmap.mmap) -> None:
+    """`mmap.madvise` keeps Python's lock, for a gigabyte a quarter of a second of it: a foreign call lets it go.
+
+    An older kernel refuses, and a page that cannot be read ends it: the searches meet the rest by themselves.
+    """
+    if sys.platform != "linux":
+        return
+    madvise = ctypes.CDLL(None).madvise
+    madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    begins = np.frombuffer(buffer, np.uint8).ctypes.data
+    for at in range(0, len(buffer), _WARM_STEP_BYTES):  # others of this process map memory between the steps
+        if madvise(begins + at, min(_WARM_STEP_BYTES, len(buffer) - at), _MADV_POPULATE_READ):
+            return
 
 
 def _read_contents(untrusted: bytes | mmap.mmap, where: str) -> list[_Section]:

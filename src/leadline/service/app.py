@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 from starlette.applications import Starlette
@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from leadline.errors import LeadlineError, TooBusy
+from leadline.match.bank import Bank
 from leadline.service import banks, changes, curating, duty, hma, hma_lookup, matching, ncmec, signed_feed, uploads
 from leadline.service.calls import Call, Message, Receive, Send, SenderGone, Waits, end_overdue
 from leadline.service.counters import Counters, resident_bytes
@@ -35,7 +36,7 @@ from leadline.service.tokens import EVERYBODY, Scope
 
 _REFRESH_S = 0.5
 _PULL_S = 1.0
-_PUBLISH_S = 1.0
+_TELL_S = 1.0
 _SETTLE_S = 0.5
 _PRUNE_S = 3600.0
 _OPEN = frozenset({"/healthz", "/readyz", "/status", "/status/live", "/v1/openapi.json"})  # without a token
@@ -178,23 +179,22 @@ class Service:
         except BaseException:  # no decoder can be locked away here: the worker does not start
             self._desk.close()
             raise
-        upkeep = asyncio.create_task(self._keep_up())
-        publishing = asyncio.create_task(self._keep_published())
+        tasks = [asyncio.create_task(keep()) for keep in (self._keep_up, self._keep_told, self._keep_published)]
         try:
             with heard(self._desk.feed.end):
                 yield
         finally:
-            for task in (upkeep, publishing):
+            for task in tasks:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
-            self._desk.counters.publish()
+            self._desk.counters.publish(self._desk.counters.draw())
             self._desk.close()
 
     async def _keep_up(self) -> None:
         """A fault in here is told and does not end it: else lists would grow old, and nobody would look."""
         looks: list[tuple[float, Callable[[], Awaitable[None]]]] = [
-            (_PULL_S, self._pull), (0.0, self._look_for_changes), (_PUBLISH_S, self._publish), (_PRUNE_S, self._prune),
+            (_PULL_S, self._pull), (0.0, self._look_for_changes), (_TELL_S, self._end_overdue), (_PRUNE_S, self._prune),
         ]  # fmt: skip
         last_s = [-_PRUNE_S] * len(looks)
         while True:
@@ -209,6 +209,15 @@ class Service:
                 async with asyncio.timeout(_REFRESH_S):
                     await self.desk.woken.wait()
             self.desk.woken.clear()
+
+    async def _keep_told(self) -> None:
+        """Apart from the rest: it writes, and a busy disk must hold up neither an answer nor the look for changes."""
+        while True:
+            try:
+                await self._tell_state()
+            except Exception as error:
+                log.error("metrics and alarms: %s", type(error).__name__)
+            await asyncio.sleep(_TELL_S)
 
     async def _keep_published(self) -> None:
         """Apart from the rest: a long list, published for the first time, takes seconds."""
@@ -230,26 +239,28 @@ class Service:
             self.desk.counters.count("leadline_list_changes", name)
         self.desk.announce_changes()
 
-    async def _publish(self) -> None:
+    async def _end_overdue(self) -> None:
         end_overdue(self._waits)
         self._guard.forget_idle()
         feed = self.desk.feed
         feed.let_go(frozenset(token_id for token_id in feed.listeners if not self._guard.lives(token_id)))
-        self._note_gauges()
-        self.desk.note_alarms()
-        loop = asyncio.get_running_loop()
-        for kind in await loop.run_in_executor(self.desk.clerks, self.desk.raise_alarms):
-            self.desk.counters.count("leadline_alarms", kind)
+
+    async def _tell_state(self) -> None:
+        desk, loop = self.desk, asyncio.get_running_loop()
+        desk.note_alarms()
+        self._note_gauges(await loop.run_in_executor(desk.clerks, _changed_at, desk.lists.opened.banks))
+        for kind in await loop.run_in_executor(desk.clerks, desk.raise_alarms):
+            desk.counters.count("leadline_alarms", kind)
             log.warning("an alarm for a person to look at: %s", kind)
         try:
-            self.desk.counters.publish()
+            await loop.run_in_executor(desk.clerks, desk.counters.publish, desk.counters.draw())
         except OSError as error:
             log.warning("metrics are not written: %s", error.strerror)
 
     async def _prune(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self.desk.clerks, self.desk.prune)
 
-    def _note_gauges(self) -> None:
+    def _note_gauges(self, changed_at: Mapping[str, float]) -> None:
         desk = self.desk
         desk.counters.set("leadline_in_flight", self._guard.in_flight)
         desk.counters.set("leadline_lookup_queue", desk.searching.waiting)
@@ -260,8 +271,8 @@ class Service:
             desk.counters.set("leadline_bank_entries", bank.count, bank.name)
             desk.counters.set("leadline_bank_version", bank.list_version, bank.name)
             desk.counters.set("leadline_bank_index_bytes", bank.index_bytes, bank.name)
-            with contextlib.suppress(OSError):  # taken away: its fault is told elsewhere
-                desk.counters.set("leadline_bank_index_age_seconds", max(0.0, time.time() - bank.changed_at), bank.name)
+        for name, at in changed_at.items():
+            desk.counters.set("leadline_bank_index_age_seconds", max(0.0, time.time() - at), name)
 
     # --- for those who run it --------------------------------------------------------------------------------------
 
@@ -284,7 +295,18 @@ class Service:
 
     async def _metrics(self, request: Request) -> Response:
         demand(request, Scope.ADMIN)
-        return Response(self.desk.counters.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        counters = self.desk.counters
+        told = await asyncio.get_running_loop().run_in_executor(self.desk.clerks, counters.render, counters.draw())
+        return Response(told, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _changed_at(banks: Sequence[Bank]) -> dict[str, float]:
+    """Name -> when it was last written, of those that are there: of others their fault is told elsewhere."""
+    found = {}
+    for bank in banks:
+        with contextlib.suppress(OSError):
+            found[bank.name] = bank.changed_at
+    return found
 
 
 def open_lists(options: Options) -> Lists:

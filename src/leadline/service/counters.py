@@ -1,7 +1,8 @@
 """Counts and latencies of all workers as Prometheus metrics. Each worker writes its own file, once a second.
 
 A worker that is started anew goes on where its predecessor's file ended, so that no counter ever falls. What a killed
-worker counted in its last second is lost.
+worker counted in its last second is lost. The loop that answers draws what there is to tell and a thread writes it: a
+disk that is busy with a merge lets a writer wait for half a second.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 import time
 from bisect import bisect_left
 from collections import defaultdict
@@ -57,8 +59,9 @@ Key = tuple[str, tuple[str, ...]]
 
 
 class Published(msgspec.Struct):
-    """The file of one worker."""
+    """The file of one worker. number: 1 is drawn first."""
 
+    number: int = 0
     pid: int = 0
     at: float = 0
     counts: list[tuple[str, tuple[str, ...], int]] = []
@@ -67,7 +70,7 @@ class Published(msgspec.Struct):
 
 
 class Counters:
-    """Of one worker, for one thread; `render` may be called by any worker for all."""
+    """Of one worker, for one thread, beside which another may `publish` and `render` what was drawn."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -77,6 +80,7 @@ class Counters:
         self._counts: defaultdict[Key, int] = defaultdict(int)
         self._times: dict[Key, tuple[list[int], list[float]]] = {}
         self._gauges: dict[Key, float] = {}
+        self._drawn, self._written, self._writing = 0, 0, threading.Lock()
         for name, labels, value in before.counts:
             self._counts[name, tuple(labels)] = value
         for name, labels, buckets, total_s in before.latencies:
@@ -100,24 +104,32 @@ class Counters:
     def set(self, name: str, value: float, *labels: str) -> None:
         self._gauges[name, labels] = value
 
-    def publish(self) -> None:
-        """Write this worker's file. OSError where the disk is full: the numbers stay, and are written next time."""
-        told = Published(
+    def draw(self) -> Published:
+        """What this worker has to tell now."""
+        self._drawn += 1
+        return Published(
+            self._drawn,
             os.getpid(),
             time.time(),
             [(name, labels, value) for (name, labels), value in self._counts.items()],
-            [(name, labels, buckets, total[0]) for (name, labels), (buckets, total) in self._times.items()],
+            [(name, labels, [*buckets], total[0]) for (name, labels), (buckets, total) in self._times.items()],
             [(name, labels, value) for (name, labels), value in self._gauges.items()],
         )
-        made = self._slot.with_suffix(".new")
-        made.write_bytes(msgspec.json.encode(told))
-        made.replace(self._slot)
 
-    def render(self) -> bytes:
-        """All workers' metrics in Prometheus' text form."""
-        self.publish()
+    def publish(self, drawn: Published) -> None:
+        """Write this worker's file. OSError where the disk is full: the numbers stay, and are written next time."""
+        made = self._slot.with_suffix(".new")
+        with self._writing:
+            if drawn.number > self._written:  # else one drawn later was quicker
+                made.write_bytes(msgspec.json.encode(drawn))
+                made.replace(self._slot)
+                self._written = drawn.number
+
+    def render(self, drawn: Published) -> bytes:
+        """All workers' metrics in Prometheus' text form: this one's as drawn, the others' as they last wrote them."""
+        others = [told for path in sorted(self._folder.glob("*.json")) if path != self._slot and (told := _read(path))]
         registry = CollectorRegistry()
-        registry.register(_Collector(self._folder))
+        registry.register(_Collector([drawn, *others]))
         return generate_latest(registry)
 
     def close(self) -> None:
@@ -165,8 +177,8 @@ def _read(path: Path) -> Published | None:
 
 
 class _Collector:
-    def __init__(self, folder: Path) -> None:
-        self._workers = [told for path in sorted(folder.glob("*.json")) if (told := _read(path)) is not None]
+    def __init__(self, workers: list[Published]) -> None:
+        self._workers = workers
 
     def collect(self) -> Iterable[Metric]:
         yield from self._counters()
