@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.cli.manual import PAGE, after, commands
+from threatexchange.exchanges.clients.ncmec import hash_api
 
 
 def tx(home: Path, *arguments: str) -> str:
@@ -43,3 +45,15 @@ def test_tx_reads_an_exported_list_as_the_manual_says(
     (tmp_path / asked).write_text(f"{known}\n{'33' * 32}\n")
     (line,) = tx(tmp_path, *match).splitlines()
     assert line.startswith("pdq 0 (known)")
+
+
+def test_the_line_that_the_manual_adds_is_one_environment_more(tmp_path: Path) -> None:
+    copy = shutil.copy(hash_api.__file__, tmp_path / "hash_api.py")
+    ((_, expression, file),) = after("sed", commands("Publishing to software that exists"))
+    assert file == "$FILE"
+    subprocess.run(["sed", "-i", expression, copy], check=True)
+    module: dict[str, Any] = {"__name__": "copy"}
+    exec(compile(Path(copy).read_text(), copy, "exec", dont_inherit=True), module)
+    there = {one.name: one.value for one in module["NCMECEnvironment"]}
+    assert there.pop("Leadline") == "https://HOST/ncmec/known"
+    assert there == {one.name: one.value for one in hash_api.NCMECEnvironment}

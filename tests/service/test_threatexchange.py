@@ -1,12 +1,12 @@
-"""Meta's own `threatexchange`, as HMA runs it, reads a published bank with nothing but another address."""
+"""Meta's own `threatexchange`, as HMA runs it with the module of docs/hma.md, reads a published bank."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
-from enum import Enum
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from threatexchange.exchanges.clients.ncmec import hash_api
 from threatexchange.exchanges.impl import ncmec_api
 from threatexchange.signal_type.md5 import VideoMD5Signal
 from threatexchange.signal_type.pdq.signal import PdqSignal
+from threatexchange.utils.dataclass_json import dataclass_load_dict
 
 from leadline.domain import Entry, Kind, Tlp
 from leadline.match.bank import Bank
@@ -35,16 +36,30 @@ class Moment:
         return self.now
 
 
+MANUAL = (Path(__file__).parents[2] / "docs" / "hma.md").read_text()
+
+
+def module_of_the_manual(address: str) -> Any:
+    """What HMA's operator writes into leadline_exchange.py, for a list at this address."""
+    (source,) = re.findall(r"(?ms)^```python\n(.*?)^```$", MANUAL)
+    assert source.count("https://HOST/ncmec/known") == 1
+    module = ModuleType("leadline_exchange")
+    code = compile(source.replace("https://HOST/ncmec/known", address), module.__name__, "exec", dont_inherit=True)
+    exec(code, module.__dict__)  # our own manual
+    return module
+
+
 class Subscriber:
     """What HMA does with an exchange: fetch deltas from a checkpoint, merge them, convert, build an index."""
 
     SIGNALS = (PdqSignal, VideoMD5Signal)
 
     def __init__(self, address: str, token: str) -> None:
-        environment = Enum("Environment", {"ours": address})
-        collab = ncmec_api.NCMECCollabConfig(name="hotline", environment=environment.ours)  # type: ignore[arg-type]
-        credentials = ncmec_api.NCMECCredentials("anybody", token)
-        self.collab, self.api = collab, ncmec_api.NCMECSignalExchangeAPI.for_collab(collab, credentials)
+        exchange = module_of_the_manual(address).LeadlineExchange
+        asked = {"name": "HOTLINE", "enabled": True, "api": exchange.get_name(), "environment": address}
+        collab = dataclass_load_dict(asked, exchange.get_config_cls())  # as HMA does with what its API is given
+        credentials = exchange.get_credential_cls()("anything", token)
+        self.collab, self.api = collab, exchange.for_collab(collab, credentials)
         self.client = self.api.get_client(collab.environment)
         self.store: dict[str, Any] = {}
         self.checkpoint: Any = None
@@ -169,6 +184,13 @@ def test_its_feedback_arrives_and_comes_back_with_the_entry(subscriber: Subscrib
     said = {kind: [(one.feedback_type, one.member.esp_name) for one in given] for kind, given in
             subscriber.store["1-1"].feedback.items()}  # fmt: skip
     assert said == {"Md5": [(up, "platform")], "Pdq": [(down, "platform")]}
+
+
+def test_its_type_has_a_name_of_its_own_so_that_no_credential_of_ncmec_is_sent_here(subscriber: Subscriber) -> None:
+    assert subscriber.api.get_name() == subscriber.collab.api == "leadline"
+    assert ncmec_api.NCMECSignalExchangeAPI.get_name() == "ncmec"
+    for line in re.findall(r"(?m)^curl .*$", MANUAL):
+        assert "/c/exchanges/api/leadline" in line or '"api": "leadline"' in line
 
 
 def test_a_wrong_password_is_an_error_and_no_empty_list(subscriber: Subscriber) -> None:
