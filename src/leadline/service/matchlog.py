@@ -15,7 +15,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
 from pathlib import Path
 
 import msgspec
@@ -24,6 +23,7 @@ from leadline.service.clock import Clock
 
 _WRITE_S = 0.5
 _PRUNE_S = 3600.0
+_DAY_S = 86_400
 _MOST_WAITING = 100_000
 _AT_ONCE = 5000
 _NAME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})\.[A-Za-z0-9._-]+\.jsonl")
@@ -92,9 +92,9 @@ class MatchLog:
         while self._held or self._waiting:
             while self._waiting and len(self._held) < _AT_ONCE:
                 self._held.append(self._waiting.popleft())
-            day, lines = next((day, list(group)) for day, group in groupby(self._held, key=lambda line: _day(line.at)))
+            lines = _of_one_day(self._held)
             try:
-                self._file.append(self._folder / f"{day}.{self._name}.jsonl", lines)
+                self._file.append(self._folder / f"{_day(lines[0].at)}.{self._name}.jsonl", lines)
             except OSError as error:
                 self.trouble = error.strerror or type(error).__name__
                 return
@@ -102,7 +102,7 @@ class MatchLog:
 
     def _prune(self) -> None:
         """What is older than it is to be kept."""
-        oldest = _day(self._clock() - 86_400 * self._days)
+        oldest = _day(self._clock() - _DAY_S * self._days)
         for path in self._folder.glob("*.jsonl"):
             named = _NAME.fullmatch(path.name)
             if named and named[1] <= oldest:
@@ -143,6 +143,13 @@ class _DayFile:
         if self._fd >= 0:
             os.close(self._fd)
         self._path, self._fd = None, -1
+
+
+def _of_one_day(lines: list[Line]) -> list[Line]:
+    """Those from the first on that are of its day: mostly all."""
+    number = lines[0].at // _DAY_S
+    ends = next((at for at, line in enumerate(lines) if line.at // _DAY_S != number), len(lines))
+    return lines[:ends]
 
 
 def _day(at: float) -> str:
