@@ -286,13 +286,13 @@ def test_a_pull_fetches_for_so_long_and_the_next_one_goes_on(place: Place, monke
     real = large_files.LargeFiles.write
 
     def slow(self: Any, pieces: Any) -> Any:
-        place.now += 500
+        place.now += 200
         return real(self, pieces)
 
     monkeypatch.setattr(large_files.LargeFiles, "write", slow)
     outcome = place.pull()
-    assert (outcome.large.kept, outcome.large.missing, outcome.large.stopped) == (3, 2, "next-pull")
-    assert place.pull().large.missing == 0
+    assert (outcome.large.kept, outcome.large.missing, outcome.large.stopped) == (2, 3, "next-pull")
+    assert (place.pull().large.missing, place.pull().large.missing) == (1, 0)
     assert sum(place.asked.values()) == 5
 
 
@@ -334,6 +334,26 @@ def test_what_somebody_removed_from_the_disk_is_fetched_again(place: Place) -> N
     assert not place.held
     assert place.pull().large.kept == 1
     assert place.contents == {"41-a": b"a"}
+
+
+def test_of_holdings_that_are_lost_only_what_the_source_still_tells_comes_back(place: Place) -> None:
+    gone = place.put("gone", b"gone")
+    place.put("a", b"a")
+    place.pull()
+    place.mock.withdraw(gone)
+    for path in place.sources.path("far").glob("holdings.sqlite*"):
+        path.unlink()
+    place.pull()
+    assert (place.contents, place.files) == ({"41-a": b"a"}, {sha(b"a")})
+
+
+def test_another_bank_has_the_list_told_again_once_and_nothing_fetched_again(place: Place) -> None:
+    place.put("a", b"a")
+    place.pull()
+    shutil.rmtree(place.bank_path)
+    Bank.create(place.bank_path, name="FAR", kind=Kind.OTHER)
+    assert [place.pull().added, place.pull().told] == [1, 0]
+    assert (place.contents, dict(place.asked)) == ({"41-a": b"a"}, {"a": 1})
 
 
 def test_a_list_that_was_told_before_they_were_kept_is_told_again_once(place: Place) -> None:

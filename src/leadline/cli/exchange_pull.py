@@ -39,6 +39,9 @@ def pull_command(
     matches at once, in every process that has the bank open. For each source told = added + changed + withdrawn +
     same + left out + absent + kept + refused. Where much has changed, a merge is started in the background.
 
+    After its list come a source's large fingerprints, for five minutes of a pull at most. What is missing of them is
+    said on standard error, comes with a later pull, and makes no other exit code.
+
     \b
     Examples:
       leadline exchange pull hotline

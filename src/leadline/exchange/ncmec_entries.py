@@ -34,7 +34,7 @@ NO_PRINT = "entry without a fingerprint that is known here"
 _KNOWN = frozenset({"md5", "sha1", "sha256", "pdq"})
 _KEPT_CHARS = 500  # of the text of a fingerprint that nobody here knows
 _MAX_ID_CHARS = 200
-_MAX_LINKED = 8  # of an entry; the protocol knows four kinds
+_MAX_LINKED, _MAX_LINK_CHARS = 8, 2000  # of an entry; the protocol knows four kinds
 _KEPT_TEXTS = 1000  # members, twice
 _TO_THE_SECOND = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 Fetch = Callable[[str, int], bytes]  # (link, most bytes)
@@ -102,7 +102,11 @@ class RecordMaker:
 
     def _led_on(self, told: ToldEntry, record: Record) -> Record:
         """With its links, the first eight; those of plug-ins have been followed."""
-        links = {kind: link for kind, link in _by_kind(told.linked) if kind not in self._kinds}
+        links = {
+            kind: link
+            for kind, link in _by_kind(told.linked)
+            if kind not in self._kinds and len(link) <= _MAX_LINK_CHARS
+        }
         linked = dict(islice(links.items(), _MAX_LINKED))
         moment = self._time(told.timestamp) or 0
         return msgspec.structs.replace(record, linked=linked, moment=moment) if linked else record

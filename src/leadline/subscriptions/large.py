@@ -26,7 +26,7 @@ from leadline.subscriptions.large_rows import Due, Failed, LargeRows, Row
 
 OFF, FULL, DISK, LATER = "switched-off", "storage-full", "disk-full", "next-pull"  # why what was not tried is missing
 NOT_TOLD, EMPTY = "not-told", "empty"  # why what was tried is, beside codes of errors
-_AT_ONCE = 1_000
+_AT_ONCE = 10_000
 _RETRIED = 500  # a pull: those that were never tried come first, and all of them
 _NEAR_S = 60  # records so near in time are asked for together
 _IN_VAIN = 5  # answers in a row that did not come: the source is not asked further
@@ -37,12 +37,13 @@ _BEFORE_ALL = Due(-1, "", "")
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """most_bytes: of one; all_bytes: of all; free_bytes: of the disk, stay free; time_s: a pull, of fetching."""
+    """most_bytes: of one; all_bytes: of all; free_bytes: of the disk, stay free; time_s: of fetching, in one pull: the
+    next one of the list is not to wait for it."""
 
     most_bytes: int
     all_bytes: int
     free_bytes: int = 2 << 30
-    time_s: float = 1200.0
+    time_s: float = 300.0
 
 
 @dataclass(slots=True)
@@ -114,23 +115,25 @@ class Fetcher:
                 wanted.setdefault(due.key, set()).add(due.kind)
             why = NOT_TOLD
             try:
-                for key, kind, link in self._links(span, wanted):
-                    self._fetch_one(key, kind, link)
-                    wanted[key].discard(kind)
+                self._fetch_span(span, wanted)
             except SourceUnavailable as error:
                 raise _Stop(error.code) from None
             except ExchangeError as error:
                 why = error.code
             self._fail([Failed(key, kind, why) for key, kinds in wanted.items() for kind in sorted(kinds)])
 
-    def _links(self, span: Sequence[Due], wanted: dict[str, set[str]]) -> list[tuple[str, str, str]]:
-        """(key, kind, link), told anew. All before the first is fetched: no page is held open meanwhile."""
-        found: dict[tuple[str, str], str] = {}
+    def _fetch_span(self, span: Sequence[Due], wanted: dict[str, set[str]]) -> None:
+        """Page by page, so that a second of very many records comes on within the time of a pull. `wanted` keeps what
+        was not told."""
+        left = len(span)
         for page in self._source.tell_again(max(0, span[0].moment - 1), span[-1].moment + 1):
             for record in page.records:
-                for kind in wanted.get(record.key, set()) & set(record.linked or ()):
-                    found[record.key, kind] = (record.linked or {})[kind]
-        return [(key, kind, link) for (key, kind), link in found.items()]
+                for kind in sorted(wanted.get(record.key, set()) & set(record.linked or ())):
+                    wanted[record.key].discard(kind)
+                    left -= 1
+                    self._fetch_one(record.key, kind, (record.linked or {})[kind])
+            if not left:
+                return
 
     def _fetch_one(self, key: str, kind: str, link: str) -> None:
         self._require_room()

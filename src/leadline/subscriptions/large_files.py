@@ -73,6 +73,10 @@ class LargeFiles:
     def remove(self, digest: bytes) -> None:
         self.path(digest).unlink(missing_ok=True)
 
+    def remove_all(self) -> None:
+        if self.are_there:
+            shutil.rmtree(self._folder)
+
     def drop_drafts(self) -> None:
         """Of a kill."""
         shutil.rmtree(self._drafts, ignore_errors=True)

@@ -79,7 +79,7 @@ def pull_source(
             with closing(Holdings(subscriptions.holdings_path(name))) as holdings:
                 files = LargeFiles(subscriptions.large_path(name))
                 if isinstance(source, LargeSource) and not wish.is_dry:
-                    _prepare_large(holdings)
+                    _prepare_large(holdings, files)
                 try:
                     _fill(Bank.open(Path(subscription.bank)), holdings, source, subscription, run, say)
                 finally:
@@ -152,9 +152,11 @@ def _fill(
         _confirm(source, importer.checkpoint or {}, run.outcome)
 
 
-def _prepare_large(holdings: Holdings) -> None:
-    """A list that was told before large fingerprints were kept is told again, once."""
+def _prepare_large(holdings: Holdings, files: LargeFiles) -> None:
+    """A list that was told before large fingerprints were kept is told again, once. Files of holdings that are lost
+    go: nobody knows which of them the source has withdrawn."""
     if not holdings.fact("large"):
+        files.remove_all()
         holdings.tell_again({"large": "1"})
 
 
