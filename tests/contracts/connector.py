@@ -234,8 +234,8 @@ class ConnectorContract:
         """All bounds of answers are lower here, so that a test need not send hundreds of megabytes."""
 
         class SmallAnswer(Answer):
-            def __init__(self, response: httpx.Response, most_bytes: int, where: str) -> None:
-                super().__init__(response, min(most_bytes, 1 << 18), where)
+            def __init__(self, response: httpx.Response, most_bytes: int, where: str, *more: int | None) -> None:
+                super().__init__(response, min(most_bytes, 1 << 18), where, *more)
 
         monkeypatch.setattr(web, "Answer", SmallAnswer)
 

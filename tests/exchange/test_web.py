@@ -97,3 +97,26 @@ def test_a_link_of_the_source_counts_from_the_base_with_its_folder() -> None:
         assert web.join("/v2/entries?start=2") == "http://127.0.0.1:9/npo/v2/entries?start=2"
         assert web.join("v2/entries?start=2") == "http://127.0.0.1:9/npo/v2/entries?start=2"
         assert web.join("http://127.0.0.1:9/npo/v2/entries") == "http://127.0.0.1:9/npo/v2/entries"
+
+
+def test_what_has_come_of_a_body_can_be_read_before_the_rest() -> None:
+    is_read = threading.Event()
+
+    class Trickling(Answering):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-length", "2")
+            self.end_headers()
+            self.wfile.write(b"a")
+            is_read.wait(20)
+            self.wfile.write(b"b")
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Trickling)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    web = Web("far", f"http://127.0.0.1:{server.server_address[1]}", sleep=lambda seconds: None, timeout_s=10)
+    with contextlib.closing(web), web.open("/", piece_bytes=None) as answer:
+        first = answer.read(10)
+        is_read.set()
+        assert (first, answer.read(10), answer.read(10)) == (b"a", b"b", b"")
+    server.shutdown()
+    server.server_close()

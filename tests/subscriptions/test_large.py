@@ -296,6 +296,25 @@ def test_a_pull_fetches_for_so_long_and_the_next_one_goes_on(place: Place, monke
     assert sum(place.asked.values()) == 5
 
 
+def test_one_that_trickles_in_is_given_up_for_this_pull(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = large_files.LargeFiles.write
+
+    def slow(self: Any, pieces: Iterator[bytes]) -> Any:
+        def slowly() -> Iterator[bytes]:
+            for piece in pieces:
+                place.now += 50
+                yield piece
+
+        return real(self, slowly())
+
+    monkeypatch.setattr(large_files.LargeFiles, "write", slow)
+    place.put("a", bytes(1_000_000))
+    assert place.pull().large.faults == ["41-a tmk_pdqf: timeout"]
+    assert not place.files
+    monkeypatch.undo()
+    assert place.pull().large.kept == 1
+
+
 def test_no_more_than_a_piece_is_in_memory(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     content, seen, real = bytes(5_000_000), [], large_files.LargeFiles.write
 

@@ -247,7 +247,7 @@ class NcmecConnector(LargeSource):
 
     @contextmanager
     def open_linked(self, link: str, most_bytes: int) -> Iterator[Readable]:
-        with self._web.open(self._web.join(link), most_bytes=most_bytes) as answer:
+        with self._web.open(self._web.join(link), most_bytes=most_bytes, piece_bytes=None) as answer:
             if answer.headers.get("content-type", "").startswith("text/html"):
                 what, mend = "a page for people came in place of a fingerprint", "tell the source"
                 raise SourceBroken(what, where=self._where, mend=mend)

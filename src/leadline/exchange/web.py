@@ -23,6 +23,7 @@ from leadline.errors import ConfigError, CredentialsRefused, ExchangeError, Sour
 
 logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs whole addresses, and some sources want a token in theirs
 MAX_ANSWER_BYTES = 256 << 20
+_PIECE_BYTES = 1 << 17
 _MAX_REDIRECTS = 3
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 _FIRST_PAUSE_S, _MAX_PAUSE_S = 0.5, 120.0
@@ -32,11 +33,16 @@ _MOVED = "check the address that you set; where it is right, ask the source whet
 
 
 class Answer:
-    """A body as a file that can be read once, `most_bytes` at most. SourceBroken where it is cut short or too large."""
+    """A body as a file that can be read once, `most_bytes` at most. SourceBroken where it is cut short or too large.
 
-    def __init__(self, response: httpx.Response, most_bytes: int, where: str) -> None:
+    piece_bytes  it is waited for so much before any is read; None: for whatever comes
+    """
+
+    def __init__(
+        self, response: httpx.Response, most_bytes: int, where: str, piece_bytes: int | None = _PIECE_BYTES
+    ) -> None:
         self.headers, self.where = response.headers, where
-        self._pieces, self._left, self._ready = response.iter_bytes(1 << 17), most_bytes, b""
+        self._pieces, self._left, self._ready = response.iter_bytes(piece_bytes), most_bytes, b""
 
     def read(self, size: int = -1) -> bytes:
         """As of a file: up to `size` bytes, all where it is negative, b"" at the end."""
@@ -122,6 +128,7 @@ class Web:
         *,
         most_bytes: int = MAX_ANSWER_BYTES,
         is_repeatable: bool = True,
+        piece_bytes: int | None = _PIECE_BYTES,
     ) -> Iterator[Answer]:
         """The body of a GET as a stream. A later fault of the stream is not retried: what was read is the caller's.
 
@@ -132,7 +139,7 @@ class Web:
             lambda: self._client.build_request("GET", url, params=params), is_repeatable=is_repeatable
         )
         try:
-            yield Answer(response, most_bytes, self._source)
+            yield Answer(response, most_bytes, self._source, piece_bytes)
         finally:
             response.close()
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from leadline.errors import BankError, ExchangeError, SourceUnavailable
-from leadline.exchange.connector import LargeSource
+from leadline.exchange.connector import LargeSource, Readable
 from leadline.match.bank import Bank
 from leadline.subscriptions.folder import Subscriptions
 from leadline.subscriptions.holdings import Holdings
@@ -29,6 +29,7 @@ NOT_TOLD, EMPTY = "not-told", "empty"  # why what was tried is, beside codes of 
 _AT_ONCE = 10_000
 _RETRIED = 500  # a pull: those that were never tried come first, and all of them
 _NEAR_S = 60  # records so near in time are asked for together
+_ONE_S = 120.0  # of one; its source has more to give
 _IN_VAIN = 5  # answers in a row that did not come: the source is not asked further
 _PIECE_BYTES = 1 << 17
 _KEPT_FAULTS = 20
@@ -140,7 +141,7 @@ class Fetcher:
         most_bytes = min(self._bounds.most_bytes, self._left_bytes)
         try:
             with self._source.open_linked(link, most_bytes) as body:
-                draft = self._files.write(iter(lambda: body.read(_PIECE_BYTES), b""))
+                draft = self._files.write(self._pieces(body))
             self._take(key, kind, draft)
         except ExchangeError as error:
             if error.code == "too-large" and most_bytes < self._bounds.most_bytes:
@@ -152,6 +153,14 @@ class Fetcher:
         except OSError:
             raise _Stop(DISK) from None
         self._say(self.fetched)
+
+    def _pieces(self, body: Readable) -> Iterator[bytes]:
+        """One that trickles in holds up everything else only for so long."""
+        end_s = self._clock() + _ONE_S
+        while piece := body.read(_PIECE_BYTES):
+            if self._clock() > end_s:
+                raise SourceUnavailable("a large fingerprint comes too slowly", code="timeout")
+            yield piece
 
     def _require_room(self) -> None:
         if self._clock() >= self._end_s:
