@@ -235,8 +235,8 @@ class LargeSource(ListConnector):
 
     @abstractmethod
     def open_linked(self, link: str, most_bytes: int) -> AbstractContextManager[Readable]:
-        """What a link of a record leads to, as a stream: a read gives what has come, so that its reader sees how slow it
-        is. ExchangeError; SourceBroken where it leads to another host."""
+        """What a link of a record leads to, as a stream. A read gives what has come, so that its reader sees how slow
+        that is. ExchangeError; SourceBroken where it leads to another host."""
 
 
 class LookUpConnector(Connector):
