@@ -6,13 +6,14 @@ import hashlib
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from tests.subscriptions.killing import Killed, killed_at
 
 from leadline.domain import Kind
 from leadline.exchange.connector import Page, Record
@@ -400,36 +401,11 @@ def test_what_a_whole_list_no_longer_tells_goes(tmp_path: Path) -> None:
 # --- kills ------------------------------------------------------------------------------------------------------------
 
 
-class Killed(BaseException):
-    """As of a process: nothing catches it."""
-
-
 STEPS = (
     (large_files.LargeFiles, "write"), (large_files.LargeFiles, "keep"), (large_files.LargeFiles, "remove"),
     (large_rows.LargeRows, "expect"), (large_rows.LargeRows, "take"), (large_rows.LargeRows, "forget_loose"),
     (Holdings, "settle"),
 )  # fmt: skip
-
-
-def killed_at(number: int, patch: pytest.MonkeyPatch) -> None:
-    """The process ends before (even numbers) or after (odd ones) the step number//2 of what changes a file."""
-    steps = 0
-
-    def wrapped(real: Callable[..., Any]) -> Callable[..., Any]:
-        def step(*arguments: Any, **named: Any) -> Any:
-            nonlocal steps
-            steps += 1
-            if number == 2 * steps - 2:
-                raise Killed
-            result = real(*arguments, **named)
-            if number == 2 * steps - 1:
-                raise Killed
-            return result
-
-        return step
-
-    for owner, name in STEPS:
-        patch.setattr(owner, name, wrapped(getattr(owner, name)))
 
 
 def test_killed_at_any_step_the_next_pull_holds_all_and_only_what_is_told(tmp_path: Path) -> None:
@@ -448,12 +424,11 @@ def test_killed_at_any_step_the_next_pull_holds_all_and_only_what_is_told(tmp_pa
             place.put("changed", b"second", version="2")
             place.put("new", b"new")
             was_killed = False
-            with pytest.MonkeyPatch.context() as patch:
-                killed_at(number, patch)
-                try:
+            try:
+                with killed_at(number, STEPS):
                     place.pull()
-                except Killed:
-                    was_killed = True
+            except Killed:
+                was_killed = True
             place.pull()
             assert place.contents == {"41-changed": b"second", "41-new": b"new"}, number
             assert place.files == {sha(b"second"), sha(b"new")}, number

@@ -5,8 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.subscriptions.conftest import NOW_S, Place, is_sound
+from tests.subscriptions.killing import Killed, killed_at
 from tests.subscriptions.sources import BAD, GONE, UNKNOWN, MadeUpSource, md5_of
 
 from leadline.domain import Entry, Kind
@@ -27,34 +27,6 @@ STEPS = [
     *((Bank, name) for name in ("add", "update", "remove")),
     *((Holdings, name) for name in ("note", "settle", "replace")),
 ]
-
-
-class Killed(BaseException):
-    """As of a process: nothing catches it."""
-
-
-@contextmanager
-def killed_at(number: int) -> Iterator[None]:
-    """The process ends before (even numbers) or after (odd ones) the step number//2 of what changes a file."""
-    steps = 0
-
-    def wrapped(real: Callable[..., Any]) -> Callable[..., Any]:
-        def step(*arguments: Any, **named: Any) -> Any:
-            nonlocal steps
-            steps += 1
-            if number == 2 * steps - 2:
-                raise Killed
-            result = real(*arguments, **named)
-            if number == 2 * steps - 1:
-                raise Killed
-            return result
-
-        return step
-
-    with pytest.MonkeyPatch.context() as patch:
-        for owner, name in STEPS:
-            patch.setattr(owner, name, wrapped(getattr(owner, name)))
-        yield
 
 
 def filled(*, is_whole: bool = False, count: int = 10) -> MadeUpSource:
@@ -88,7 +60,7 @@ def test_killed_at_any_step_the_next_pull_ends_with_the_identical_bank(tmp_path:
             source.tell(key, version)
         was_killed = False
         try:
-            with killed_at(number):
+            with killed_at(number, STEPS):
                 place.pull(source, batch_records=3)
         except Killed:
             was_killed = True
@@ -110,7 +82,7 @@ def test_an_entry_that_came_back_after_a_kill_is_there(tmp_path: Path, is_whole:
         place, source = Place(folder), filled(is_whole=is_whole)
         place.pull(source)
         source.tell("k1", GONE)
-        with suppress(Killed), killed_at(number):
+        with suppress(Killed), killed_at(number, STEPS):
             place.pull(source)
         source.tell("k1", 1)
         place.pull(source)
@@ -144,7 +116,7 @@ def test_after_a_kill_what_others_put_under_the_same_number_is_not_taken_for_our
 
 def test_what_a_person_took_out_just_after_a_kill_stays_out(place: Place) -> None:
     source = filled(count=3)
-    with suppress(Killed), killed_at(3):  # noted, added, not settled
+    with suppress(Killed), killed_at(3, STEPS):  # noted, added, not settled
         place.pull(source)
     place.bank().remove([place.id_of("k1")])
     place.pull(source)
@@ -176,7 +148,7 @@ def test_whatever_a_source_tells_and_wherever_it_is_cut_the_bank_ends_with_what_
         for key, version in operations:
             source.tell(key, version)
         if cut is not None:
-            with suppress(Killed), killed_at(cut):
+            with suppress(Killed), killed_at(cut, STEPS):
                 place.pull(source, batch_records=batch_records)
             continue
         assert is_sound(place.pull(source, batch_records=batch_records))
