@@ -16,6 +16,24 @@ import pytest
 from hypothesis import settings
 from tests.machine import Machine, made_once
 
+_IN_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 4 << 30  # what a whole run leaves there, several times over
+
+
+def _work_in_memory() -> None:
+    """No test waits for a disk: folders of this run lie in memory where there is room, and go with the run.
+
+    Whoever names a TMPDIR has them there, and keeps those of tests that failed.
+    """
+    if "TMPDIR" in os.environ or not _IN_MEMORY.is_dir() or shutil.disk_usage(_IN_MEMORY).free < _ROOM_BYTES:
+        return
+    folder = tempfile.mkdtemp(prefix="leadline-tests-", dir=_IN_MEMORY)
+    Path(folder).chmod(0o711)  # PostgreSQL's user has a folder of its own in it
+    os.environ["TMPDIR"], tempfile.tempdir = folder, folder
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+
+_work_in_memory()
 # In the background of a shell it is ignored, and so it would be by each process that a test starts and then interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -44,9 +62,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What was imported stays to the end: Python's collector need not walk it a thousand times."""
+    """What was imported stays to the end: Python's collector need not walk it a thousand times, nor come so often."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -84,26 +85,31 @@ def run(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPat
     return run_command
 
 
-@pytest.fixture
-def bank(tmp_path: Path, run: Run) -> Path:
-    """A bank of three entries: 7 (MD5 and PDQ, label uk A), 8 (SHA-1), 9 (SHA-256, benign)."""
-    listed = tmp_path / "known.csv"
+@pytest.fixture(scope="session")
+def listed_bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("listed")
+    listed = folder / "known.csv"
     listed.write_text(
         "id,md5,sha1,sha256,pdq,quality,kind,scheme,label\n"
         f"7,{MD5},,,{PDQ},100,,uk,A\n"
         f"8,,{SHA1},,,,,,\n"
         f"9,,,{SHA256},,,benign,,\n"
     )
-    folder = tmp_path / "known"
-    ended = run("bank", "build", "--out", folder, "--name", "known", "--kind", "illegal", listed)
-    assert ended.code == 0, ended.err
+    said = ["bank", "build", "--out", str(folder / "known"), "--name", "known", "--kind", "illegal", str(listed)]
+    assert main(said) == 0
     return folder
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """one.png; turned.png, the same a quarter round; other.jpg; note.txt; broken.png; a link; all harmless."""
-    folder = tmp_path / "pictures"
+def bank(tmp_path: Path, listed_bank: Path) -> Path:
+    """A bank of three entries: 7 (MD5 and PDQ, label uk A), 8 (SHA-1), 9 (SHA-256, benign); its list beside it."""
+    shutil.copytree(listed_bank, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "known"
+
+
+@pytest.fixture(scope="session")
+def drawn_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("drawn") / "pictures"
     folder.mkdir()
     scene = Image.fromarray(draw_scene(1))
     scene.save(folder / "one.png")
@@ -112,3 +118,9 @@ def pictures(tmp_path: Path) -> Path:
     (folder / "note.txt").write_text("nothing to see")
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 64)
     return folder
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, drawn_pictures: Path) -> Path:
+    """one.png; turned.png, the same a quarter round; other.jpg; note.txt; broken.png; all harmless."""
+    return Path(shutil.copytree(drawn_pictures, tmp_path / "pictures"))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import forking
 
 from leadline.custody.erasure import LINE_BYTES, Act, Erasure, ErasureList
 from leadline.errors import ErasureListBroken, InputError, VaultUnavailable
@@ -224,7 +225,7 @@ def test_the_lock_of_a_killed_process_is_free(erasures: ErasureList, path: Path)
         "import os, signal, sys; from pathlib import Path; from leadline.custody.erasure import ErasureList\n"
         "with ErasureList(Path(sys.argv[1])).hold(alone=True): os.kill(os.getpid(), signal.SIGKILL)"
     )
-    assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == -9
+    assert forking.run(["-c", code, str(path)], env=os.environ).returncode == -9
     with erasures.hold(alone=True, timeout_s=1):
         pass
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
+from tests import forking
 
 from leadline.custody.keys import FileKeySlot, InstanceKey, SigningKey, WatchedKeySlot, rewrap, rotate_key
 from leadline.errors import KeyUnavailable, SealBroken
@@ -265,8 +264,7 @@ def test_a_change_of_keys_that_is_killed_anywhere_loses_no_key(path: Path) -> No
     wrapped, kills = [], 0
     while True:
         wrapped.append(FileKeySlot.load(path).wrap(DATA_KEY, b""))
-        run = [sys.executable, "-c", KILLED, str(path), str(kills + 1)]
-        if subprocess.run(run, check=False).returncode == 0:
+        if forking.run(["-c", KILLED, str(path), str(kills + 1)], env=os.environ).returncode == 0:
             break
         kills += 1
         assert [FileKeySlot.load(path).unwrap(w, b"") for w in wrapped] == [DATA_KEY] * len(wrapped)

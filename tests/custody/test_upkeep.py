@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import forking
 
 from leadline.custody.erasure import ErasureList
 from leadline.custody.keys import FileKeySlot, InstanceKey, rotate_key
@@ -503,7 +502,7 @@ vault.storage.put = put
 vault.put([b"never acknowledged"], limit_bytes=100)
 """
     sha256 = put(vault, b"plain")
-    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == -9
+    assert forking.run(["-c", code, str(tmp_path)], env=os.environ).returncode == -9
     assert len([*vault.storage.list("pending/")]) == 1
     vault.erase(sha256)
     assert faults(vault) == []  # without opening it anew

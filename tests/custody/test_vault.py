@@ -6,14 +6,13 @@ import hashlib
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests import forking
 
 from leadline.custody.keys import FileKeySlot, InstanceKey, rotate_key
 from leadline.custody.seal import CHUNK_BYTES, open_stream, seal_stream
@@ -250,9 +249,9 @@ while True:
 
 
 def killed(place: Place, seed: int) -> Iterator[tuple[str, str]]:
-    run = subprocess.run([sys.executable, "-c", STORY, str(place.root), str(seed)], capture_output=True, check=False)
-    assert run.returncode == -signal.SIGKILL, run.stderr.decode()[-500:]
-    for line in run.stdout.decode().splitlines():
+    run = forking.run(["-c", STORY, str(place.root), str(seed)], env=os.environ)
+    assert run.returncode == -signal.SIGKILL, run.stderr[-500:]
+    for line in run.stdout.splitlines():
         act, _, sha256 = line.partition(" ")
         yield act, sha256
 

@@ -8,12 +8,12 @@ import os
 import resource
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import forking
 
 from leadline.custody.keys import InstanceKey
 from leadline.custody.storage import FolderStorage
@@ -28,8 +28,7 @@ MARKER = PLAIN[:44]
 
 def run_killed(folder: Path, act: str) -> list[dict[str, Any]]:
     """One outcome for each act upon the disk before which it was killed; the last one was not killed."""
-    child = [sys.executable, str(Path(__file__).with_name("killed_vault.py")), str(folder), act, "1", "500"]
-    done = subprocess.run(child, capture_output=True, text=True, check=False)
+    done = forking.run(["-m", "tests.custody.killed_vault", str(folder), act, "1", "500"], env=os.environ)
     assert done.returncode == 0, done.stderr[-1000:]
     outcomes = [json.loads(line) for line in done.stdout.splitlines()]
     assert not outcomes[-1]["killed"]

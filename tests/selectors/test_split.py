@@ -212,8 +212,8 @@ def count_lines(text: str) -> int:
 
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_work_grows_with_the_length_and_no_faster(unit: str) -> None:
-    small, large = (count_lines((unit * (size // len(unit) + 1))[:size]) for size in (3_000, 12_000))
-    assert large <= 4.4 * small + 1_000
+    small, large = (count_lines((unit * (size // len(unit) + 1))[:size]) for size in (1_500, 6_000))
+    assert large <= 4.4 * small + 500
 
 
 def test_a_megabyte_of_nothing_useful_is_text_or_nothing() -> None:

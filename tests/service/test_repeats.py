@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import forking
 from tests.match.conftest import Clock
 from tests.service.conftest import Worker
 from tests.service.test_curating import add, md5
@@ -100,8 +99,7 @@ if when != "never":
 
 
 def run(shelf: Path, state: Path, what: str, when: str) -> int:
-    command = [sys.executable, "-c", CUT, str(shelf), str(state), what, when]
-    return subprocess.run(command, check=False, timeout=60).returncode
+    return forking.run(["-c", CUT, str(shelf), str(state), what, when], env=os.environ, timeout_s=60).returncode
 
 
 def contents(shelf: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import threading
 import time
 import zipfile
@@ -160,7 +161,7 @@ def by_mailbox(office: ServedOffice) -> None:
 def _let_dovecot_in(office: ServedOffice) -> None:
     """Every pytest that starts closes the folder of all temporary folders again, and Dovecot is another user."""
     for parent in office.running.home.parents:
-        if str(parent).startswith("/tmp/") and parent.stat().st_uid == os.geteuid():
+        if parent.is_relative_to(tempfile.gettempdir()) and parent.stat().st_uid == os.geteuid():
             parent.chmod(parent.stat().st_mode | 0o011)
 
 
