@@ -292,23 +292,26 @@ def test_a_folder_that_cannot_be_written_can_be_read(new_bank, draw, monkeypatch
         reader.remove([1])
 
 
-def test_a_reader_lets_go_of_a_change_whose_sync_failed(new_bank, draw, monkeypatch):
-    """It saw the frame between its writing and the failing sync; the next frame is of the same length."""
+@pytest.mark.parametrize("note", ["kept", "kept, in a frame that is longer" * 9])
+def test_who_saw_a_change_whose_sync_failed_lets_go_of_it(new_bank, draw, monkeypatch, note):
+    """It saw the frame between its writing and the failing sync; the next frame is as long, or longer."""
     bank = new_bank(entries=[draw.entry(note="first")])
-    reader = Bank.open(bank.path, kinds={})
+    other = Bank.open(bank.path, kinds={})
 
     def refuse(*args):
-        reader.refresh()
+        other.refresh()
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(BankError, match="not recorded"):
         bank.add([draw.entry(note="lost")])
     monkeypatch.undo()
-    assert [e.note for e in reader.entries()] == ["first", "lost"]
-    bank.add([draw.entry(note="kept")])
-    reader.refresh()
-    assert [e.note for e in reader.entries()] == [e.note for e in bank.entries()] == ["first", "kept"]
+    assert [e.note for e in other.entries()] == ["first", "lost"]
+    bank.add([draw.entry(note=note)])
+    other.refresh()
+    assert [e.note for e in other.entries()] == [e.note for e in bank.entries()] == ["first", note]
+    other.add([draw.entry(note="last")])  # it cuts nothing off
+    assert [e.note for e in Bank.open(bank.path, kinds={}).entries()] == ["first", note, "last"]
 
 
 def synced_folders(monkeypatch) -> list[Path]:
@@ -329,3 +332,26 @@ def test_a_new_bank_outlives_a_power_cut_with_every_folder_that_was_made_for_it(
     path = tmp_path / "new" / "deep" / "bank"
     Bank.create(path, name="B", kind=Kind.OTHER)
     assert {path, path.parent, path.parent.parent, tmp_path} <= set(synced)
+
+
+def test_merges_that_find_no_room_leave_few_tables_and_hold_no_frames(new_bank, draw, monkeypatch):
+    """The disk has room for changes, not for another segment: each try begins a log."""
+    bank = new_bank()
+    reader = Bank.open(bank.path, kinds={})
+
+    def refuse(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(writing_module, "SegmentDraft", refuse)
+    for _ in range(12):
+        (entry_id,) = bank.add([draw.entry()]).ids
+        bank.update([draw.entry(id=entry_id, note="n" * 5000)])
+        with pytest.raises(BankError, match="No space left"):
+            bank.merge()
+        reader.refresh()
+    for one in (bank, reader, Bank.open(bank.path, kinds={})):
+        assert one.count == len(one.snapshot.manifest.logs) - 1 == 12
+        assert len(one.snapshot.tables) <= 3
+    bank.update([draw.entry(id=entry_id, note="n" * 5000)])
+    reader.refresh()
+    assert [ids.base for one in (bank, reader) for ids in one.snapshot.last_log.gone] == [None, None]

@@ -213,8 +213,9 @@ def _read_on(snapshot: Snapshot, logs: Sequence[manifests.LogFile]) -> Snapshot:
     """With the changes of these logs, of the first from where the bank was read to. BankCorrupt where what was
     acknowledged is gone."""
     for number, log in enumerate(logs):
-        if number:
-            snapshot = replace(snapshot, position=START, last_log=LastLog())
+        if number:  # merges that fail leave logs: what came before this one is put together, else tables grow with them
+            before = _compacted([*snapshot.tables], len(snapshot.stored), snapshot.manifest.quality_floor)
+            snapshot = replace(snapshot, position=START, tables=before, last_log=LastLog())
         path = snapshot.folder / log_name(log.number)
         read = read_log(path, snapshot.position)
         if read.end.offset < log.whole_bytes:
@@ -228,10 +229,12 @@ def refresh_snapshot(snapshot: Snapshot) -> Snapshot:
     if not _is_current(snapshot.folder, snapshot.held):
         return load_snapshot(snapshot.folder, snapshot)
     try:
-        size = snapshot.log_path.stat().st_size
-        if size == snapshot.position.offset and ends_still(snapshot.log_path, snapshot.position):
+        more_bytes = snapshot.log_path.stat().st_size - snapshot.position.offset
+        # Else what follows a frame that was refused after it was read would pass for a torn end, and be cut off.
+        is_still = more_bytes >= 0 and ends_still(snapshot.log_path, snapshot.position)
+        if is_still and not more_bytes:
             return snapshot if not snapshot.torn_bytes else replace(snapshot, torn_bytes=0)
-        if size > snapshot.position.offset:
+        if is_still:
             read = read_log(snapshot.log_path, snapshot.position)
             unchanged = not read.frames and read.torn_bytes == snapshot.torn_bytes
             return snapshot if unchanged else _advanced(snapshot, read, snapshot.log_path.name)
@@ -276,7 +279,7 @@ def _apply(snapshot: Snapshot, frames: Sequence[Frame], where: str) -> tuple[tup
             added.append((order, Records(records, where)))
             next_id = max(next_id, _next_id(records.get("next_id"), where))
         if frame.change is not Change.ADD:
-            removed.append((order, records["ids"]))
+            removed.append((order, records["ids"].copy()))  # kept for long: not its whole frame with it
     gone, last = _last_removal(removed)
     tables = [_without(table, gone) for table in snapshot.tables]
     parts = [Part(records, _survivors(records.ids, order, gone, last)) for order, records in added]
