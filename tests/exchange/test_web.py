@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import http.server
 import ipaddress
 import ssl
@@ -11,13 +12,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import brotli
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from leadline.errors import SourceUnavailable
+from leadline.errors import SourceBroken, SourceUnavailable
 from leadline.exchange.connector import WebOptions
 from leadline.exchange.feed.connector import FeedOptions
 from leadline.exchange.web import Web
@@ -97,6 +99,45 @@ def test_a_link_of_the_source_counts_from_the_base_with_its_folder() -> None:
         assert web.join("/v2/entries?start=2") == "http://127.0.0.1:9/npo/v2/entries?start=2"
         assert web.join("v2/entries?start=2") == "http://127.0.0.1:9/npo/v2/entries?start=2"
         assert web.join("http://127.0.0.1:9/npo/v2/entries") == "http://127.0.0.1:9/npo/v2/entries"
+
+
+@pytest.mark.parametrize("link", ["/\x7f", "http://[::1", "//[", "http://\u2100/", "/" + "a" * 70_000])
+def test_a_link_that_is_no_address_is_a_fault_of_the_source(link: str) -> None:
+    with (
+        contextlib.closing(Web("far-list", "http://127.0.0.1:9/npo", sleep=lambda seconds: None)) as web,
+        pytest.raises(SourceBroken, match="no address"),
+    ):
+        web.join(link)
+
+
+@contextlib.contextmanager
+def answering(body: bytes, **headers: str) -> Iterator[Web]:
+    class Telling(Answering):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            for name, value in {"content-length": str(len(body)), **headers}.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.end_headers()
+            self.wfile.write(body)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Telling)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    web = Web("far", f"http://127.0.0.1:{server.server_address[1]}", sleep=lambda seconds: None, timeout_s=10)
+    with contextlib.closing(web):
+        yield web
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_body_grows_by_being_unpacked_only_as_much_as_gzip_once_can_make_it() -> None:
+    with answering(gzip.compress(b"{}"), content_encoding="gzip") as web:
+        assert web.get("/") == b"{}"
+    few = brotli.compress(bytes(50_000_000))
+    twice = gzip.compress(gzip.compress(bytes(50_000_000)))
+    assert len(few) < 100 > len(twice) / 100  # of what is one piece of 64 KiB gigabytes could come
+    for body, packed in ((few, "br"), (twice, "gzip, gzip")):
+        with answering(body, content_encoding=packed) as web, pytest.raises(SourceBroken, match="nobody asked for"):
+            web.get("/", most_bytes=1 << 20)
 
 
 def test_what_has_come_of_a_body_can_be_read_before_the_rest() -> None:

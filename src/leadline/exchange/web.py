@@ -28,6 +28,9 @@ _MAX_REDIRECTS = 3
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 _FIRST_PAUSE_S, _MAX_PAUSE_S = 0.5, 120.0
 _EXPIRED = frozenset({404, 410})
+_PACKED = (
+    "gzip"  # once: it grows a thousandfold at most, where others make gigabytes of one piece, before any is counted
+)
 _MAX_FAULT_BYTES = 1 << 16
 _MOVED = "check the address that you set; where it is right, ask the source whether it moved"
 
@@ -101,8 +104,8 @@ class Web:
         except (OSError, ssl.SSLError):
             raise ConfigError("the file of certificates cannot be read", where=str(ca_file), mend="give PEM") from None
         self._client = httpx.Client(
-            auth=auth, headers={"user-agent": "leadline", **(headers or {})}, timeout=timeout_s, verify=context,
-            trust_env=False, follow_redirects=False,
+            auth=auth, headers={"user-agent": "leadline", "accept-encoding": _PACKED, **(headers or {})},
+            timeout=timeout_s, verify=context, trust_env=False, follow_redirects=False,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -110,10 +113,9 @@ class Web:
 
     def join(self, untrusted_link: str) -> str:
         """A link that the source gave, as an address: `/path` counts from the base, as NCMEC means it. SourceBroken
-        where it leads elsewhere."""
-        if untrusted_link.startswith("/") and not untrusted_link.startswith("//"):
-            return self.address + untrusted_link
-        return self._stay(urljoin(self.address + "/", untrusted_link))
+        where it leads elsewhere or nowhere."""
+        is_below = untrusted_link.startswith("/") and not untrusted_link.startswith("//")
+        return self._lead(self.address + untrusted_link if is_below else untrusted_link, self.address + "/")
 
     def get(self, path: str, params: Mapping[str, Any] | None = None, *, most_bytes: int = MAX_ANSWER_BYTES) -> bytes:
         """The whole body of a GET. path: below the address, or an address that `join` gave."""
@@ -205,13 +207,13 @@ class Web:
                 raise SourceBroken(
                     "it redirects what is not followed", where=self._source, mend=_MOVED, code="redirected"
                 )
-            url = self._stay(urljoin(str(request.url), response.headers["location"]))
+            url = self._lead(response.headers["location"], str(request.url))
             request = self._client.build_request("GET", url)
         raise SourceBroken("it redirects for ever", where=self._source, mend=_MOVED, code="redirected")
 
     def _ask(self, request: httpx.Request) -> httpx.Response:
         try:
-            return self._client.send(request, stream=True)
+            response = self._client.send(request, stream=True)
         except httpx.TimeoutException:
             raise SourceUnavailable("it does not answer in time", where=self._source, code="timeout") from None
         except httpx.ConnectError as error:
@@ -223,6 +225,11 @@ class Web:
             raise SourceUnavailable("it cannot be reached", where=self._source, mend="check the address") from None
         except (httpx.HTTPError, httpx.InvalidURL):
             raise SourceUnavailable("no answer came", where=self._source) from None
+        if response.headers.get("content-encoding", _PACKED).strip().lower() not in (_PACKED, "identity"):
+            response.close()
+            what = "its answer is packed as nobody asked for"
+            raise SourceBroken(what, where=self._source, mend="retry; where it stays so, tell the source")
+        return response
 
     def _require(self, response: httpx.Response) -> None:
         status = response.status_code
@@ -246,6 +253,14 @@ class Web:
             return Answer(response, _MAX_FAULT_BYTES, self._source).read()
         except ExchangeError:
             return b""
+
+    def _lead(self, untrusted_link: str, base: str) -> str:
+        try:
+            url = urljoin(base, untrusted_link)
+            httpx.URL(url)
+        except (ValueError, httpx.InvalidURL):
+            raise SourceBroken("a link of it is no address", where=self._source, mend="tell the source") from None
+        return self._stay(url)
 
     def _stay(self, url: str) -> str:
         if _origin(url) != self._origin:
