@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 from tests.machine import Machine, made_once
 
+_OFFICE = Path(__file__).with_name("workbench")
 _IN_MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 4 << 30  # what a whole run leaves there, several times over
 
@@ -27,7 +28,7 @@ def _work_in_memory() -> None:
     """
     if "TMPDIR" in os.environ or not _IN_MEMORY.is_dir() or shutil.disk_usage(_IN_MEMORY).free < _ROOM_BYTES:
         return
-    folder = tempfile.mkdtemp(prefix="leadline-tests-", dir=_IN_MEMORY)
+    folder = tempfile.mkdtemp(prefix="leadline-", dir=_IN_MEMORY)
     Path(folder).chmod(0o711)  # PostgreSQL's user has a folder of its own in it
     os.environ["TMPDIR"], tempfile.tempdir = folder, folder
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -57,8 +58,8 @@ def pytest_xdist_setupnodes(specs: Any) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file goes first, so that no process of the run is left alone with it at the end."""
-    items.sort(key=lambda item: item.path.name != "test_postgresql.py")
+    """The longest file goes first, then the office's: what is left for the end is short, so that all end together."""
+    items.sort(key=lambda item: (item.path.name != "test_postgresql.py", not item.path.is_relative_to(_OFFICE)))
 
 
 def pytest_collection_finish() -> None:

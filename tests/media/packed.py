@@ -14,7 +14,8 @@ from leadline.errors import UntrustedMediaError
 from leadline.media.client import Sandbox
 from leadline.media.limits import MIB
 
-LONG = np.random.default_rng(3).integers(0, 256, 5 * MIB + 77, dtype=np.uint8).tobytes()  # more than one chunk
+_NOISE = np.random.default_rng(3).integers(0, 256, 3 * MIB, dtype=np.uint8).tobytes()
+LONG = _NOISE + 32 * _NOISE[: MIB // 16] + _NOISE[:77]  # more than one chunk; its end packs in no time
 SHORT = b"a little text\n" * 40
 DEFLATE = zipfile.ZIP_DEFLATED
 Told = tuple[bytes, bytes | str]  # the name, and the bytes or why there are none
