@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+from pathlib import Path
+
 import pytest
 from django.core.management import call_command
 from django.db import connection
@@ -9,6 +12,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from leadline.errors import ConfigError
+from leadline.workbench import tables
 from leadline.workbench.tables import bring_up_to_date
 
 pytestmark = pytest.mark.django_db
@@ -43,6 +47,20 @@ def test_tables_that_are_older_are_refused_and_left(recorder: MigrationRecorder)
         bring_up_to_date()
     assert (refused.value.where, "docs/install.md" in refused.value.mend) == (f"database, before {'.'.join(missing)}", True)
     assert recorder.applied_migrations().keys() == before
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="a server has locks of its own")
+def test_two_processes_that_begin_at_once_do_it_in_turn(monkeypatch: pytest.MonkeyPatch, settings: object) -> None:
+    lock = Path(settings.LEADLINE_HOME) / "tables.lock"  # type: ignore[attr-defined]
+
+    def meet_another(*_: object, **__: object) -> None:
+        with lock.open("rb") as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    monkeypatch.setattr(tables, "call_command", meet_another)
+    bring_up_to_date()
+    with lock.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_every_change_of_a_model_has_its_migration() -> None:

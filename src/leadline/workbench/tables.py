@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
 from django.apps import apps
+from django.conf import settings
 from django.core.management import call_command
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
@@ -13,10 +18,34 @@ from leadline.errors import ConfigError
 
 # The last commit with the steps, one by one, that each app's `0001_tables` stands for.
 _LAST_WITH_STEPS = "00f6dc9"
+_TURN = 0x1EAD11E  # of PostgreSQL's advisory locks
 
 
 def bring_up_to_date() -> None:
-    """ConfigError where they are older than what this version can begin from."""
+    """By one process after another: each sees what those before it made. ConfigError where the tables are older than
+    what this version can begin from."""
+    with _turn():
+        _bring_up_to_date()
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Among all machines that share a server; a file of SQLite is one machine's. It goes with its process."""
+    if connection.vendor != "postgresql":
+        with (settings.LEADLINE_HOME / "tables.lock").open("wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [_TURN])
+    try:
+        yield
+    finally:
+        with suppress(DatabaseError), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_TURN])
+
+
+def _bring_up_to_date() -> None:
     ours = {app.label for app in apps.get_app_configs() if app.name.startswith("leadline.")}
     _refuse_older(ours)
     executor = MigrationExecutor(connection)
