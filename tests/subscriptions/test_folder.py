@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -145,5 +146,24 @@ def test_nothing_is_left_open_to_others(subscriptions: Subscriptions, tmp_path: 
 
 def test_a_forgotten_source_leaves_nothing(subscriptions: Subscriptions, tmp_path: Path) -> None:
     subscriptions.add(SUBSCRIPTION, {"a": "typed"})
+    subscriptions.remove("src")
+    assert list((tmp_path / "exchanges").iterdir()) == []
+
+
+def test_a_source_whose_removal_was_killed_is_forgotten_and_what_is_left_goes_with_the_next(
+    subscriptions: Subscriptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(folder: Path, **options: object) -> None:
+        if folder.exists():
+            (folder / "settings.json").unlink()
+            raise KeyboardInterrupt
+
+    subscriptions.add(SUBSCRIPTION, {"a": "typed"})
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            subscriptions.remove("src")
+    assert subscriptions.names() == []
+    subscriptions.add(SUBSCRIPTION, {})
     subscriptions.remove("src")
     assert list((tmp_path / "exchanges").iterdir()) == []

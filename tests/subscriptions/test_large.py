@@ -19,6 +19,7 @@ from leadline.domain import Kind
 from leadline.exchange.connector import Page, Record
 from leadline.exchange.mock.base import PASSWORD, USER, Asked, Fault, FaultKind, Reply, serving
 from leadline.exchange.mock.ncmec import FIRST_S, NcmecMock
+from leadline.exchange.ncmec import NcmecConnector
 from leadline.match.bank import Bank
 from leadline.subscriptions import large, large_files, large_rows
 from leadline.subscriptions.folder import SecretSource, Subscription, Subscriptions
@@ -295,6 +296,25 @@ def test_a_pull_fetches_for_so_long_and_the_next_one_goes_on(place: Place, monke
     assert (outcome.large.kept, outcome.large.missing, outcome.large.stopped) == (2, 3, "next-pull")
     assert (place.pull().large.missing, place.pull().large.missing) == (1, 0)
     assert sum(place.asked.values()) == 5
+
+
+def test_a_source_that_is_slow_to_tell_nothing_of_what_is_missing_holds_up_no_list(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(9):
+        place.put(f"n{number}", b"x", time_s=FIRST_S + 86_400 * number)
+    asked = []
+
+    def slow(self: object, after_s: int, until_s: int) -> Iterator[Page]:
+        place.now += 200
+        asked.append(after_s)
+        return iter(())
+
+    monkeypatch.setattr(NcmecConnector, "tell_again", slow)
+    outcome = place.pull()
+    assert (len(asked), outcome.large.failed, outcome.large.stopped) == (2, 2, "next-pull")
+    place.pull()
+    assert (len(set(asked)), place.health.large.reasons) == (4, {"not-told": 4, "next-pull": 5}), "others come first"
 
 
 def test_one_that_trickles_in_is_given_up_for_this_pull(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

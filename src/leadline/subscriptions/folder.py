@@ -145,9 +145,18 @@ class Subscriptions:
         return _read_settings(name, read_json(path), str(path))
 
     def remove(self, name: str) -> None:
-        """Forget settings, credentials and holdings; the bank stays as it is."""
+        """Forget settings, credentials and holdings; the bank stays as it is. In one step: gigabytes of files take a
+        while, and what a kill leaves of them is no source any more and goes with the next one that is removed."""
         with self.pulling(name):
-            shutil.rmtree(self.path(name))
+            removing = self._folder / f".{name}.removing"
+            shutil.rmtree(removing, ignore_errors=True)
+            os.rename(self.path(name), removing)
+            sync_folder(self._folder)
+        for left in self._folder.glob(".*.removing"):
+            shutil.rmtree(left, ignore_errors=True)
+        if removing.exists():
+            mend = "remove the folder by hand"
+            raise ConfigError("forgotten, but not all of it could be removed", where=str(removing), mend=mend)
 
     def holdings_path(self, name: str) -> Path:
         return self.path(name) / "holdings.sqlite"

@@ -111,6 +111,7 @@ class Fetcher:
 
     def _fetch(self, dues: Sequence[Due]) -> None:
         for span in _spans(dues):
+            self._require_time()
             wanted: dict[str, set[str]] = {}
             for due in span:
                 wanted.setdefault(due.key, set()).add(due.kind)
@@ -162,9 +163,12 @@ class Fetcher:
                 raise SourceUnavailable("a large fingerprint comes too slowly", code="timeout")
             yield piece
 
-    def _require_room(self) -> None:
+    def _require_time(self) -> None:
         if self._clock() >= self._end_s:
             raise _Stop(LATER)
+
+    def _require_room(self) -> None:
+        self._require_time()
         if self._left_bytes <= 0:
             raise _Stop(FULL)
         if self._files.free_bytes < self._bounds.free_bytes + self._bounds.most_bytes:
