@@ -80,7 +80,7 @@ def test_the_loop_that_answers_meets_no_disk_for_its_metrics(
         monkeypatch.setattr(Path, what.__name__, noting(what))
     worker.do(worker.service._tell_state())
     assert worker.ask("GET", "/metrics").status_code == 200
-    assert "clerk" in {name.partition("_")[0] for name in threads}
+    assert "tell" in {name.partition("_")[0] for name in threads}
     assert worker._thread.name not in threads
 
 

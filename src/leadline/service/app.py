@@ -188,8 +188,12 @@ class Service:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
-            self._desk.counters.publish(self._desk.counters.draw())
-            self._desk.close()
+            try:
+                self._desk.counters.publish(self._desk.counters.draw())
+            except OSError as error:
+                log.warning("metrics are not written: %s", error.strerror)
+            finally:
+                self._desk.close()
 
     async def _keep_up(self) -> None:
         """A fault in here is told and does not end it: else lists would grow old, and nobody would look."""
@@ -248,19 +252,21 @@ class Service:
     async def _tell_state(self) -> None:
         desk, loop = self.desk, asyncio.get_running_loop()
         desk.note_alarms()
-        self._note_gauges(await loop.run_in_executor(desk.clerks, _changed_at, desk.lists.opened.banks))
-        for kind in await loop.run_in_executor(desk.clerks, desk.raise_alarms):
+        for name, at in (await loop.run_in_executor(desk.tellers, _changed_at, desk.lists.opened.banks)).items():
+            desk.counters.set("leadline_bank_index_age_seconds", max(0.0, time.time() - at), name)
+        for kind in await loop.run_in_executor(desk.tellers, desk.raise_alarms):
             desk.counters.count("leadline_alarms", kind)
             log.warning("an alarm for a person to look at: %s", kind)
+        self._note_gauges()
         try:
-            await loop.run_in_executor(desk.clerks, desk.counters.publish, desk.counters.draw())
+            await loop.run_in_executor(desk.tellers, desk.counters.publish, desk.counters.draw())
         except OSError as error:
             log.warning("metrics are not written: %s", error.strerror)
 
     async def _prune(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self.desk.clerks, self.desk.prune)
 
-    def _note_gauges(self, changed_at: Mapping[str, float]) -> None:
+    def _note_gauges(self) -> None:
         desk = self.desk
         desk.counters.set("leadline_in_flight", self._guard.in_flight)
         desk.counters.set("leadline_lookup_queue", desk.searching.waiting)
@@ -271,8 +277,6 @@ class Service:
             desk.counters.set("leadline_bank_entries", bank.count, bank.name)
             desk.counters.set("leadline_bank_version", bank.list_version, bank.name)
             desk.counters.set("leadline_bank_index_bytes", bank.index_bytes, bank.name)
-        for name, at in changed_at.items():
-            desk.counters.set("leadline_bank_index_age_seconds", max(0.0, time.time() - at), name)
 
     # --- for those who run it --------------------------------------------------------------------------------------
 
@@ -295,8 +299,9 @@ class Service:
 
     async def _metrics(self, request: Request) -> Response:
         demand(request, Scope.ADMIN)
-        counters = self.desk.counters
-        told = await asyncio.get_running_loop().run_in_executor(self.desk.clerks, counters.render, counters.draw())
+        self._note_gauges()
+        desk, counters = self.desk, self.desk.counters
+        told = await asyncio.get_running_loop().run_in_executor(desk.tellers, counters.render, counters.draw())
         return Response(told, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

@@ -48,6 +48,7 @@ class Desk:
         self.searching = Searching(self.searchers, options.queued_hashes)
         self.batcher = Batcher(lists, self.searchers)
         self.clerks = ThreadPoolExecutor(_CLERKS, thread_name_prefix="clerk")
+        self.tellers = ThreadPoolExecutor(2, thread_name_prefix="tell")  # clerks may all wait for a bank's lock
         self.refresher = ThreadPoolExecutor(1, thread_name_prefix="refresh")  # never waits behind a search
         self.hashers, self.fetcher = Hashers(options), Fetcher(options)
         self.hma = HmaState(options.state)
@@ -231,6 +232,6 @@ class Desk:
     def close(self) -> None:
         self.fetcher.close()
         self.hashers.close()
-        for pool in (self.searchers, self.clerks, self.refresher, self.publisher):
+        for pool in (self.searchers, self.clerks, self.tellers, self.refresher, self.publisher):
             pool.shutdown(wait=True)
         self.watch.close()
