@@ -118,5 +118,5 @@ def test_processes_that_read_a_bank_share_its_pages(tmp_path: Path) -> None:
     for smaps in told:
         kib = mapped_kib(smaps, bank.path)
         assert kib["Rss"] > 0.95 * stored_kib
-        assert kib["Shared_Clean"] > 0.95 * kib["Rss"]
-        assert kib["Private_Dirty"] == kib["Shared_Dirty"] == kib["Anonymous"] == 0
+        assert kib["Shared_Clean"] + kib["Shared_Dirty"] > 0.95 * kib["Rss"]  # where files lie in memory, all are dirty
+        assert kib["Private_Dirty"] == kib["Anonymous"] == 0
