@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,6 +84,16 @@ def test_it_says_so_when_the_zygote_is_gone(own_sandbox: Sandbox) -> None:
     own_sandbox.wall._zygote.wait()
     with pytest.raises(SandboxUnavailable):
         show(own_sandbox, "behave")
+
+
+def test_a_child_that_dies_with_its_zygote_is_no_fault_of_its_file(own_sandbox: Sandbox) -> None:
+    killing = threading.Timer(0.2, os.kill, (own_sandbox.wall._zygote.pid, signal.SIGKILL))
+    data = MARK + b"spin"
+    own_sandbox.input_buffer(len(data))[:] = data
+    killing.start()
+    with pytest.raises(SandboxUnavailable, match="gone"):
+        own_sandbox.open_picture(len(data))
+    killing.join()
 
 
 def test_it_leaves_no_process_behind(own_sandbox: Sandbox) -> None:

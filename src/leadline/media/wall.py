@@ -187,8 +187,8 @@ class Wall:
             theirs.close()
         return ours
 
-    def _zygote_gone(self, error: OSError) -> SandboxUnavailable:
-        return SandboxUnavailable("the decoders' process is gone", where=str(error), mend=_START_HINT)
+    def _zygote_gone(self, why: object) -> SandboxUnavailable:
+        return SandboxUnavailable("the decoders' process is gone", where=str(why), mend=_START_HINT)
 
     def end_child(self) -> None:
         """Have the child killed, if there is one. The zygote's answer is collected later, off the hot path."""
@@ -216,15 +216,21 @@ class Wall:
         return wait_status
 
     def fail(self, status: Status, what: str) -> SandboxViolation:
-        """End the child; the error to raise, which says how it died."""
-        return SandboxViolation(what + self._cause_of_death(status), code=status.code)
+        """End the child; the error to raise, which says how it died.
+
+        Raises SandboxUnavailable where the zygote is gone: its children died with it, and of nothing in their files.
+        """
+        cause = self._cause_of_death(status)
+        if (ended := self._zygote.poll()) is not None:
+            raise self._zygote_gone(f"ended with {ended}")
+        return SandboxViolation(what + cause, code=status.code)
 
     def _cause_of_death(self, status: Status) -> str:
         self.end_child()
         try:
             wait_status = self._collect_reaped()
         except OSError:
-            return ""  # the zygote died too; begin_child will say so
+            return ""  # the zygote died too
         killed = status is Status.CHILD_DIED and os.WIFSIGNALED(wait_status)
         return f" (signal {os.WTERMSIG(wait_status)})" if killed else ""
 

@@ -30,6 +30,7 @@ from leadline.scan.names import show_name
 from leadline.scan.verdict import judge, match_reasons
 
 REFRESH_S = 0.5  # before what is read is judged: so a change of a bank by any writer matches within two seconds
+_TRIES = 2  # of a file whose decoders died: mostly of something else
 
 
 class Lane:
@@ -177,17 +178,22 @@ class Lane:
     def _hash(self, item: wire.WorkItem) -> FileFacts:
         if item.skip or item.fault_code:
             return listed_facts(item, self._sandbox.isolation)
-        try:
-            facts = self._hasher.hash_path(item.path)
-        except (SandboxViolation, SandboxUnavailable):
-            raise
-        except Exception as fault:  # one file must never end a scan: it gets a verdict
-            facts = blank_facts(item.path, self._sandbox.isolation, error=_internal(fault, item.path))
-        if isinstance(facts.error, SandboxUnavailable):
+        for _ in range(_TRIES):
+            facts = self._hash_once(item)
+            if not isinstance(facts.error, SandboxUnavailable):
+                break
             renew_sandbox(self._sandbox)
         if facts.error is not None and not facts.fingerprints.exact:
             return replace(facts, size_bytes=item.size_bytes, mtime_ns=item.mtime_ns, ctime_ns=item.ctime_ns)
         return facts
+
+    def _hash_once(self, item: wire.WorkItem) -> FileFacts:
+        try:
+            return self._hasher.hash_path(item.path)
+        except (SandboxViolation, SandboxUnavailable):
+            raise
+        except Exception as fault:  # one file must never end a scan: it gets a verdict
+            return blank_facts(item.path, self._sandbox.isolation, error=_internal(fault, item.path))
 
 
 def _runs(facts: list[FileFacts]) -> Iterator[range]:
