@@ -8,12 +8,13 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from leadline.errors import SandboxUnavailable
+from leadline.media import scenes
 from leadline.media.client import Member, Sandbox, SandboxViolation
 from leadline.media.limits import Limits
 from leadline.scan import wire
@@ -83,6 +84,29 @@ def test_it_reads_a_container_once_more_when_its_sandbox_is_gone(
     scan_paths([evidence], [bank], tmp_path / "out")
     assert deaths == [1]
     assert (tmp_path / "out/findings.jsonl").read_bytes() == (scanned / "findings.jsonl").read_bytes()
+
+
+def test_a_member_is_decoded_once_more_when_its_decoders_are_gone(
+    bank: Path, picture: Callable[[int], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twice gone: in the batch, and when the member comes alone."""
+    pictures = {f"{number}.jpg": picture(number) for number in (1, 2)}
+    real, size, deaths = Sandbox.open_picture, len(pictures["2.jpg"]), []
+    assert size != len(pictures["1.jpg"])
+    (tmp_path / "only").mkdir()
+    (tmp_path / "only/pack.zip").write_bytes(scenes.pack_zip(pictures))
+
+    def vanish(self: Sandbox, size_bytes: int, *, grey: bool = False) -> object:
+        if size_bytes == size and len(deaths) < 2:
+            deaths.append(size_bytes)
+            self.close()
+        return real(self, size_bytes, grey=grey)
+
+    monkeypatch.setattr(Sandbox, "open_picture", vanish)
+    scan_paths([tmp_path / "only"], [bank], tmp_path / "out")
+    told = [f for f in findings(tmp_path / "out") if "container" in f]
+    assert (len(told), len(deaths)) == (2, 2)
+    assert all("error" not in f and f["pdq"] for f in told)
 
 
 def test_it_stops_where_decoders_cannot_be_contained_any_more(

@@ -12,7 +12,15 @@ from leadline.media.client import Member, Sandbox, SandboxViolation
 from leadline.media.limits import Limits
 from leadline.media.sniff import ARCHIVE_TYPES, PICTURE_TYPES, REPORT_TYPES, ZIP_END_BYTES, sniff
 from leadline.media.wire import Status
-from leadline.scan.hashing import Digests, FileFacts, FileHasher, blank_facts, changed_facts, renew_sandbox
+from leadline.scan.hashing import (
+    Digests,
+    FileFacts,
+    FileHasher,
+    blank_facts,
+    changed_facts,
+    renew_sandbox,
+    survive_decoders,
+)
 from leadline.scan.names import MEMBER_MARK
 from leadline.scan.reading import HEAD_BYTES, changed_since, open_regular
 
@@ -239,15 +247,13 @@ class ContainerReader:
         if part.error is not None and not part.size_bytes:
             isolation = self._pictures.isolation
             return blank_facts(path, isolation, member=part.name, error=part.error)
-        if part.data is None:
-            facts = self._hasher.describe_member(
-                path, part.name, part.head, part.size_bytes, part.exact, tail=part.tail
-            )
-        else:
-            facts = self._hasher.hash_buffer(path, part.name, memoryview(part.data), part.exact)
-        if isinstance(facts.error, SandboxUnavailable):
-            renew_sandbox(self._pictures)
+        facts = survive_decoders(self._pictures, lambda: self._hash_once(path, part))
         return facts if part.error is None else _not_whole(facts, part.error)
+
+    def _hash_once(self, path: bytes, part: _Part) -> FileFacts:
+        if part.data is not None:
+            return self._hasher.hash_buffer(path, part.name, memoryview(part.data), part.exact)
+        return self._hasher.describe_member(path, part.name, part.head, part.size_bytes, part.exact, tail=part.tail)
 
 
 def _not_whole(facts: FileFacts, error: LeadlineError) -> FileFacts:

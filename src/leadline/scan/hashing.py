@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,7 @@ from leadline.scan.reading import HEAD_BYTES, changed_since, open_regular, read_
 FRAMES_NOT_COMPARED = "frames not compared"
 _ZIP_BEHIND = "a ZIP lies behind what it begins as: not opened"
 _ZIPS = frozenset({"application/zip", "application/wacz"})
+_TRIES = 2  # of a file whose decoders died: mostly of something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +291,17 @@ def renew_sandbox(sandbox: Sandbox) -> None:
     """A new process for decoders where the old one is gone (killed for want of memory, say). Raises as `start`."""
     sandbox.close()
     sandbox.start()
+
+
+def survive_decoders(sandbox: Sandbox, hash_it: Callable[[], FileFacts]) -> FileFacts:
+    """What `hash_it` finds; where the decoders died, mostly of something else, they are renewed and it is asked once
+    more. Other files can be decoded afterwards: else it raises as `renew_sandbox`."""
+    for _ in range(_TRIES):
+        facts = hash_it()
+        if not isinstance(facts.error, SandboxUnavailable):
+            break
+        renew_sandbox(sandbox)
+    return facts
 
 
 def hash_file(

@@ -25,12 +25,11 @@ from leadline.media.client import Sandbox, SandboxViolation
 from leadline.scan import wire
 from leadline.scan.containers import OPENED_TYPES, ContainerReader, Ended, container_facts
 from leadline.scan.finding import encode_line, make_finding
-from leadline.scan.hashing import FileFacts, FileHasher, blank_facts, renew_sandbox
+from leadline.scan.hashing import FileFacts, FileHasher, blank_facts, renew_sandbox, survive_decoders
 from leadline.scan.names import show_name
 from leadline.scan.verdict import judge, match_reasons
 
 REFRESH_S = 0.5  # before what is read is judged: so a change of a bank by any writer matches within two seconds
-_TRIES = 2  # of a file whose decoders died: mostly of something else
 
 
 class Lane:
@@ -178,11 +177,7 @@ class Lane:
     def _hash(self, item: wire.WorkItem) -> FileFacts:
         if item.skip or item.fault_code:
             return listed_facts(item, self._sandbox.isolation)
-        for _ in range(_TRIES):
-            facts = self._hash_once(item)
-            if not isinstance(facts.error, SandboxUnavailable):
-                break
-            renew_sandbox(self._sandbox)
+        facts = survive_decoders(self._sandbox, lambda: self._hash_once(item))
         if facts.error is not None and not facts.fingerprints.exact:
             return replace(facts, size_bytes=item.size_bytes, mtime_ns=item.mtime_ns, ctime_ns=item.ctime_ns)
         return facts

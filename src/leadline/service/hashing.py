@@ -20,7 +20,7 @@ from leadline.match.matcher import Matcher
 from leadline.media.client import Sandbox
 from leadline.media.limits import Limits
 from leadline.scan.arriving import Reading
-from leadline.scan.hashing import FileFacts, FileHasher, renew_sandbox
+from leadline.scan.hashing import FileFacts, FileHasher, survive_decoders
 from leadline.service.options import Options
 
 _FULL_S = 2.0
@@ -174,10 +174,7 @@ class _Decoder:
     def hash(self, arrival: Arrival, wish: Wish) -> FileFacts:
         hasher = self._turned if wish.is_turned else self._plain
         hasher.compute(wish.families, wish.kinds)
-        facts = arrival.facts(hasher)
-        if isinstance(facts.error, SandboxUnavailable):  # killed for want of memory, say: renewed, and asked once more
-            renew_sandbox(self._sandbox)
-            facts = arrival.facts(hasher)
+        facts = survive_decoders(self._sandbox, lambda: arrival.facts(hasher))
         if isinstance(facts.error, SandboxUnavailable):
             raise facts.error
         return facts

@@ -14,7 +14,7 @@ from leadline.match.matcher import Matcher
 from leadline.media.client import Sandbox
 from leadline.media.limits import Limits
 from leadline.scan.arriving import Reading
-from leadline.scan.hashing import FileFacts, FileHasher, renew_sandbox
+from leadline.scan.hashing import FileFacts, FileHasher, survive_decoders
 
 
 @dataclass
@@ -38,11 +38,9 @@ def fingerprint(reading: Reading, matcher: Matcher) -> FileFacts:
     Raises SandboxUnavailable: where decoders cannot be locked away, nothing is taken in.
     """
     with _engine.lock:
-        facts = reading.facts(_hasher(matcher))
-        if isinstance(facts.error, SandboxUnavailable):  # it may have died of something else: renewed once
-            assert _engine.sandbox is not None
-            renew_sandbox(_engine.sandbox)
-            facts = reading.facts(_hasher(matcher))
+        hasher = _hasher(matcher)
+        assert _engine.sandbox is not None
+        facts = survive_decoders(_engine.sandbox, lambda: reading.facts(hasher))
         if isinstance(facts.error, SandboxUnavailable):
             raise facts.error
         return facts
