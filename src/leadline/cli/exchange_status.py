@@ -122,7 +122,7 @@ def _large_record(large: Large) -> dict[str, Any]:
         "held": {one.kind: one.held for one in large.counts if one.held},
         "held_bytes": {one.kind: one.held_bytes for one in large.counts if one.held},
         "missing": {one.kind: one.missing for one in large.counts if one.missing},
-        "reasons": {why or "not-tried": count for why, count in large.reasons.items()},
+        "reasons": dict(large.reasons),
         "failed": [f"{one.key} {one.kind}: {one.why}" for one in large.failed],
         "large_gb": large.most_gb,
     }

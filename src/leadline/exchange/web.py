@@ -28,9 +28,8 @@ _MAX_REDIRECTS = 3
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 _FIRST_PAUSE_S, _MAX_PAUSE_S = 0.5, 120.0
 _EXPIRED = frozenset({404, 410})
-_PACKED = (
-    "gzip"  # once: it grows a thousandfold at most, where others make gigabytes of one piece, before any is counted
-)
+# Once: it grows a thousandfold at most, where others make gigabytes of one piece, before any is counted.
+_PACKED = "gzip"
 _MAX_FAULT_BYTES = 1 << 16
 _MOVED = "check the address that you set; where it is right, ask the source whether it moved"
 

@@ -166,12 +166,12 @@ class Desk:
         else:
             self.warnings.pop("match log", None)
 
-    # --- in a thread -----------------------------------------------------------------------------------------------
-
     async def look_for(self, name: str) -> None:
         """A bank that another worker made this moment is looked for once, and its settings with it."""
         if name not in self.lists.opened.versions:
             await asyncio.get_running_loop().run_in_executor(self.refresher, self.refresh)
+
+    # --- in a thread -----------------------------------------------------------------------------------------------
 
     def refresh(self) -> dict[str, int]:
         """Pick up what others changed: banks and their settings. As `Lists.refresh`."""

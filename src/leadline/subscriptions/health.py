@@ -34,7 +34,7 @@ _NAMED = 10
 @dataclass(frozen=True, slots=True)
 class Large:
     """Fingerprints too large for a bank. reasons: why what is missing is, with a count (large.py's words and codes of
-    errors; empty: not tried yet); failed: some of those that were tried in vain; most_gb: the cap, 0 is off."""
+    errors); failed: some of those that were tried in vain; most_gb: the cap, 0 is off."""
 
     counts: tuple[LargeCount, ...] = ()
     reasons: Mapping[str, int] = field(default_factory=dict)

@@ -168,10 +168,11 @@ class LargeRows:
         return [LargeCount(kind, held, sizes.get(kind, 0), missing) for kind, held, missing in rows]
 
     def reasons(self) -> dict[str, int]:
-        """Why what is due is not here, with a count; empty: not tried yet."""
+        """Why what is due is not here, with a count; not-tried: it comes yet."""
         if not self.has_any:
             return {}
-        return dict(self._ask("SELECT why, count(*) FROM large WHERE due GROUP BY why ORDER BY count(*) DESC, why"))
+        rows = self._ask("SELECT why, count(*) FROM large WHERE due GROUP BY why ORDER BY count(*) DESC, why")
+        return {why or "not-tried": count for why, count in rows}
 
     def failed(self, at_most: int) -> list[Failed]:
         """Some of those that were tried in vain, those tried most often first."""

@@ -123,7 +123,7 @@ def describe(name: str) -> SourceView:
         _pairs(last.get("unknown")), tuple(map(str, last.get("faults") or ())),
         "bank" if health.bank_error else "", tuple(health.kept.items()), _moment(health.told_whole),
         health.whole_every_h, tuple(one for one in health.large.counts if one.held),
-        tuple((why or "not-tried", count) for why, count in health.large.reasons.items()),
+        tuple(health.large.reasons.items()),
     )  # fmt: skip
 
 
